@@ -1,0 +1,59 @@
+"""The one family of exceptions.
+
+Every error that a user can cause derives from :class:`SerError`; its text is
+one line that says what is wrong, with which file or value, and what to do.
+The command prints that line and goes on, or stops with status 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SerError(Exception):
+    """Anything wrong with what the user gave, told in one line."""
+
+
+class MediaError(SerError):
+    """One recording cannot be used; others are unaffected.
+
+    Args:
+        path: the file.
+        problem: what is wrong with it.
+        remedy: what the user can do about it.
+
+    Example:
+        >>> str(MediaError("a.mp4", "it is empty (0 bytes)", "copy it again"))
+        'a.mp4: it is empty (0 bytes); copy it again'
+    """
+
+    def __init__(self, path: str | Path, problem: str, remedy: str):
+        super().__init__(str(path), problem, remedy)
+        self.path, self.problem, self.remedy = str(path), problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+class TableError(SerError):
+    """A table lacks a column, doubles a clip, or holds a value it must not."""
+
+
+class ModelError(SerError):
+    """A model folder is missing, incomplete, or does not fit the request."""
+
+
+class UnknownName(SerError):
+    """A plug-in was asked for by a name that does not exist.
+
+    Example:
+        >>> str(UnknownName("classifier", "svm", ("svc", "conv1d")))
+        "there is no classifier 'svm'; choose one of: svc, conv1d"
+    """
+
+    def __init__(self, kind: str, name: str, names: tuple[str, ...]):
+        super().__init__(kind, name, names)
+        self.kind, self.name, self.names = kind, name, names
+
+    def __str__(self) -> str:
+        return f"there is no {self.kind} {self.name!r}; choose one of: {', '.join(self.names)}"

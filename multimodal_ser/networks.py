@@ -1,0 +1,69 @@
+"""What every Keras network here shares: a quiet start, seeds, and safe files.
+
+TensorFlow is loaded only when one of these functions is called.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.errors import ModelError
+
+
+def load_keras(seed: int | None = None):
+    """Return the ``keras`` module, with its chatter off and seeds set.
+
+    Args:
+        seed: set for Python, NumPy and the backend when given. Keras draws
+            its initial weights and dropout masks from these, so this is the
+            one place where randomness is global.
+
+    Returns:
+        The ``keras`` module.
+
+    Example:
+        >>> load_keras(seed=0).__name__
+        'keras'
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    return keras
+
+
+def save_network(network, path: str | Path) -> None:
+    """Write a network as a ``.keras`` file, atomically.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "network.keras"
+        network.save(draft)
+        write_atomically(path, lambda file: file.write(draft.read_bytes()))
+
+
+def load_network(path: str | Path):
+    """Read a ``.keras`` file without running any code that it may carry.
+
+    Returns:
+        A ``keras.Model``.
+
+    Raises:
+        ModelError: the file is missing, damaged, or asks to run code.
+    """
+    keras = load_keras()
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: there is no such network file; train the model again")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{path}: this is not a usable Keras network ({reason}); train the model again"
+        ) from error

@@ -1,0 +1,90 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser import tables
+from multimodal_ser.errors import TableError
+
+
+def probabilities(rows, labels=("sad", "happy")):
+    return pd.DataFrame(rows, index=[f"c{i}" for i in range(len(rows))], columns=list(labels))
+
+
+def test_emotions_follow_the_codes_of_the_file_names():
+    assert tables.EMOTIONS[0] == "neutral"
+    assert tables.EMOTIONS[5 - 1] == "angry"
+    assert tables.EMOTIONS[8 - 1] == "surprised"
+
+
+def test_a_clip_may_be_known_by_its_path_alone():
+    clips = tables.make_clips([{"clip": "x", "video": "x.mp4"}])
+    assert pd.isna(clips.loc["x", "audio"])
+    assert pd.isna(clips.loc["x", "emotion"])
+
+
+def test_clips_are_sorted_whatever_order_they_come_in():
+    rows = [{"clip": name} for name in "cab"]
+    assert list(tables.make_clips(rows).index) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"clip": "a"}, {"clip": "a"}], "'a' twice"),
+        ([{"clip": None}], "without a clip id"),
+        ([{"clip": "a", "emotion": "bored"}], "unknown emotion 'bored'"),
+    ],
+)
+def test_bad_clips_are_refused(rows, words):
+    with pytest.raises(TableError, match=words):
+        tables.make_clips(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (probabilities([[0.5, 0.6]]), "sum to 1"),
+        (probabilities([[-0.5, 1.5]]), "negative"),
+        (probabilities([[np.nan, 1.0]]), "NaN beside numbers"),
+        (probabilities([[0.5, 0.5]], ["happy", "sad"]), "expected sad, happy"),
+        (probabilities([[0.5, np.inf]]), "sum to 1"),
+        (pd.concat([probabilities([[0.5, 0.5]])] * 2), "twice"),
+    ],
+)
+def test_bad_probabilities_are_refused_by_name(table, words):
+    with pytest.raises(TableError, match=words):
+        tables.check_probabilities(table, ["sad", "happy"], "audio")
+
+
+def test_a_missing_modality_is_a_row_of_nan():
+    table = probabilities([[np.nan, np.nan], [0.25, 0.75]])
+    assert tables.check_probabilities(table, ["sad", "happy"]) is table
+
+
+def test_features_are_joined_by_id_and_not_by_position():
+    features = tables.Features(pd.Index(["b", "a"]), np.float32([[2], [1]]), ("x",))
+    assert features.take(["a", "b"]).ravel().tolist() == [1, 2]
+
+
+def test_features_name_the_clip_that_is_missing():
+    features = tables.Features(pd.Index(["a"]), np.float32([[1]]), ("x",))
+    with pytest.raises(TableError, match="'zz'"):
+        features.take(["a", "zz"])
+
+
+def test_doubled_features_are_refused():
+    with pytest.raises(TableError, match="twice"):
+        tables.Features(pd.Index(["a", "a"]), np.zeros((2, 1), np.float32), ("x",))
+
+
+def test_actors_of_two_datasets_stay_apart():
+    clips = tables.make_clips(
+        [{"clip": "a", "dataset": "x", "actor": "01"}, {"clip": "b", "dataset": "y", "actor": "01"}]
+    )
+    assert len(set(tables.actor_groups(clips))) == 2
+
+
+def test_top_keeps_label_order_on_a_tie_and_nan_as_missing():
+    best = tables.top(probabilities([[0.5, 0.5], [np.nan, np.nan]]))
+    assert best.loc["c0", "emotion_1"] == "sad"
+    assert pd.isna(best.loc["c1", "emotion_1"])
