@@ -1,0 +1,134 @@
+"""Anyone's own recordings: files and folders in any arrangement.
+
+A film and a sound file of the same name in the same folder are one clip, the
+sound file being its sound. RAVDESS names keep their meaning, so that labels
+and the pairing of modalities come by themselves. A file in a folder named
+after an emotion has that label.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from multimodal_ser.datasets import ravdess
+from multimodal_ser.datasets.files import is_audio, is_video, walk
+from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.tables import EMOTIONS, make_clips
+
+NAME = "folder"
+
+#: Other words for a label that people name their folders by.
+SYNONYMS = {
+    "happiness": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful",
+    "disgusted": "disgust",
+    "surprise": "surprised",
+}
+
+
+def index(root: str | Path) -> pd.DataFrame:
+    """Return the clips table of one folder of recordings.
+
+    Args:
+        root: folder to walk.
+
+    Returns:
+        A clips table; ``emotion`` is known where a file lies in a folder named
+        after an emotion or has a RAVDESS name.
+
+    Raises:
+        SerError: there is no such folder or no recording in it.
+    """
+    clips, unusable = gather([root])
+    if unusable or clips.empty:
+        raise SerError(str(unusable[0]) if unusable else f"{root}: no recording in this folder")
+    return clips
+
+
+def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError]]:
+    """Return the clips table of files and folders, and what could not be used.
+
+    Args:
+        sources: paths of recordings, or of folders to walk.
+
+    Returns:
+        The clips table, and one error per source that is missing, is not a
+        recording by its ending, or is a folder without any.
+
+    Example:
+        >>> clips, unusable = gather(["no-such.mp4"])
+        >>> len(clips), str(unusable[0])
+        (0, 'no-such.mp4: there is no such file; check the path')
+    """
+    files: list[Path] = []
+    unusable: list[MediaError] = []
+    for source in map(Path, sources):
+        try:
+            files += _files(source)
+        except MediaError as error:
+            unusable.append(error)
+    groups = _groups(dict.fromkeys(files))
+    return make_clips(_row(clip, paths) for clip, paths in groups.items()), unusable
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_dir():
+        found = list(walk(source))
+        if not found:
+            raise MediaError(source, "no recording in this folder", "give one with wav or mp4")
+        return found
+    if not source.exists():
+        raise MediaError(source, "there is no such file", "check the path")
+    if not (is_audio(source) or is_video(source)):
+        raise MediaError(
+            source,
+            f"the ending {source.suffix or '(none)'} is not that of a recording",
+            "give wav, flac, ogg, mp3, m4a, mp4 or avi",
+        )
+    return [source]
+
+
+def _groups(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Group files into clips: by RAVDESS take, else by folder and name."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        try:
+            clip = ravdess.parse_name(path).clip
+        except SerError:
+            clip = os.path.normpath(path.with_suffix(""))
+        groups[clip].append(path)
+    apart: dict[str, list[Path]] = {}
+    for clip, paths in groups.items():
+        pair = sorted(is_video(path) for path in paths) == [False, True]
+        if len(paths) == 1 or pair or clip.startswith(ravdess.NAME + "/"):
+            apart[clip] = paths
+        else:  # two sound files or two films of one name are not one clip
+            apart.update({os.path.normpath(path): [path] for path in paths})
+    return apart
+
+
+def _row(clip: str, paths: list[Path]) -> dict:
+    if clip.startswith(ravdess.NAME + "/"):
+        return ravdess.row(paths)
+    film = next((path for path in paths if is_video(path)), None)
+    sound = next((path for path in paths if is_audio(path)), film)
+    return {
+        "clip": clip,
+        "dataset": NAME,
+        "audio": str(sound),
+        "video": str(film) if film else None,
+        "emotion": _emotion(paths[0]),
+    }
+
+
+def _emotion(path: Path) -> str | None:
+    word = path.parent.name.lower()
+    word = SYNONYMS.get(word, word)
+    return word if word in EMOTIONS else None
