@@ -1,0 +1,1 @@
+"""The audio branch: sound in, one row of probabilities a clip out."""

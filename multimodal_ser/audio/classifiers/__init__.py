@@ -1,0 +1,32 @@
+"""Audio classifiers: each file builds one estimator with ``fit``.
+
+A classifier is a module with ``build(*, seed=0, **params)``, returning an
+estimator in scikit-learn's sense whose inputs are raw feature values: scaling,
+where it is needed, is part of the estimator and so is fitted on training clips
+alone. ``SEARCH`` holds what a search may vary, as distributions or lists by
+parameter of ``build``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from multimodal_ser.errors import UnknownName
+
+NAMES = ("conv1d", "random_forest", "svc", "xgboost")
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a classifier.
+
+    Raises:
+        UnknownName: there is none of this name.
+
+    Example:
+        >>> type(load("svc").build()).__name__
+        'Pipeline'
+    """
+    if name not in NAMES:
+        raise UnknownName("audio classifier", name, NAMES)
+    return importlib.import_module(f"{__name__}.{name}")

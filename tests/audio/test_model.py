@@ -1,0 +1,162 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser.audio import classifiers
+from multimodal_ser.audio.model import AudioModel
+from multimodal_ser.errors import ModelError, SerError, UnknownName
+from multimodal_ser.tables import EMOTIONS, Features, make_clips
+
+FAST = {
+    "random_forest": {"n_estimators": 30},
+    "xgboost": {"n_estimators": 10},
+    "conv1d": {"epochs": 8, "learning_rate": 1e-3},
+}
+
+
+@pytest.fixture(scope="module")
+def learnable():
+    """Eight classes that differ in mean, in 157 values; four actors."""
+    rng = np.random.default_rng(0)
+    rows, values = [], []
+    centres = rng.standard_normal((8, 157))
+    for actor in range(4):
+        for code, emotion in enumerate(EMOTIONS):
+            for take in range(5):
+                rows.append({"clip": f"{actor}-{code}-{take}", "actor": f"{actor}"})
+                rows[-1] |= {"dataset": "x", "emotion": emotion}
+                values.append(centres[code] + rng.standard_normal(157))
+    index = pd.Index([row["clip"] for row in rows], name="clip")
+    features = Features(index, np.float32(values), tuple(f"v{i}" for i in range(157)))
+    return features, make_clips(rows)
+
+
+@pytest.mark.parametrize("name", classifiers.NAMES)
+def test_every_classifier_learns_saves_and_loads(learnable, name, tmp_path):
+    features, clips = learnable
+    train, test = clips[clips["actor"] != "3"], clips[clips["actor"] == "3"]
+    model = AudioModel(classifier=name, seed=1, params=FAST.get(name, {}))
+    model.fit(features, train)
+    table = model.predict(features, test.index)
+    assert list(table.columns) == list(EMOTIONS)
+    np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-5)
+    assert (table.idxmax(axis=1) == test["emotion"].astype(str)).mean() > 0.5
+    model.save_weights(tmp_path)
+    description = json.loads(json.dumps(model.describe()))
+    again = AudioModel.load(description, tmp_path).predict(features, test.index)
+    pd.testing.assert_frame_equal(table, again)
+
+
+@pytest.mark.parametrize("name", classifiers.NAMES)
+def test_the_same_seed_gives_the_same_probabilities(learnable, name):
+    features, clips = learnable
+    params = FAST.get(name, {}) | ({"epochs": 1} if name == "conv1d" else {})
+    one, two = (
+        AudioModel(classifier=name, seed=3, params=params).fit(features, clips).predict(features)
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.parametrize("name", classifiers.NAMES)
+def test_a_class_absent_from_training_gets_probability_0(learnable, name):
+    features, clips = learnable
+    some = clips[clips["emotion"].isin(["neutral", "angry"])]
+    params = FAST.get(name, {}) | ({"epochs": 1} if name == "conv1d" else {})
+    table = AudioModel(classifier=name, params=params).fit(features, some).predict(features)
+    assert (table.drop(columns=["neutral", "angry"]) == 0).all(axis=None)
+    np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-5)
+
+
+def test_svc_probabilities_rank_as_its_own_predictions(learnable):
+    features, clips = learnable
+    model = AudioModel(classifier="svc").fit(features, clips)
+    own = [EMOTIONS[code] for code in model.estimator.predict(features.values)]
+    assert (model.predict(features).idxmax(axis=1) == own).mean() > 0.98
+
+
+def test_scaling_is_learnt_from_the_training_clips_alone(learnable):
+    features, clips = learnable
+    train = clips[clips["actor"] != "3"]
+    moved = Features(features.clips, features.values.copy(), features.names)
+    moved.values[clips.index.get_indexer(clips.index[clips["actor"] == "3"])] += 100
+    for name, params in (("svc", {}), ("conv1d", {"epochs": 1})):
+        one = AudioModel(classifier=name, params=params).fit(features, train)
+        two = AudioModel(classifier=name, params=params).fit(moved, train)
+        ids = train.index
+        pd.testing.assert_frame_equal(one.predict(features, ids), two.predict(features, ids))
+
+
+def test_clips_without_sound_are_rows_of_nan(learnable):
+    features, clips = learnable
+    model = AudioModel().fit(features, clips)
+    table = model.predict(features, ["0-0-0", "no such clip"])
+    assert table.iloc[0].notna().all()
+    assert table.iloc[1].isna().all()
+
+
+def test_conv1d_has_the_published_number_of_parameters():
+    from multimodal_ser.audio.classifiers import conv1d
+
+    network = conv1d.network()
+    assert network.count_params() == conv1d.N_PARAMETERS == 102_280
+    counts = [layer.count_params() for layer in network.layers if layer.count_params()]
+    assert counts == [768, 82_048, 19_464]
+
+
+def test_conv1d_stops_on_validation_actors(learnable):
+    features, clips = learnable
+    train, held = clips[clips["actor"] != "3"], clips[clips["actor"] == "3"]
+    params = {"epochs": 60, "patience": 1, "learning_rate": 1e-2}
+    model = AudioModel(classifier="conv1d", params=params).fit(features, train, held)
+    assert len(model.estimator.history_["val_loss"]) < 60
+
+
+def test_one_class_is_not_enough(learnable):
+    features, clips = learnable
+    with pytest.raises(SerError, match="at least two"):
+        AudioModel().fit(features, clips[clips["emotion"] == "sad"])
+
+
+def test_names_that_do_not_exist_list_those_that_do():
+    with pytest.raises(UnknownName, match="svc"):
+        AudioModel(classifier="svm")
+    with pytest.raises(UnknownName, match="aei157"):
+        AudioModel("mfcc")
+
+
+def test_an_unfitted_model_says_so(learnable):
+    with pytest.raises(ModelError, match="fitted"):
+        AudioModel().predict(learnable[0])
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage", "version", "lacks"])
+def test_damaged_models_are_refused_in_one_line(learnable, tmp_path, damage):
+    features, clips = learnable
+    model = AudioModel().fit(features, clips)
+    model.save_weights(tmp_path)
+    description = model.describe()
+    if damage == "gone":
+        (tmp_path / "estimator.skops").unlink()
+    elif damage == "garbage":
+        (tmp_path / "estimator.skops").write_bytes(b"garbage")
+    elif damage == "version":
+        description["feature_version"] = 0
+    else:
+        del description["classifier"]
+    with pytest.raises(ModelError) as caught:
+        AudioModel.load(description, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_file_that_names_a_stranger_is_refused(learnable, tmp_path):
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    model = AudioModel().fit(*learnable)
+    skops.io.dump(FunctionTransformer(func=np.save), tmp_path / "estimator.skops")
+    skops.io.dump({"x": pd.Series([1])}, tmp_path / "estimator.skops")
+    with pytest.raises(ModelError, match="not trusted"):
+        AudioModel.load(model.describe(), tmp_path)

@@ -1,0 +1,158 @@
+import warnings
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from multimodal_ser.audio.signal import NoSound, duration_seconds, read
+from multimodal_ser.errors import MediaError
+
+
+def sine(rate_hz, seconds=0.5, hz=440.0):
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Return a function that writes a film or sound through FFmpeg's libraries."""
+    import av
+
+    folder = tmp_path_factory.mktemp("films")
+
+    def write(name, codec="aac", picture=True, sound=True, seconds=1.0):
+        path = folder / name
+        with av.open(str(path), "w") as out:
+            if picture:
+                stream = out.add_stream("h264", rate=25, options={"preset": "ultrafast"})
+                stream.width = stream.height = 64
+                stream.pix_fmt = "yuv420p"
+            voice = out.add_stream(codec, rate=48000, layout="mono") if sound else None
+            for _ in range(25) if picture else ():
+                picture_of = np.zeros((64, 64, 3), np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture_of, format="rgb24")))
+            if picture:
+                out.mux(stream.encode(None))
+            if sound:
+                frame = av.AudioFrame.from_ndarray(sine(48000, seconds)[None], "fltp", "mono")
+                frame.rate = 48000
+                out.mux(voice.encode(frame))
+                out.mux(voice.encode(None))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 24000, 44100, 48000, 96000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_agrees_with_librosa_at_every_rate(tmp_path, rate_hz, channels):
+    path = tmp_path / "a.wav"
+    signal = np.stack([sine(rate_hz), sine(rate_hz, hz=700)][:channels], axis=1)
+    soundfile.write(path, signal, rate_hz)
+    expected, _ = librosa.load(path, sr=22050)
+    got = read(path)
+    assert got.dtype == np.float32
+    assert abs(len(got) - len(expected)) <= 1
+    n = min(len(got), len(expected))
+    np.testing.assert_allclose(got[:n], expected[:n], atol=1e-5)
+
+
+def test_long_sound_is_resampled_in_pieces_without_a_seam(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, sine(48000, seconds=25), 48000)
+    got, expected = read(path), librosa.load(path, sr=22050)[0]
+    np.testing.assert_allclose(got[: len(expected)], expected[: len(got)], atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_every_sound_ending_keeps_the_tone(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, sine(48000, seconds=1), 48000)
+    spectrum = np.abs(np.fft.rfft(read(path)[:22050]))
+    assert abs(int(spectrum.argmax()) - 440) <= 1
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.m4a", "a.avi"])
+def test_the_sound_of_films_keeps_tone_and_length(film, name):
+    codec = "mp3" if name.endswith("avi") else "aac"
+    path = film(name, codec=codec, picture=not name.endswith("m4a"))
+    got = read(path)
+    assert abs(len(got) / 22050 - 1) < 0.08
+    spectrum = np.abs(np.fft.rfft(got, 22050))
+    assert abs(int(spectrum.argmax()) - 440) <= 1
+
+
+def test_a_silent_film_is_not_an_error_but_no_sound(film):
+    with pytest.raises(NoSound, match="silent.mp4: it has no sound track"):
+        read(film("silent.mp4", sound=False))
+
+
+def test_durations(tmp_path, film):
+    soundfile.write(tmp_path / "a.wav", sine(16000, 1.5), 16000)
+    assert duration_seconds(tmp_path / "a.wav") == 1.5
+    assert abs(duration_seconds(film("b.mp4")) - 1) < 0.1
+
+
+def damaged(tmp_path, kind):
+    path = tmp_path / "bad.wav"
+    if kind == "text":
+        path.write_text("these are not samples")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "header":
+        soundfile.write(path, sine(16000), 16000)
+        path.write_bytes(path.read_bytes()[:30])
+    elif kind == "no samples":
+        soundfile.write(path, np.zeros(0), 16000)
+    elif kind == "nan":
+        soundfile.write(path, np.full(4000, np.nan, "f4"), 16000, subtype="FLOAT")
+    elif kind == "folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("text", "not a readable wav file"),
+        ("empty", "empty"),
+        ("header", "bad.wav"),
+        ("no samples", "0 samples"),
+        ("nan", "not numbers"),
+        ("folder", "it is a folder"),
+        ("missing", "no such file"),
+    ],
+)
+def test_bad_files_say_what_is_wrong_in_one_line(tmp_path, kind, words):
+    with pytest.raises(MediaError, match=words) as caught:
+        read(damaged(tmp_path, kind))
+    assert "\n" not in str(caught.value)
+    assert "bad.wav" in str(caught.value)
+
+
+def test_a_truncated_film_is_an_error_in_one_line(film, tmp_path):
+    whole = film("whole.mp4").read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MediaError, match="cut.mp4"):
+        read(path)
+
+
+@pytest.mark.real_data
+def test_original_files_with_an_odd_chunk_and_two_channels(shared_data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for path in sorted((shared_data / "ravdess" / "original_wav").glob("*.wav")):
+            expected, _ = librosa.load(path, sr=22050)
+            got = read(path)
+            np.testing.assert_allclose(got[: len(expected)], expected[: len(got)], atol=1e-5)
+
+
+@pytest.mark.real_data
+def test_the_films_sound_is_the_wavs(shared_data):
+    film = shared_data / "ravdess" / "video" / "Actor_05" / "01-01-01-01-02-01-05.mp4"
+    wav = shared_data / "ravdess" / "original_wav" / "03-01-01-01-02-01-05.wav"
+    a, b = read(film), read(wav)
+    n = min(len(a), len(b))
+    best = np.abs(np.correlate(a[:n], b[:n], "full")).max()
+    assert best / np.sqrt((a[:n] ** 2).sum() * (b[:n] ** 2).sum()) > 0.95
