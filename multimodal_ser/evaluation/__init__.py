@@ -1,0 +1,1 @@
+"""Who is in which fold, how it is scored, and how sure one can be of it."""

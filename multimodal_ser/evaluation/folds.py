@@ -1,0 +1,173 @@
+"""Who trains and who is tested: folds as a pure function of the clips table.
+
+Every scheme but ``random_leaky`` keeps each actor's clips on one side. The
+published lists of actors are:
+
+* ``aei``: actors 1-20 against 21-24, system A.
+* ``luna5``: Luna-Jimenez et al., "A Proposal for Multimodal Emotion
+  Recognition Using Aural Transformers and Action Units on RAVDESS Dataset",
+  Applied Sciences 12(1):327, 2022; five folds balanced by sex and emotion.
+* ``hicmae6``: Sun et al., "HiCMAE", Information Fusion 2024; six folds of four
+  consecutive actors.
+* ``emobox6``: Ma et al., "EmoBox", Interspeech 2024; six folds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.tables import actor_groups, check_clips
+
+#: Test actors of each fold of the published schemes.
+TEST_ACTORS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "aei": ((21, 22, 23, 24),),
+    "luna5": (
+        (2, 5, 14, 15, 16),
+        (3, 6, 7, 13, 18),
+        (10, 11, 12, 19, 20),
+        (8, 17, 21, 23, 24),
+        (1, 4, 9, 22),
+    ),
+    "hicmae6": tuple(tuple(range(first, first + 4)) for first in range(1, 25, 4)),
+    "emobox6": (
+        (1, 11, 20, 21),
+        (4, 10, 12, 14),
+        (8, 9, 19, 23),
+        (3, 5, 7, 24),
+        (2, 15, 16, 18),
+        (6, 13, 17, 22),
+    ),
+}
+#: Schemes that work for any data set; the number of folds may be chosen.
+GENERAL = ("actors", "leave_one_actor_out", "random_leaky")
+NAMES = (*TEST_ACTORS, *GENERAL)
+#: Schemes that put one speaker on both sides; every report marks them.
+LEAKY = ("random_leaky",)
+
+
+class Fold(NamedTuple):
+    """Clip ids of one fold; ``validation`` is taken out of the training part."""
+
+    name: str
+    train: pd.Index
+    validation: pd.Index
+    test: pd.Index
+
+
+def make_folds(
+    clips: pd.DataFrame,
+    scheme: str,
+    *,
+    seed: int = 0,
+    n_folds: int = 5,
+    validation_share: float = 0.0,
+) -> list[Fold]:
+    """Return the folds of a scheme.
+
+    Args:
+        clips: a clips table; the result does not depend on its row order.
+        scheme: one of :data:`NAMES`.
+        seed: for ``actors`` and ``random_leaky``, and for the validation actors.
+        n_folds: for ``actors`` and ``random_leaky``.
+        validation_share: share of the training actors to hold out for early
+            stopping, calibration and fusion weights, 0 to below 1.
+
+    Returns:
+        Folds with a test part; a published scheme's fold whose actors are all
+        absent from the table is left out.
+
+    Raises:
+        UnknownName: there is no such scheme.
+        SerError: the table has too few actors for the scheme.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [dict(clip=f"{a}", dataset="ravdess", actor=f"{a:02d}") for a in range(1, 25)]
+        >>> [len(fold.test) for fold in make_folds(make_clips(rows), "luna5")]
+        [5, 5, 5, 5, 4]
+    """
+    if scheme not in NAMES:
+        raise UnknownName("protocol", scheme, NAMES)
+    clips = check_clips(clips).sort_index()
+    folds = []
+    for name, is_test in _test_masks(clips, scheme, seed, n_folds):
+        rest = clips[~is_test]
+        if is_test.any() and not rest.empty:
+            held = _held_out(rest, validation_share, seed, leaky=scheme in LEAKY)
+            test = clips.index[is_test]
+            folds.append(Fold(name, rest.index[~held], rest.index[held], test))
+    if not folds:
+        actors = ", ".join(sorted(set(clips["actor"].dropna()))) or "none"
+        raise SerError(
+            f"protocol {scheme} needs actors on both sides; the clips have: {actors}. "
+            "Use another protocol or more clips"
+        )
+    return folds
+
+
+def split_validation(
+    clips: pd.DataFrame, share: float, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split training clips into a part to fit on and actors held out from it.
+
+    Args:
+        clips: a clips table.
+        share: share of the actors to hold out, 0 to below 1; at least one
+            actor is held out when it is above 0 and there are two or more.
+        seed: which actors.
+
+    Returns:
+        The clips to fit on and the held-out clips.
+    """
+    held = _held_out(clips, share, seed, leaky=False)
+    return clips[~held], clips[held]
+
+
+def _test_masks(clips: pd.DataFrame, scheme: str, seed: int, n_folds: int):
+    if scheme in TEST_ACTORS:
+        numbers = pd.to_numeric(clips["actor"], errors="coerce")
+        for fold, actors in enumerate(TEST_ACTORS[scheme]):
+            yield f"{scheme}-{fold}", numbers.isin(actors).to_numpy()
+        return
+    groups = actor_groups(clips)
+    if scheme == "random_leaky":
+        part = np.random.default_rng(seed).permutation(len(clips)) % n_folds
+    elif scheme == "leave_one_actor_out":
+        part = np.unique(groups, return_inverse=True)[1]
+    else:
+        part = _balanced_parts(clips, groups, n_folds, seed)
+    for fold in range(part.max(initial=-1) + 1):
+        yield f"{scheme}-{fold}", part == fold
+
+
+def _balanced_parts(clips: pd.DataFrame, groups: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
+    """Deal the actors out to parts, each sex by itself, in a seeded order."""
+    sex = clips["sex"].fillna("").to_numpy(dtype=object)
+    order = _shuffled_actors(groups, sex, seed)
+    rank = {actor: position % n_parts for position, actor in enumerate(order)}
+    return np.array([rank[group] for group in groups], dtype=int)
+
+
+def _shuffled_actors(groups: np.ndarray, sex: np.ndarray, seed: int) -> list[str]:
+    actors = sorted(set(groups))
+    sex_of = dict(zip(groups, sex, strict=True))
+    shuffled = [actors[at] for at in np.random.default_rng(seed).permutation(len(actors))]
+    return sorted(shuffled, key=lambda actor: sex_of[actor])  # stable: keeps the shuffle
+
+
+def _held_out(clips: pd.DataFrame, share: float, seed: int, *, leaky: bool) -> np.ndarray:
+    if not 0 <= share < 1:
+        raise SerError(f"the validation share is {share}; give at least 0 and less than 1")
+    groups = clips.index.to_numpy() if leaky else actor_groups(clips)
+    sex = clips["sex"].fillna("").to_numpy(dtype=object)
+    order = _shuffled_actors(groups, sex, seed)
+    if share == 0 or len(order) < 2:
+        return np.zeros(len(clips), dtype=bool)
+    count = min(max(round(share * len(order)), 1), len(order) - 1)
+    # Evenly spaced along an order sorted by sex: both sexes in proportion.
+    at = np.floor((np.arange(count) + 0.5) * len(order) / count).astype(int)
+    return np.isin(groups, [order[position] for position in at])

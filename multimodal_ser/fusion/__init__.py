@@ -1,0 +1,1 @@
+"""Probabilities in, probabilities out: frames to a clip, modalities to one."""

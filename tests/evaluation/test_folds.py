@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.evaluation import folds
+from multimodal_ser.tables import EMOTIONS, actor_groups, make_clips
+
+
+def corpus(actors=range(1, 25), takes=2, shuffle=None):
+    rows = [
+        {
+            "clip": f"x/{actor:02d}-{emotion}-{take}",
+            "dataset": "ravdess",
+            "actor": f"{actor:02d}",
+            "sex": "male" if actor % 2 else "female",
+            "emotion": emotion,
+        }
+        for actor in actors
+        for emotion in EMOTIONS
+        for take in range(takes)
+    ]
+    clips = make_clips(rows)
+    return clips if shuffle is None else clips.sample(frac=1, random_state=shuffle)
+
+
+HONEST = [name for name in folds.NAMES if name not in folds.LEAKY]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+@pytest.mark.parametrize("scheme", HONEST)
+def test_no_actor_is_on_two_sides(scheme, share):
+    clips = corpus()
+    for fold in folds.make_folds(clips, scheme, validation_share=share):
+        parts = [set(actor_groups(clips.loc[part])) for part in fold[1:]]
+        assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+        assert sum(len(part) for part in fold[1:]) == len(clips)
+        assert bool(share) == bool(len(fold.validation))
+
+
+@pytest.mark.parametrize("scheme", [name for name in folds.NAMES if name != "aei"])
+def test_every_clip_is_tested_once(scheme):
+    clips = corpus()
+    tested = [clip for fold in folds.make_folds(clips, scheme) for clip in fold.test]
+    assert sorted(tested) == sorted(clips.index)
+
+
+@pytest.mark.parametrize("scheme", folds.NAMES)
+def test_nothing_depends_on_the_order_of_rows(scheme):
+    one = folds.make_folds(corpus(), scheme, seed=3, validation_share=0.2)
+    two = folds.make_folds(corpus(shuffle=1), scheme, seed=3, validation_share=0.2)
+    for a, b in zip(one, two, strict=True):
+        assert a.name == b.name
+        for part in (1, 2, 3):
+            assert sorted(a[part]) == sorted(b[part])
+
+
+def test_published_actors():
+    clips = corpus()
+    tested = [
+        sorted(clips.loc[fold.test, "actor"].astype(int).unique())
+        for fold in folds.make_folds(clips, "luna5")
+    ]
+    assert tested[0] == [2, 5, 14, 15, 16]
+    assert tested[4] == [1, 4, 9, 22]
+    fold = folds.make_folds(clips, "aei")[0]
+    assert set(clips.loc[fold.test, "actor"]) == {"21", "22", "23", "24"}
+    for scheme, lists in folds.TEST_ACTORS.items():
+        listed = [actor for actors in lists for actor in actors]
+        assert len(listed) == len(set(listed)), scheme
+        assert scheme == "aei" or sorted(listed) == list(range(1, 25))
+
+
+def test_general_folds_hold_both_sexes_in_proportion():
+    clips = corpus()
+    for fold in folds.make_folds(clips, "actors", seed=1, n_folds=4):
+        sexes = clips.loc[fold.test].drop_duplicates("actor")["sex"].value_counts()
+        assert sexes["male"] == sexes["female"] == 3
+
+
+def test_validation_actors_hold_both_sexes():
+    learn, held = folds.split_validation(corpus(), 0.25, seed=5)
+    assert set(held["sex"]) == {"male", "female"}
+    assert held["actor"].nunique() == 6
+    assert not set(held["actor"]) & set(learn["actor"])
+
+
+def test_seeds_change_general_folds_and_not_published_ones():
+    clips = corpus()
+
+    def tested(scheme, seed):
+        return [tuple(sorted(f.test)) for f in folds.make_folds(clips, scheme, seed=seed)]
+
+    assert tested("actors", 0) != tested("actors", 1)
+    assert tested("luna5", 0) == tested("luna5", 1)
+
+
+def test_random_leaky_does_put_actors_on_both_sides():
+    clips = corpus()
+    fold = folds.make_folds(clips, "random_leaky")[0]
+    assert set(clips.loc[fold.train, "actor"]) & set(clips.loc[fold.test, "actor"])
+
+
+def test_twins_stay_together():
+    clips = corpus(takes=4)
+    for fold in folds.make_folds(clips, "luna5"):
+        takes = {clip.rsplit("-", 1)[0] for clip in fold.test}
+        assert len(fold.test) == 4 * len(takes)
+
+
+def test_too_few_actors_is_a_clear_error():
+    with pytest.raises(SerError, match="the clips have: 05"):
+        folds.make_folds(corpus(actors=[5]), "luna5")
+
+
+def test_a_wrong_name_lists_the_protocols():
+    with pytest.raises(UnknownName, match="hicmae6"):
+        folds.make_folds(corpus(), "kfold")
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, np.nan])
+def test_a_wrong_share_is_refused(share):
+    with pytest.raises(SerError, match="validation share"):
+        folds.split_validation(corpus(), share)
