@@ -1,0 +1,427 @@
+"""The command ``multimodal-ser``.
+
+Each verb imports what it needs when it runs, so ``--help`` answers at once.
+Results go to standard output, progress and errors to standard error; a clip
+that cannot be used is one line of error, the others go on, and the exit status
+is 1. A request that cannot be met at all ends with status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal_ser import VERSION
+from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPILOG = """\
+a first session:
+  multimodal-ser demo                                  see everything on a corpus it makes
+  multimodal-ser validate RAVDESS/                     what is missing or broken
+  multimodal-ser index RAVDESS/ --output clips.csv     which clips there are
+  multimodal-ser benchmark clips.csv --protocol luna5  scores on unseen speakers
+  multimodal-ser train clips.csv --output my-model     a model of your own
+  multimodal-ser predict talk.mp4 --model my-model --timeline --output talk.csv
+
+'multimodal-ser VERB --help' explains a verb. Extracted features are kept in the
+user's cache folder, or in $MULTIMODAL_SER_CACHE, or where --cache says.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: words after the command's name; None takes ``sys.argv``.
+
+    Returns:
+        0 when all went well, 1 when some clips could not be used, 2 when the
+        request could not be met, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except SerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="multimodal-ser",
+        description="Emotion recognition from audio-video clips: the sound, the picture, and both.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for add in (_index, _validate, _extract, _train, _benchmark, _predict, _demo):
+        add(verbs)
+    return parser
+
+
+def _verb(verbs, name: str, run, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.set_defaults(run=run)
+    return verb
+
+
+def _data_argument(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("data", metavar="DATA", help="a folder of recordings, or a clips table")
+    verb.add_argument(
+        "--dataset",
+        choices=("ravdess", "folder"),
+        default="ravdess",
+        help="how to read a folder: RAVDESS names (default), or own recordings "
+        "in folders named after emotions",
+    )
+
+
+def _work_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--workers", type=int, help="processes for reading clips (default: cores)")
+    verb.add_argument("--cache", metavar="DIR", help="where extracted features are kept")
+    verb.add_argument("--no-cache", action="store_true", help="extract anew and keep nothing")
+    verb.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _output_argument(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument(
+        "--output", metavar="FILE", help=f"write {what} as .csv, .json or .parquet, by its ending"
+    )
+
+
+def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
+    many = ", or several with commas between" if several else ""
+    verb.add_argument(
+        "--audio",
+        default="svc",
+        help=f"audio model{many}: svc (default), xgboost, random_forest, conv1d, none",
+    )
+    verb.add_argument(
+        "--video",
+        default="fer_cnn",
+        help=f"video model{many}: fer_cnn (default), fer_transfer, aei_cnn, aei_cnn_pooled, none",
+    )
+    verb.add_argument("--features", default="aei157", help="audio features (default: aei157)")
+    verb.add_argument("--every", type=int, metavar="N", help="sample every Nth frame (default: 20)")
+    verb.add_argument(
+        "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"
+    )
+    verb.add_argument("--epochs", type=int, help="passes over the video frames, at most")
+    verb.add_argument("--pooling", choices=("mean", "median", "product"), default="mean")
+    verb.add_argument(
+        "--fusion",
+        choices=("weighted", "mean", "product"),
+        default="weighted",
+        help="how audio and video become one; 'weighted' is fitted on held-out training actors",
+    )
+    verb.add_argument("--seed", type=int, default=0)
+
+
+def _index(verbs) -> None:
+    verb = _verb(verbs, "index", _run_index, "list the clips of a folder as a table")
+    _data_argument(verb)
+    _output_argument(verb, "the clips table")
+    verb.add_argument("--durations", action="store_true", help="open every file for its length")
+
+
+def _validate(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "validate",
+        _run_validate,
+        "say what is missing, doubled, unreadable or misnamed in a RAVDESS folder",
+    )
+    verb.add_argument("data", metavar="DATA", help="a folder of RAVDESS files")
+    verb.add_argument("--names-only", action="store_true", help="do not open the files")
+    _output_argument(verb, "the problems")
+
+
+def _extract(verbs) -> None:
+    verb = _verb(
+        verbs, "extract", _run_extract, "compute audio features and sampled frames into the cache"
+    )
+    _data_argument(verb)
+    _output_argument(verb, "the audio features, a column each,")
+    _model_arguments(verb, several=False)
+    _work_arguments(verb)
+
+
+def _train(verbs) -> None:
+    verb = _verb(verbs, "train", _run_train, "fit audio and video models and their fusion")
+    _data_argument(verb)
+    verb.add_argument("--output", metavar="DIR", required=True, help="folder of the model")
+    _model_arguments(verb, several=False)
+    _work_arguments(verb)
+
+
+def _benchmark(verbs) -> None:
+    verb = _verb(
+        verbs, "benchmark", _run_benchmark, "score audio, video and fused models on unseen speakers"
+    )
+    _data_argument(verb)
+    verb.add_argument(
+        "--protocol",
+        default="aei",
+        help="aei (actors 1-20 against 21-24, default), luna5, hicmae6, emobox6, actors "
+        "(5 folds of any data), leave_one_actor_out, or random_leaky (marked as such)",
+    )
+    _model_arguments(verb, several=True)
+    _work_arguments(verb)
+    _output_argument(verb, "the scores")
+
+
+def _predict(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "predict",
+        _run_predict,
+        "predict the emotion of clips from sound, picture and both",
+        "examples:\n"
+        "  multimodal-ser predict talk.mp4 --model my-model\n"
+        "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n",
+    )
+    verb.add_argument(
+        "sources", metavar="SOURCE", nargs="+", help="wav or mp4 files, folders, or a clips table"
+    )
+    verb.add_argument("--model", metavar="DIR", required=True, help="folder made by 'train'")
+    verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
+    _output_argument(verb, "the predictions")
+    verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
+    _work_arguments(verb)
+
+
+def _demo(verbs) -> None:
+    verb = _verb(
+        verbs,
+        "demo",
+        _run_demo,
+        "make a small synthetic corpus and go the whole way through it",
+    )
+    verb.add_argument(
+        "--output", metavar="DIR", default="demo-output", help="(default: %(default)s)"
+    )
+    verb.add_argument("--actors", type=int, default=6, help="how many to synthesise (default: 6)")
+    verb.add_argument("--seed", type=int, default=0)
+
+
+def _run_index(options) -> int:
+    from multimodal_ser import tableio
+
+    clips = _clips(options)
+    failed = 0
+    if options.durations:
+        clips, failed = _with_durations(clips)
+    if options.output:
+        tableio.write(clips, options.output)
+    _say_clips(clips)
+    return 1 if failed else 0
+
+
+def _say_clips(clips: pd.DataFrame) -> None:
+    from multimodal_ser import terminal
+
+    counts = clips.groupby(["channel", "emotion"], observed=True, dropna=False).agg(
+        clips=("dataset", "size"), audio=("audio", "count"), video=("video", "count")
+    )
+    terminal.show(counts.reset_index().fillna("unknown"))
+    actors = clips["actor"].nunique()
+    print(f"{len(clips)} clips of {actors} actors")
+
+
+def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    from multimodal_ser import parallel
+    from multimodal_ser.audio.signal import duration_seconds
+
+    paths = clips["audio"].fillna(clips["video"])
+    items = {clip: (path,) for clip, path in paths.items()}
+    clips, failed = clips.copy(), 0
+    for outcome in parallel.map_clips(duration_seconds, items, description="durations", workers=1):
+        clips.loc[outcome.clip, "duration"] = outcome.value
+        if outcome.error:
+            failed += 1
+            print(f"error: {outcome.error}", file=sys.stderr)
+    return clips, failed
+
+
+def _run_validate(options) -> int:
+    from multimodal_ser import tableio, terminal
+    from multimodal_ser.audio.signal import duration_seconds
+    from multimodal_ser.datasets import ravdess
+
+    problems = ravdess.validate(options.data, None if options.names_only else duration_seconds)
+    if options.output:
+        tableio.write(problems, options.output)
+    if problems.empty:
+        print(f"{options.data}: nothing is missing, doubled, unreadable or misnamed")
+        return 0
+    terminal.show(problems)
+    counts = problems["kind"].value_counts()
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    return 1
+
+
+def _run_extract(options) -> int:
+    import pandas as pd
+
+    from multimodal_ser import tableio, training
+
+    clips = _clips(options)
+    data = training.extract(clips, _recipe(options), **_work(options))
+    parts = []
+    if data.features is not None:
+        parts.append(f"audio features of {len(data.features.clips)} clips")
+        if options.output:
+            columns = list(data.features.names)
+            table = pd.DataFrame(data.features.values, index=data.features.clips, columns=columns)
+            tableio.write(table, options.output)
+    if data.frames is not None:
+        parts.append(f"frames of {len(data.frames.clips)} clips")
+    cache = _work(options)["cache"]
+    print(f"{' and '.join(parts)}, kept in {cache.folder or 'memory only'}")
+    return _say_failures(data.failures)
+
+
+def _run_train(options) -> int:
+    from multimodal_ser import terminal, training
+
+    model, data = training.train(
+        _clips(options), _recipe(options), options.output, **_work(options)
+    )
+    status = _say_failures(data.failures)
+    rows = [
+        {
+            "modality": name,
+            "temperature": model.temperatures[name],
+            "fusion weight": model.weights[name],
+        }
+        for name in model.weights
+    ]
+    terminal.show(rows)
+    print(f"model saved in {options.output}")
+    print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
+    return status
+
+
+def _run_benchmark(options) -> int:
+    from multimodal_ser import benchmarking, tableio, terminal, training
+
+    base = _recipe(options)
+    audio, video = _names(options.audio), _names(options.video)
+    clips = _clips(options)
+    clips = clips[clips["emotion"].notna()]
+    table, status = [], 0
+    for name in video:
+        # Front ends differ between backbones, so frames are sampled for each.
+        recipes = benchmarking.grid(base, audio, [name])
+        data = training.extract(clips, recipes[0], **_work(options))
+        status |= _say_failures(data.failures)
+        rows, _ = benchmarking.benchmark(
+            data, recipes, options.protocol, progress=not options.quiet
+        )
+        table.append(rows)
+    import pandas as pd
+
+    scores = pd.concat(table, ignore_index=True).drop_duplicates("model", ignore_index=True)
+    if options.output:
+        tableio.write(scores, options.output)
+    terminal.show_scores(scores)
+    return status
+
+
+def _run_predict(options) -> int:
+    from multimodal_ser import inference, tableio, terminal
+
+    model = inference.load_model(options.model)
+    if options.output:
+        tableio.check_ending(options.output)
+    sources = options.sources
+    if len(sources) == 1 and tableio.is_table(sources[0]):
+        sources = tableio.read_clips(sources[0])
+    predictions, failures = inference.predict(
+        sources,
+        model,
+        timeline=options.timeline,
+        progress=not options.quiet,
+        cache=_work(options)["cache"],
+        workers=options.workers,
+    )
+    if options.output:
+        tableio.write(predictions, options.output)
+        print(f"{predictions['clip'].nunique()} clip(s) predicted, written to {options.output}")
+    else:
+        terminal.show_predictions(predictions)
+    if options.failures:
+        tableio.write(failures, options.failures)
+    return _say_failures(failures)
+
+
+def _run_demo(options) -> int:
+    from multimodal_ser import demo
+
+    return demo.run(options.output, actors=options.actors, seed=options.seed)
+
+
+def _clips(options) -> pd.DataFrame:
+    from multimodal_ser import datasets, tableio
+
+    if tableio.is_table(options.data):
+        return tableio.read_clips(options.data)
+    return datasets.load(options.dataset).index(options.data)
+
+
+def _recipe(options):
+    from multimodal_ser.training import Recipe
+
+    return Recipe(
+        audio=_names(options.audio)[0],
+        features=options.features,
+        video=_names(options.video)[0],
+        video_params={"epochs": options.epochs} if options.epochs else {},
+        every=options.every,
+        crop=options.crop,
+        pooling=options.pooling,
+        fusion=options.fusion,
+        seed=options.seed,
+    )
+
+
+def _names(text: str) -> list[str | None]:
+    return [None if name == "none" else name for name in text.split(",")]
+
+
+def _work(options) -> dict:
+    from multimodal_ser.cache import Cache, default_folder
+
+    folder = None if options.no_cache else Path(options.cache or default_folder())
+    return {"cache": Cache(folder), "workers": options.workers, "progress": not options.quiet}
+
+
+def _say_failures(failures: pd.DataFrame) -> int:
+    for error in failures["error"]:
+        print(f"error: {error}", file=sys.stderr)
+    if len(failures):
+        print(f"{len(failures)} file(s) could not be used", file=sys.stderr)
+    return 1 if len(failures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Tables on a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable
+
+import pandas as pd
+
+#: Width of a table that is not shown on a terminal but piped to a file.
+_PIPED_COLUMNS = 160
+
+
+def show(rows: pd.DataFrame | Iterable[dict], title: str | None = None) -> None:
+    """Print a table, numbers to the right.
+
+    Args:
+        rows: a DataFrame, or one dictionary a row.
+        title: shown above.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in frame.columns:
+        right = pd.api.types.is_numeric_dtype(frame[column])
+        table.add_column(escape(str(column)), justify="right" if right else "left", overflow="fold")
+    for values in frame.itertuples(index=False):
+        table.add_row(*(escape(_text(value)) for value in values))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_COLUMNS
+    Console(width=width, highlight=False).print(table)
+
+
+def _text(value) -> str:
+    if pd.isna(value):
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def show_scores(scores: pd.DataFrame) -> None:
+    """Print a benchmark's table, rates in percent with their intervals.
+
+    Args:
+        scores: what ``benchmarking.benchmark`` gives.
+    """
+    shown = scores[["model", "modality", "protocol"]].copy()
+    for metric in ("uar", "war"):
+        columns = scores[[metric, f"{metric}_low", f"{metric}_high"]]
+        shown[f"{metric.upper()} % (95 % interval)"] = [
+            _rate(*values) for values in columns.itertuples(index=False)
+        ]
+    shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
+    shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
+    shown["clips"] = scores["n"].astype(int)
+    shown["seconds"] = scores["seconds"].map("{:.0f}".format)
+    show(shown)
+
+
+def _rate(value: float, low: float, high: float) -> str:
+    if pd.isna(low):
+        return f"{100 * value:.1f}"
+    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def show_predictions(predictions: pd.DataFrame) -> None:
+    """Print predictions: a line a clip, then the timeline where there is one.
+
+    Args:
+        predictions: what ``inference.predict`` gives.
+    """
+    timeline = predictions["frame"].notna() if "frame" in predictions else None
+    whole = predictions if timeline is None else predictions[~timeline.astype(bool)]
+    if whole.empty:
+        return
+    said = whole.assign(said=_said(whole))
+    wide = said.pivot(index="clip", columns="modality", values="said")
+    wide = wide.reindex(index=whole["clip"].unique(), columns=["audio", "video", "fused"])
+    paths = whole.drop_duplicates("clip", keep="last").set_index("clip")["path"]
+    wide.insert(0, "file", paths)
+    show(wide.dropna(axis="columns", how="all").reset_index(drop=True), "Predictions")
+    if timeline is not None and timeline.any():
+        frames = predictions[timeline.astype(bool)]
+        frames = frames.assign(said=_said(frames), seconds=frames["time_s"].map("{:.2f}".format))
+        columns = {"path": "file", "frame": "frame", "seconds": "time s", "said": "video"}
+        show(frames[list(columns)].rename(columns=columns), "Timeline")
+
+
+def _said(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"{first} {confidence:.0%}, then {second} {row[second]:.0%}"
+        for first, second, confidence, (_, row) in zip(
+            rows["emotion"], rows["second"], rows["confidence"], rows.iterrows(), strict=True
+        )
+    ]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table as Markdown, numbers with one decimal.
+
+    Args:
+        table: its index is left out.
+
+    Example:
+        >>> print(markdown(pd.DataFrame([{"model": "svc", "WAR": 51.25}])))
+        | model | WAR |
+        |---|---|
+        | svc | 51.2 |
+    """
+    rows = [[str(column) for column in table.columns], ["---"] * len(table.columns)]
+    for values in table.itertuples(index=False):
+        rows.append([f"{v:.1f}" if isinstance(v, float) else str(v) for v in values])
+    rows = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([rows[0], rows[1].replace(" ", ""), *rows[2:]])

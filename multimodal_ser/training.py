@@ -1,0 +1,330 @@
+"""Where training happens: clips in, a fitted model out.
+
+Both ``train`` and every fold of ``benchmark`` go through :func:`fit`. Some of
+the training actors are held out from it: their clips stop the networks, and
+their predictions give the temperatures and the fusion weights, so that these
+are never fitted on clips that a model has learnt by heart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from multimodal_ser import VERSION
+from multimodal_ser.cache import Cache
+from multimodal_ser.errors import SerError
+from multimodal_ser.evaluation.folds import split_validation
+from multimodal_ser.fusion import calibration, late
+from multimodal_ser.inference import Model
+
+if TYPE_CHECKING:
+    from multimodal_ser.tables import Features
+    from multimodal_ser.video.extract import FrameStore
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train.
+
+    Attributes:
+        audio: an audio classifier, or None for no audio model.
+        features: the audio feature set.
+        audio_params: passed to the classifier's ``build``.
+        video: a video backbone, or None for no video model.
+        video_params: passed to ``VideoModel``.
+        every: sample every n-th frame; None takes the backbone's own.
+        crop: ``face`` or ``frame``; None takes the backbone's own.
+        pooling: how frames become a clip.
+        fusion: how modalities become one.
+        validation_share: share of the training actors that is held out.
+        seed: of everything random.
+    """
+
+    audio: str | None = "svc"
+    features: str = "aei157"
+    audio_params: Mapping = field(default_factory=dict)
+    video: str | None = "fer_cnn"
+    video_params: Mapping = field(default_factory=dict)
+    every: int | None = None
+    crop: str | None = None
+    pooling: str = "mean"
+    fusion: str = "weighted"
+    validation_share: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.audio is None and self.video is None:
+            raise SerError("there is nothing to train; choose an audio or a video model")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Everything that training reads, extracted once.
+
+    Attributes:
+        clips: the clips table.
+        features: audio features, or None.
+        frames: sampled frames, or None.
+        failures: clips that could not be used, and why.
+    """
+
+    clips: pd.DataFrame
+    features: Features | None
+    frames: FrameStore | None
+    failures: pd.DataFrame
+
+
+def frame_params(recipe: Recipe):
+    """Return the video front end's parameters: the backbone's own, with the recipe's changes.
+
+    Raises:
+        UnknownName: there is no such backbone.
+    """
+    from dataclasses import replace
+
+    from multimodal_ser.video import backbones
+
+    own = backbones.load(recipe.video).PARAMS
+    changes = {"every": recipe.every, "crop": recipe.crop}
+    return replace(own, **{name: value for name, value in changes.items() if value is not None})
+
+
+def extract(
+    clips: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Data:
+    """Extract what a recipe needs from every clip.
+
+    Args:
+        clips: a clips table.
+        recipe: says which features and frames.
+        cache: where results are kept; None keeps nothing.
+        workers: processes; None takes one a core.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The data; clips that failed are in its ``failures``.
+    """
+    features = frames = None
+    failures = []
+    shared = {"cache": cache or Cache(None), "workers": workers, "progress": progress}
+    if recipe.audio and clips["audio"].notna().any():
+        from multimodal_ser.audio.extract import extract as extract_audio
+
+        features, failed = extract_audio(clips, recipe.features, **shared)
+        failures.append(failed)
+    if recipe.video and clips["video"].notna().any():
+        from multimodal_ser.video.extract import extract as extract_video
+
+        frames, failed = extract_video(clips, frame_params(recipe), **shared)
+        failures.append(failed)
+    if not failures:
+        raise SerError(
+            f"the {len(clips)} clip(s) have no {_wanted(recipe)} to train on; "
+            "choose other models or other data"
+        )
+    return Data(clips, features, frames, pd.concat(failures, ignore_index=True))
+
+
+def _wanted(recipe: Recipe) -> str:
+    return " or ".join(
+        k for k, v in (("sound", recipe.audio), ("picture", recipe.video)) if v is not None
+    )
+
+
+def fit(
+    data: Data,
+    train: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Model:
+    """Fit a model on training clips alone.
+
+    Args:
+        data: extracted features; only the rows of ``train`` are read.
+        train: a clips table with labels.
+        recipe: what to fit.
+        checkpoint: folder from which an interrupted video training goes on.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The model. Networks were fitted on the actors left after holding out
+        ``validation_share``; other classifiers on all actors of ``train``,
+        after their held-out predictions had given the calibration.
+
+    Raises:
+        SerError: there are too few clips or classes to learn from.
+    """
+    learn, held = split_validation(train, recipe.validation_share, recipe.seed)
+    audio = video = None
+    held_out = {}
+    if recipe.audio and data.features is not None and len(data.features.clips):
+        audio = _fit_audio(data, learn, held, recipe)
+        held_out["audio"] = audio.predict(data.features, held.index)
+        if not hasattr(audio.estimator, "patience"):
+            audio = _fit_audio(data, train, None, recipe)
+    if recipe.video and data.frames is not None and len(data.frames.clips):
+        video = _fit_video(data, learn, held, recipe, checkpoint, progress)
+        probe = Model(None, video, pooling=recipe.pooling)
+        held_out["video"] = probe.probabilities(held.index, None, data.frames)["video"]
+    if audio is None and video is None:
+        raise SerError("no training clip could be used; see the failures above")
+    model = Model(audio, video, pooling=recipe.pooling, fusion=recipe.fusion)
+    _calibrate(model, held_out, held["emotion"])
+    return model
+
+
+def _fit_audio(data: Data, learn: pd.DataFrame, held: pd.DataFrame | None, recipe: Recipe):
+    from multimodal_ser.audio.model import AudioModel
+
+    model = AudioModel(
+        recipe.features, recipe.audio, seed=recipe.seed, params=dict(recipe.audio_params)
+    )
+    return model.fit(data.features, learn, held)
+
+
+def _fit_video(data: Data, learn, held, recipe: Recipe, checkpoint, progress):
+    from multimodal_ser.video.model import VideoModel
+
+    model = VideoModel(
+        recipe.video, params=frame_params(recipe), seed=recipe.seed, **recipe.video_params
+    )
+    validation = held if len(held) else None
+    return model.fit(data.frames, learn, validation, checkpoint=checkpoint, progress=progress)
+
+
+def _calibrate(model: Model, held_out: Mapping[str, pd.DataFrame], truth: pd.Series) -> None:
+    for name, table in held_out.items():
+        model.temperatures[name] = round(calibration.fit_temperature(table, truth), 6)
+    softened = {
+        name: calibration.soften(table, model.temperatures[name])
+        for name, table in held_out.items()
+    }
+    model.weights = late.fit_weights(softened, truth)
+
+
+def train(
+    clips: pd.DataFrame,
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[Model, Data]:
+    """Extract, fit on all labelled clips, and save the model.
+
+    An interrupted training goes on when it is started again with the same
+    output folder: features come from the cache, epochs from the checkpoint.
+
+    Args:
+        clips: a clips table; clips without a label are left out.
+        recipe: what to train.
+        output: the model's folder.
+        cache: where features are kept; None keeps nothing.
+        workers: processes for reading clips; None takes one a core.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The model and the data it was fitted on.
+
+    Raises:
+        SerError: there is nothing to learn from.
+    """
+    labelled = clips[clips["emotion"].notna()]
+    if labelled.empty:
+        raise SerError(
+            f"none of the {len(clips)} clip(s) has a label; name the files as RAVDESS does, "
+            "or put them into folders named after emotions"
+        )
+    started = time.monotonic()
+    data = extract(labelled, recipe, cache=cache, workers=workers, progress=progress)
+    identity = f"{table_hash(labelled)}-{hash_text(repr(recipe))}"[:40]
+    checkpoint = Path(output) / ".checkpoint" / identity
+    model = fit(data, labelled, recipe, checkpoint=checkpoint, progress=progress)
+    seconds = round(time.monotonic() - started, 1)
+    model.save(output, run_record(recipe, labelled, seconds=seconds))
+    _remove(Path(output) / ".checkpoint")
+    return model, data
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_record(recipe: Recipe, clips: pd.DataFrame, *, seconds: float, **more) -> dict:
+    """Return what ``run.json`` keeps: enough to make the run again and compare it.
+
+    Args:
+        recipe: what was trained.
+        clips: the clips it was trained on.
+        seconds: how long it took.
+        more: anything else, as JSON values.
+    """
+    return {
+        "recipe": asdict(recipe),
+        "seed": recipe.seed,
+        "n_clips": len(clips),
+        "actors": sorted(clips["actor"].dropna().unique().tolist()),
+        "clips_hash": table_hash(clips),
+        "seconds": seconds,
+        "command": " ".join(sys.argv[1:]),
+        "git": _git_state(),
+        "versions": _versions(),
+        **more,
+    }
+
+
+def table_hash(clips: pd.DataFrame) -> str:
+    """Return a hash of which clips with which labels these are, paths left out."""
+    named = clips.drop(columns=["audio", "video", "duration"]).sort_index()
+    return hash_text(named.to_csv())
+
+
+def hash_text(text: str) -> str:
+    """Return the first 16 hexadecimal digits of the text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _git_state() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip() or None
+
+
+def _versions() -> dict[str, str]:
+    names = ("tensorflow-cpu", "tensorflow", "keras", "librosa", "scikit-learn", "numpy", "av")
+    found = {"python": sys.version.split()[0], "multimodal_ser": VERSION}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
