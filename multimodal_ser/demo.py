@@ -13,6 +13,7 @@ from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import split_validation
 from multimodal_ser.tables import MODALITIES
+from multimodal_ser.video.backbones import Training
 
 #: Share of the synthetic actors that no training step sees.
 TEST_SHARE = 1 / 3
@@ -44,7 +45,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     learn, test = split_validation(clips, TEST_SHARE, seed)
     held = ", ".join(sorted(test["actor"].unique()))
     _step(3, f"Extract and train; actors {held} are kept for the test")
-    recipe = training.Recipe(seed=seed, validation_share=0.25, video_params={"epochs": 30})
+    recipe = _recipe(seed)
     cache = Cache(output / "cache")
     model, _ = training.train(learn, recipe, output / "model", cache=cache)
     _step(4, "Score the held-out actors")
@@ -57,6 +58,13 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     print(f"the film's true emotion is {test['emotion'].iloc[len(test) // 2]}")
     _say_where(output, film, time.monotonic() - started)
     return 0
+
+
+def _recipe(seed: int) -> training.Recipe:
+    # A few hundred small steps on every tenth frame teach this small network
+    # the drawn faces in about a minute.
+    video = {"training": Training(batch_size=32, steps_per_epoch=20, epochs=12, learning_rate=2e-3)}
+    return training.Recipe(seed=seed, validation_share=0.25, every=10, video_params=video)
 
 
 def _step(number: int, text: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-#: Width of a table that is not shown on a terminal but piped to a file.
-_PIPED_COLUMNS = 160
+#: Width for a table that is piped to a file: wide enough to fold nothing.
+_PIPED_COLUMNS = 10_000
 
 
 def show(rows: pd.DataFrame | Iterable[dict], title: str | None = None) -> None:

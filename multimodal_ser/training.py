@@ -181,7 +181,7 @@ def fit(
             audio = _fit_audio(data, train, None, recipe)
     if recipe.video and data.frames is not None and len(data.frames.clips):
         video = _fit_video(data, learn, held, recipe, checkpoint, progress)
-        probe = Model(None, video, pooling=recipe.pooling)
+        probe = Model(None, video, pooling=recipe.pooling, fusion="mean")
         held_out["video"] = probe.probabilities(held.index, None, data.frames)["video"]
     if audio is None and video is None:
         raise SerError("no training clip could be used; see the failures above")

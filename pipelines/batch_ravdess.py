@@ -1,0 +1,49 @@
+"""Process a whole RAVDESS tree: index it, extract everything, predict every clip.
+
+Features and frames are kept, so that an interrupted run goes on where it was
+and later trainings start at once; clips that cannot be used are listed in
+``failures.csv``, and the others go on.
+
+    python pipelines/batch_ravdess.py --data RAVDESS --model MODEL --output batch
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from multimodal_ser import inference, tableio
+from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.datasets import ravdess
+
+
+def main() -> int:
+    """Write ``clips.csv``, ``predictions.parquet`` and ``failures.csv``."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", required=True, help="folder of RAVDESS files")
+    parser.add_argument("--model", required=True, help="folder made by 'multimodal-ser train'")
+    parser.add_argument("--output", default="batch", type=Path, help="(default: %(default)s)")
+    parser.add_argument("--timeline", action="store_true", help="also every sampled frame")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--cache", help="where features and frames are kept")
+    options = parser.parse_args()
+
+    clips = ravdess.index(options.data)
+    tableio.write(clips, options.output / "clips.csv")
+    predictions, failures = inference.predict(
+        clips,
+        options.model,
+        timeline=options.timeline,
+        cache=Cache(options.cache or default_folder()),
+        workers=options.workers,
+        progress=True,
+    )
+    tableio.write(predictions, options.output / "predictions.parquet")
+    tableio.write(failures, options.output / "failures.csv")
+    print(f"{predictions['clip'].nunique()} of {len(clips)} clips predicted -> {options.output}")
+    return 1 if len(failures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
