@@ -416,10 +416,11 @@ def _work(options) -> dict:
 
 
 def _say_failures(failures: pd.DataFrame) -> int:
-    for error in failures["error"]:
+    # A film whose sound and picture fail for one reason is one line.
+    for error in failures["error"].unique():
         print(f"error: {error}", file=sys.stderr)
     if len(failures):
-        print(f"{len(failures)} file(s) could not be used", file=sys.stderr)
+        print(f"{failures['path'].nunique()} file(s) could not be used", file=sys.stderr)
     return 1 if len(failures) else 0
 
 

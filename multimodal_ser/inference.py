@@ -248,8 +248,12 @@ def _predict_part(model: Model, part: pd.DataFrame, cache: Cache, workers: int |
     nothing = tables["fused"].isna().all(axis=1)
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
     if silent:
-        reason = f"nothing in it that this {_kinds(model)} model can use; use another model"
-        rows = [(clip, path_of(part.loc[clip], "fused"), "predict", reason) for clip in silent]
+        paths = [path_of(part.loc[clip], "fused") for clip in silent]
+        reason = f"it has nothing that this {_kinds(model)} model can use; use another model"
+        rows = [
+            (clip, path, "predict", f"{path}: {reason}")
+            for clip, path in zip(silent, paths, strict=True)
+        ]
         failed = pd.concat([failed, failure_table(rows)], ignore_index=True)
     return tables, failed
 

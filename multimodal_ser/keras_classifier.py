@@ -17,7 +17,7 @@ from multimodal_ser.networks import load_keras, load_network, save_network
 
 
 class KerasClassifier(ClassifierMixin, BaseEstimator):
-    """Standardise, fit a network, give probabilities.
+    """Scale, fit a network, give probabilities.
 
     Args:
         module: dotted name of a module whose ``network(n_values, n_classes)``
@@ -25,13 +25,16 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         epochs: passes over the training clips, at most.
         batch_size: clips a step.
         learning_rate: of RMSprop.
+        standardise: whether to scale values by the training clips' mean and
+            deviation.
         patience: epochs without a better validation loss before stopping;
             used only when validation clips are given.
         seed: for initial weights, dropout and the order of clips.
 
     Attributes:
         classes_: the sorted labels seen in training.
-        mean_, scale_: float32 ``(n_values,)``, from the training clips alone.
+        mean_, scale_: float32 ``(n_values,)``, from the training clips alone;
+            0 and 1 without ``standardise``.
         history_: loss and accuracy an epoch.
     """
 
@@ -42,6 +45,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         epochs: int = 100,
         batch_size: int = 16,
         learning_rate: float = 1e-4,
+        standardise: bool = True,
         patience: int = 20,
         seed: int = 0,
     ):
@@ -49,6 +53,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.standardise = standardise
         self.patience = patience
         self.seed = seed
 
@@ -67,9 +72,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         keras = load_keras(self.seed)
         values = np.asarray(values, dtype=np.float32)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        self.mean_ = values.mean(axis=0)
-        spread = values.std(axis=0)
-        self.scale_ = np.where(spread > 0, spread, 1).astype(np.float32)
+        self._fit_scaling(values)
         network = importlib.import_module(self.module).network
         self.network_ = network(values.shape[1], len(self.classes_))
         self.network_.compile(
@@ -77,29 +80,31 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-        stop, held_out = [], None
-        if validation is not None:
-            known = np.isin(validation[1], self.classes_)
-            held_out = (
-                self._scaled(np.asarray(validation[0])[known]),
-                np.searchsorted(self.classes_, np.asarray(validation[1])[known]),
-            )
-            stop = [
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=self.patience, restore_best_weights=True
-                )
-            ]
+        stop = keras.callbacks.EarlyStopping(patience=self.patience, restore_best_weights=True)
         history = self.network_.fit(
             self._scaled(values),
             codes,
             epochs=self.epochs,
             batch_size=self.batch_size,
-            validation_data=held_out,
-            callbacks=stop,
+            validation_data=self._held_out(*validation) if validation else None,
+            callbacks=[stop] if validation else [],
             verbose=0,
         )
         self.history_ = history.history
         return self
+
+    def _fit_scaling(self, values: np.ndarray) -> None:
+        self.mean_ = np.zeros(values.shape[1], np.float32)
+        self.scale_ = np.ones(values.shape[1], np.float32)
+        if self.standardise:
+            spread = values.std(axis=0)
+            self.mean_ = values.mean(axis=0)
+            self.scale_ = np.where(spread > 0, spread, 1).astype(np.float32)
+
+    def _held_out(self, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        known = np.isin(labels, self.classes_)  # a class never trained has no output
+        codes = np.searchsorted(self.classes_, np.asarray(labels)[known])
+        return self._scaled(np.asarray(values)[known]), codes
 
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
         """Return float32 ``(n_clips, n_classes)``; rows sum to 1."""

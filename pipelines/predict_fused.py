@@ -1,6 +1,6 @@
 """Predict clips from sound, picture and both, from Python.
 
-    python pipelines/predict_fused.py --model MODEL talk.mp4 interviews/
+python pipelines/predict_fused.py --model MODEL talk.mp4 interviews/
 """
 
 from __future__ import annotations

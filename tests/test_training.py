@@ -132,7 +132,7 @@ def test_the_hash_of_a_table_follows_its_clips_and_not_their_place(clips):
 
 
 def test_training_needs_labels_and_models(clips, tmp_path):
-    with pytest.raises(SerError, match="none of the .* has a label"):
+    with pytest.raises(SerError, match=r"none of the .* has a label"):
         training.train(clips.assign(emotion=None), AUDIO, tmp_path, progress=False)
     with pytest.raises(SerError, match="nothing to train"):
         training.Recipe(audio=None, video=None)

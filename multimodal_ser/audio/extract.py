@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
-from multimodal_ser.audio.signal import NoSound, read
+from multimodal_ser.audio import signal
 from multimodal_ser.cache import Cache
 from multimodal_ser.parallel import map_clips
 from multimodal_ser.tables import Features, failure_table
@@ -74,18 +74,18 @@ def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray 
     module = feature_sets.load(feature_set)
 
     def compute() -> dict[str, np.ndarray]:
-        return {"values": module.extract(read(path, rate_hz=module.RATE_HZ))}
+        return {"values": module.extract(signal.read(path, rate_hz=module.RATE_HZ))}
 
     try:
         if not cache_folder:
             return compute()["values"]
-        params = {"rate_hz": module.RATE_HZ}
+        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
         entry = Cache(cache_folder).make(path, module.NAME, module.VERSION, params, compute)
         return entry["values"]
-    except NoSound:
+    except signal.NoSound:
         return None
     except OSError:
         # The cache could not hash the file; reading it says why in our words,
         # and what it cannot explain is passed on as it is.
-        read(path, rate_hz=module.RATE_HZ)
+        signal.read(path, rate_hz=module.RATE_HZ)
         raise

@@ -127,9 +127,15 @@ class AudioModel:
         there = wanted[wanted.isin(features.clips)]
         full = np.zeros((len(there), len(self.labels)))
         if len(there):
-            full[:, self._codes] = _probabilities(self.estimator, features.take(there))
+            full[:, self._codes] = self._probabilities(features.take(there))
         table = pd.DataFrame(full, index=there, columns=list(self.labels))
         return table.reindex(wanted)
+
+    def _probabilities(self, values: np.ndarray) -> np.ndarray:
+        module = classifiers.load(self.classifier)
+        if hasattr(module, "probabilities"):
+            return module.probabilities(self.estimator, values)
+        return self.estimator.predict_proba(values)
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""
@@ -205,13 +211,3 @@ def _load_estimator(folder: Path, classifier: str):
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: not a usable model file ({reason}); train again") from error
-
-
-def _probabilities(estimator, values: np.ndarray) -> np.ndarray:
-    if hasattr(estimator, "predict_proba"):
-        return estimator.predict_proba(values)
-    scores = estimator.decision_function(values)
-    if scores.ndim == 1:  # two classes: one score, the second class's
-        scores = np.stack([-scores, scores], axis=1)
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)

@@ -15,9 +15,16 @@ import numpy as np
 
 from multimodal_ser.errors import MediaError
 
+#: Raised when what is read from a file changes, so that cached features of
+#: the old reader are not taken for the new one's.
+VERSION = 1
+
 #: Endings that libsndfile reads by itself.
 _SNDFILE_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 _BLOCK_SECONDS = 10
+#: A film of which less than this share can be read is refused; a last packet
+#: that is missing or broken is not worth losing a recording for.
+WHOLE_SHARE = 0.9
 
 
 class NoSound(MediaError):
@@ -127,18 +134,25 @@ def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     with _open_film(path) as film:
         if not film.streams.audio:
             raise NoSound(path, "it has no sound track", "use its picture alone")
-        rate = film.streams.audio[0].rate
+        stream = film.streams.audio[0]
+        rate, n_samples, reason = stream.rate, 0, None
         to_float = av.AudioResampler(format="fltp", rate=rate)
-        got_any = False
         try:
-            for frame in film.decode(audio=0):
+            for frame in film.decode(stream):
                 for part in to_float.resample(frame):
-                    got_any = True
+                    n_samples += part.samples
                     yield rate, part.to_ndarray().mean(axis=0)
         except (av.FFmpegError, OSError, ValueError) as error:
-            # What was decoded before the damage is still this clip's sound.
-            if not got_any:
-                raise _damaged(path, error) from error
+            reason = error
+        if reason is not None and not n_samples:
+            raise _damaged(path, reason) from reason
+        stated = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        if n_samples / rate < WHOLE_SHARE * stated:
+            raise MediaError(
+                path,
+                f"only {n_samples / rate:.1f} s of its {stated:.1f} s of sound can be read",
+                "copy or download it again",
+            )
 
 
 def _resampled(blocks: Iterator[tuple[int, np.ndarray]], rate_hz: int) -> np.ndarray:

@@ -11,7 +11,9 @@ LABELS = ["sad", "happy", "angry"]
 
 def frames(**clips):
     rows = {
-        (clip, 20 * at, at / 1.5): row for clip, rows in clips.items() for at, row in enumerate(rows)
+        (clip, 20 * at, at / 1.5): row
+        for clip, rows in clips.items()
+        for at, row in enumerate(rows)
     }
     index = pd.MultiIndex.from_tuples(list(rows), names=list(FRAME_INDEX))
     return pd.DataFrame(list(rows.values()), index, LABELS)

@@ -3,8 +3,9 @@
 A classifier is a module with ``build(*, seed=0, **params)``, returning an
 estimator in scikit-learn's sense whose inputs are raw feature values: scaling,
 where it is needed, is part of the estimator and so is fitted on training clips
-alone. ``SEARCH`` holds what a search may vary, as distributions or lists by
-parameter of ``build``.
+alone. Where the estimator has no ``predict_proba``, the module has
+``probabilities(estimator, values)``. ``SEARCH`` holds what a search may vary:
+lists of values by parameter of ``build``.
 """
 
 from __future__ import annotations
