@@ -1,0 +1,86 @@
+"""Networks over grey pictures, one file each.
+
+A backbone is a module with ``PARAMS`` (its front end), ``SIZES`` (the sides in
+pixels that it takes), ``TRAINING`` (its default settings) and ``build(*,
+n_classes, seed, weights)``, which returns an uncompiled ``keras.Model`` from
+float32 ``(batch, size, size, 1)`` in [0, 1] to softmax ``(batch, n_classes)``.
+``weights`` names a ``.keras`` file to start from.
+
+Example:
+    >>> load("fer_cnn").PARAMS.size_px
+    48
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from multimodal_ser.errors import ModelError, UnknownName
+from multimodal_ser.networks import load_network
+
+NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_transfer")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a backbone is trained unless told otherwise.
+
+    Attributes:
+        batch_size: frames a step.
+        epochs: at most so many; early stopping ends sooner.
+        steps_per_epoch: batches an epoch; None goes through every frame once.
+        learning_rate: of Adam.
+        patience: epochs without a better validation loss before stopping.
+    """
+
+    batch_size: int = 32
+    epochs: int = 50
+    steps_per_epoch: int | None = None
+    learning_rate: float = 1e-3
+    patience: int = 10
+
+
+def load(name: str) -> ModuleType:
+    """Return the backbone module of that name.
+
+    Raises:
+        UnknownName: there is none; the error lists those there are.
+    """
+    if name not in NAMES:
+        raise UnknownName("video backbone", name, NAMES)
+    return import_module(f"{__name__}.{name}")
+
+
+def start_from(network, path: str | Path | None):
+    """Give a network the weights of a saved one of the same layers.
+
+    Args:
+        network: the network to fill, a ``keras.Model``.
+        path: a ``.keras`` file, or None to leave the network as it is.
+
+    Returns:
+        ``network``.
+
+    Raises:
+        ModelError: the file is unusable, or its layers have other shapes.
+    """
+    if path is not None:
+        copy_weights(network.layers, load_network(path).layers, path)
+    return network
+
+
+def copy_weights(into: list, layers: list, path: str | Path) -> None:
+    """Copy the weights of ``layers`` into layers of the same shapes, one by one.
+
+    Raises:
+        ModelError: the two differ in the number of layers or in a shape.
+    """
+    ours = [[weight.shape for weight in layer.weights] for layer in into]
+    theirs = [[weight.shape for weight in layer.weights] for layer in layers]
+    if ours != theirs:
+        raise ModelError(f"{path}: its layers are not those of this backbone; give another file")
+    for target, source in zip(into, layers, strict=True):
+        target.set_weights(source.get_weights())

@@ -1,0 +1,293 @@
+"""Clips to stored pictures: sampled, cut to what the network sees, kept on disk.
+
+Only small grey squares are kept, one entry a clip in the feature store, so
+neither training nor prediction holds the data set in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import tables
+from multimodal_ser.cache import Cache, content_key
+from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
+from multimodal_ser.media import check_file
+from multimodal_ser.parallel import map_clips
+from multimodal_ser.video import detectors, faces, frames
+
+NAME = "video_frames"
+#: Raise when the same film and parameters give other numbers.
+VERSION = 1
+
+CROPS = ("frame", "face")
+
+#: How many bytes of pictures a store keeps at hand. Enough for 12 MB of a
+#: whole data set of 48 px faces, and for the clips of a batch of 256 px ones.
+RECENT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class FrameParams:
+    """The front end of a video network, saved beside its weights.
+
+    Attributes:
+        every: distance between sampled frames, at least 1.
+        size_px: side of the square picture, 8 to 1024 pixels.
+        crop: ``frame`` squeezes the whole picture to a square, as system A
+            did; ``face`` cuts out the main face.
+        detector: which detector finds faces; unused when ``crop`` is ``frame``.
+
+    Raises:
+        SerError: a value is out of range.
+        UnknownName: there is no such crop or detector.
+
+    Example:
+        >>> FrameParams(size_px=48, crop="face")
+        FrameParams(every=20, size_px=48, crop='face', detector='haar')
+    """
+
+    every: int = frames.EVERY
+    size_px: int = 256
+    crop: str = "frame"
+    detector: str = "haar"
+
+    def __post_init__(self) -> None:
+        if type(self.every) is not int or self.every < 1:
+            raise SerError(f"every is {self.every!r}; give a whole number of frames from 1 up")
+        if type(self.size_px) is not int or not 8 <= self.size_px <= 1024:
+            raise SerError(f"size_px is {self.size_px!r}; give a whole number from 8 to 1024")
+        if self.crop not in CROPS:
+            raise UnknownName("crop", self.crop, CROPS)
+        if self.detector not in detectors.NAMES:
+            raise UnknownName("face detector", self.detector, detectors.NAMES)
+
+
+class ClipFrames(NamedTuple):
+    """The sampled frames of one clip, a row each.
+
+    Attributes:
+        index: int32 ``(n,)``, position in the film.
+        time_s: float32 ``(n,)``, seconds from the first frame.
+        box: float32 ``(n, 5)``: x, y, w, h in pixels of the film and
+            confidence; NaN where no face was looked for or found.
+        pictures: uint8 ``(n, size_px, size_px)``; zero where no face was found.
+        usable: bool ``(n,)``: whether the row has a picture to predict from.
+    """
+
+    index: np.ndarray
+    time_s: np.ndarray
+    box: np.ndarray
+    pictures: np.ndarray
+    usable: np.ndarray
+
+    @classmethod
+    def of_pictures(cls, pictures: np.ndarray) -> ClipFrames:
+        """Return rows for pictures that come from no film, such as FER2013's.
+
+        Args:
+            pictures: uint8 ``(n, size, size)``.
+
+        Example:
+            >>> ClipFrames.of_pictures(np.ones((2, 48, 48), np.uint8)).usable.tolist()
+            [True, True]
+        """
+        n = len(pictures)
+        nothing = np.full((n, 5), np.nan, np.float32)
+        order = np.arange(n, dtype=np.int32)
+        return cls(order, np.zeros(n, np.float32), nothing, pictures, np.ones(n, bool))
+
+
+def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
+    """Return the sampled pictures of one film.
+
+    Raises:
+        MediaError: the film cannot be decoded, or ``crop`` is ``face`` and no
+            sampled frame shows one.
+
+    Example:
+        >>> clip_frames("clip.mp4", FrameParams()).pictures.shape  # doctest: +SKIP
+        (5, 256, 256)
+    """
+    film = frames.iter_frames(path, every=params.every)
+    if params.crop == "frame":
+        rows = [_row(frame, None, params) for frame in film]
+    else:
+        rows = [
+            _row(frame, box, params) for frame, box in faces.detect_faces(film, params.detector)
+        ]
+    index, time_s, box, pictures, usable = zip(*rows, strict=True)
+    if not any(usable):
+        problem = f"no face found in any of its {len(rows)} sampled frames"
+        raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
+    return ClipFrames(
+        np.array(index, np.int32),
+        np.array(time_s, np.float32),
+        np.array(box, np.float32).reshape(-1, 5),
+        np.stack(pictures),
+        np.array(usable, bool),
+    )
+
+
+def _row(frame: frames.Frame, box: faces.Box | None, params: FrameParams) -> tuple:
+    if params.crop == "frame":
+        picture = frames.resize(frame.gray, params.size_px)
+    elif box is None:
+        picture = np.zeros((params.size_px, params.size_px), np.uint8)
+    else:
+        picture = faces.crop(frame.gray, box, params.size_px)
+    usable = params.crop == "frame" or box is not None
+    return frame.index, frame.time_s, box or (np.nan,) * 5, picture, usable
+
+
+class FrameStore:
+    """The frames of many clips, read from the feature store when asked for.
+
+    Memory holds one small array of flags a clip and the clips read last, up
+    to 64 MiB, whatever the number of clips.
+
+    Args:
+        entries: clip -> ``(key, usable)`` of an entry in ``cache``, or a
+            :class:`ClipFrames` to keep in memory.
+        cache: where the keyed entries lie; not needed for those in memory.
+
+    Example:
+        >>> store = FrameStore({"a": ClipFrames.of_pictures(np.ones((2, 48, 48), np.uint8))})
+        >>> store["a"].pictures.shape, store.rows(["a"])
+        ((2, 48, 48), [('a', 0), ('a', 1)])
+    """
+
+    def __init__(self, entries: Mapping[str, tuple | ClipFrames], cache: Cache | None = None):
+        self.clips = pd.Index(list(entries), dtype=object, name="clip")
+        self._entries, self._cache = dict(entries), cache
+        self._usable = {clip: _usable(entry) for clip, entry in self._entries.items()}
+        self._recent: OrderedDict[str, ClipFrames] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __contains__(self, clip: object) -> bool:
+        return clip in self._entries
+
+    def __getitem__(self, clip: str) -> ClipFrames:
+        entry = self._entries.get(clip)
+        if entry is None:
+            raise TableError(f"the clip {clip!r} has no frames; extract them or leave it out")
+        if isinstance(entry, ClipFrames):
+            return entry
+        with self._lock:
+            if clip not in self._recent:
+                self._remember(clip, self._read(clip, entry[0]))
+            self._recent.move_to_end(clip)
+            return self._recent[clip]
+
+    def rows(self, clips: Iterable[str]) -> list[tuple[str, int]]:
+        """Return ``(clip, k)`` of every usable frame k, in the order of ``clips``.
+
+        Raises:
+            TableError: a clip has no frames here; the error names it.
+        """
+        clips = list(clips)
+        lost = [clip for clip in clips if clip not in self._entries]
+        if lost:
+            raise TableError(
+                f"{len(lost)} clip(s) have no frames, among them {lost[0]!r}; "
+                "extract them first or leave them out"
+            )
+        return [(clip, int(k)) for clip in clips for k in np.flatnonzero(self._usable[clip])]
+
+    def _read(self, clip: str, key: str) -> ClipFrames:
+        found = _stored(self._cache, key)
+        if found is None:
+            raise TableError(f"the stored frames of {clip!r} are gone; extract them again")
+        return found
+
+    def _remember(self, clip: str, found: ClipFrames) -> None:
+        self._recent[clip] = found
+        self._held += found.pictures.nbytes
+        while self._held > RECENT_BYTES and len(self._recent) > 1:
+            self._held -= self._recent.popitem(last=False)[1].pictures.nbytes
+
+
+def extract(
+    clips: pd.DataFrame,
+    params: FrameParams,
+    *,
+    cache: Cache,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[FrameStore, pd.DataFrame]:
+    """Return the frames of every clip that has a film, and what failed.
+
+    Args:
+        clips: a clips table; rows without a ``video`` are passed over, since a
+            missing modality is no failure.
+        params: the front end.
+        cache: frames made before are taken from here. Without a folder they
+            are kept in memory instead.
+        workers: processes; None takes one a core.
+        progress: whether to show a bar.
+
+    Returns:
+        The store, in the order of ``clips``, and a failure table whose stage is
+        ``video``.
+
+    Raises:
+        TableError: ``clips`` is not a clips table.
+
+    Example:
+        >>> store, failures = extract(clips, FrameParams(), cache=Cache("x"))  # doctest: +SKIP
+    """
+    films = tables.check_clips(clips)["video"].dropna()
+    items = {clip: (str(path), params, cache.folder) for clip, path in films.items()}
+    entries, failures = {}, []
+    outcomes = map_clips(
+        _extract_one, items, workers=workers, description="video", progress=progress
+    )
+    for clip, value, error in outcomes:
+        if error is None:
+            entries[clip] = value
+        else:
+            failures.append((clip, str(films[clip]), "video", error))
+    return FrameStore(entries, cache), tables.failure_table(failures)
+
+
+def _extract_one(path: str, params: FrameParams, folder: Path | None) -> tuple | ClipFrames:
+    """Make or find one clip's entry; return its key and flags, not its pictures."""
+    if folder is None:
+        return clip_frames(path, params)
+    cache = Cache(folder)
+    check_file(path)
+    key = content_key(path, NAME, VERSION, _key_params(params))
+    found = _stored(cache, key)
+    if found is None:
+        found = clip_frames(path, params)
+        cache.put(key, found._asdict())
+    return key, found.usable
+
+
+def _key_params(params: FrameParams) -> dict:
+    # Without a crop no detector runs, so its name must not split the entries.
+    if params.crop == "frame":
+        params = replace(params, detector="haar")
+    return asdict(params)
+
+
+def _stored(cache: Cache | None, key: str) -> ClipFrames | None:
+    found = cache.get(key) if cache is not None else None
+    if found is None or set(found) != set(ClipFrames._fields):
+        return None
+    return ClipFrames(**found)
+
+
+def _usable(entry: tuple | ClipFrames) -> np.ndarray:
+    return entry.usable if isinstance(entry, ClipFrames) else entry[1]

@@ -1,0 +1,348 @@
+"""A video model: front end, backbone and labels, trained and applied frame by frame.
+
+It gives a probability for every sampled frame. How frames become one answer
+for the clip is told by ``pooling`` and done elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.networks import load_keras, load_network, save_network
+from multimodal_ser.tables import EMOTIONS, FRAME_INDEX
+from multimodal_ser.video import backbones
+from multimodal_ser.video.backbones import Training
+from multimodal_ser.video.batches import as_input, frame_batches
+from multimodal_ser.video.extract import VERSION, ClipFrames, FrameParams, FrameStore
+from multimodal_ser.video.training import callbacks
+
+#: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
+#: map of ``aei_cnn`` is 60 times as large, in float32.
+BATCH_PIXELS = 2**20
+DESCRIPTION_KEYS = ("backbone", "params", "labels", "pooling", "seed", "frames_version")
+
+
+class VideoModel:
+    """A backbone with everything needed to train it and to use it again.
+
+    Args:
+        backbone: one of ``backbones.NAMES``.
+        labels: the labels in the order of the outputs, two or more.
+        params: the front end; None takes the backbone's own.
+        seed: of weights, order and augmentation.
+        epochs: at most so many; None takes the backbone's own number.
+        pooling: kept in the description for whoever combines the frames.
+        weights: a ``.keras`` file to start from; see the backbone.
+        training: all settings at once; None takes the backbone's own.
+        augment: whether training pictures are changed a little.
+
+    Raises:
+        UnknownName: there is no such backbone.
+        ModelError: the labels are not two or more different names, or the
+            backbone cannot take pictures of ``params.size_px``. On first use:
+            ``weights`` does not fit the backbone.
+
+    Example:
+        >>> model = VideoModel("fer_cnn").fit(store, train, validation)  # doctest: +SKIP
+        >>> model.predict_frames(store, test)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        *,
+        labels: Sequence[str] = EMOTIONS,
+        params: FrameParams | None = None,
+        seed: int = 0,
+        epochs: int | None = None,
+        pooling: str = "mean",
+        weights: str | Path | None = None,
+        training: Training | None = None,
+        augment: bool = True,
+    ):
+        module = backbones.load(backbone)
+        self.backbone, self.labels = backbone, _check_labels(labels)
+        self.params = params or module.PARAMS
+        if self.params.size_px not in module.SIZES:
+            sizes = f"{module.SIZES[0]} to {module.SIZES[-1]}"
+            raise ModelError(f"{backbone} takes pictures of {sizes} px, not {self.params.size_px}")
+        self.seed, self.pooling, self.augment = seed, pooling, augment
+        self.training = training or module.TRAINING
+        if epochs is not None:
+            self.training = replace(self.training, epochs=epochs)
+        self._weights, self._network = weights, None
+        self.history: pd.DataFrame | None = None
+
+    @property
+    def network(self):
+        """The ``keras.Model``, built when first needed."""
+        if self._network is None:
+            module = backbones.load(self.backbone)
+            self._network = module.build(
+                n_classes=len(self.labels), seed=self.seed, weights=self._weights
+            )
+        return self._network
+
+    def fit(
+        self,
+        store: FrameStore,
+        clips: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        *,
+        checkpoint: Path | None = None,
+        progress: bool = True,
+    ) -> VideoModel:
+        """Train on the frames of labelled clips.
+
+        Args:
+            store: the frames; clips that it lacks are passed over.
+            clips: a clips table; rows whose ``emotion`` is none of the model's
+                labels are passed over too.
+            validation: other actors' clips, by which training is stopped
+                early; never those the model is judged by.
+            checkpoint: a folder in which to keep the state, so that an
+                interrupted training can go on.
+            progress: whether to show a bar.
+
+        Returns:
+            The model. ``history`` has a row an epoch.
+
+        Raises:
+            SerError: fewer than two classes are left to learn.
+            ModelError: the stored pictures have another size than the model's,
+                or ``weights`` does not fit the backbone.
+        """
+        targets = self._targets(store, clips)
+        classes = int(targets.any().sum())
+        if classes < 2:
+            raise SerError(
+                f"{len(targets)} labelled clip(s) with frames hold {classes} class(es); "
+                "training needs clips of at least two"
+            )
+        batches, held_out = self._batches(store, targets, train=True), None
+        held_targets = self._targets(store, clips.iloc[:0] if validation is None else validation)
+        if len(held_targets):
+            held_out = self._batches(store, held_targets, train=False)
+        self.history = self._train(batches, held_out, checkpoint, progress)
+        return self
+
+    def _train(self, batches, held_out, checkpoint: Path | None, progress: bool) -> pd.DataFrame:
+        network, keras = self.network, load_keras(self.seed)
+        optimizer = keras.optimizers.Adam(self.training.learning_rate)
+        network.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+        told = callbacks(
+            self.training,
+            network,
+            batches,
+            validated=held_out is not None,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        log = network.fit(
+            batches,
+            validation_data=held_out,
+            epochs=self.training.epochs,
+            shuffle=False,  # the batches are mixed already; Keras would mix by global chance
+            callbacks=told,
+            verbose=0,
+        )
+        return pd.DataFrame(log.history, index=pd.Index(log.epoch, name="epoch"))
+
+    def predict_frames(self, store: FrameStore, clips: pd.DataFrame | Iterable[str]):
+        """Return the probabilities of every sampled frame.
+
+        Args:
+            store: the frames, made with the model's ``params``.
+            clips: a clips table or clip ids; those that ``store`` lacks have
+                no rows.
+
+        Returns:
+            DataFrame, index (clip, frame, time_s), one column a label, float32;
+            rows sum to 1, and are NaN where the frame shows no face.
+
+        Raises:
+            ModelError: the stored pictures have another size than the model's.
+        """
+        ids = clips.index if isinstance(clips, pd.DataFrame) else clips
+        rows, usable = [], []
+
+        def pictures() -> Iterator[np.ndarray]:
+            for clip in ids:
+                if clip in store:
+                    found = self._checked(clip, store[clip])
+                    rows.extend((clip, int(i), float(t)) for i, t in zip(*found[:2], strict=True))
+                    usable.extend(found.usable)
+                    yield found.pictures[found.usable]
+
+        size = max(1, BATCH_PIXELS // self.params.size_px**2)
+        # One call a batch: ``predict`` would spend more on its own set-up than
+        # a small network spends on the pictures.
+        batches = regroup(pictures(), size)
+        predicted = [self.network.predict_on_batch(as_input(batch)) for batch in batches]
+        values = np.full((len(rows), len(self.labels)), np.nan, np.float32)
+        if predicted:
+            values[np.array(usable, bool)] = np.concatenate(predicted)
+        columns = zip(*rows, strict=True) if rows else ([], [], [])
+        index = pd.MultiIndex.from_arrays([list(column) for column in columns], names=FRAME_INDEX)
+        return pd.DataFrame(values, index, list(self.labels))
+
+    def describe(self) -> dict:
+        """Return what JSON needs to hold beside the weights to load the model.
+
+        Example:
+            >>> VideoModel("fer_cnn", labels=("sad", "happy")).describe()["labels"]
+            ['sad', 'happy']
+        """
+        return {
+            "backbone": self.backbone,
+            "params": asdict(self.params),
+            "labels": list(self.labels),
+            "pooling": self.pooling,
+            "seed": self.seed,
+            "frames_version": VERSION,
+        }
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the network as a ``.keras`` file, atomically.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        save_network(self.network, path)
+
+    @classmethod
+    def load(cls, description: dict, network_path: str | Path) -> VideoModel:
+        """Return a saved model.
+
+        Args:
+            description: what :meth:`describe` gave; checked, since it may come
+                from anyone's file.
+            network_path: what :meth:`save_weights` wrote.
+
+        Raises:
+            ModelError: the description is incomplete or has a wrong value, or
+                the network is missing, damaged or does not fit it.
+
+        Example:
+            >>> VideoModel.load(model.describe(), "video.keras")  # doctest: +SKIP
+        """
+        model = cls(**check_description(description))
+        network = load_network(network_path)
+        model._network = _check_network(network, model, network_path)
+        return model
+
+    def _targets(self, store: FrameStore, clips: pd.DataFrame) -> pd.DataFrame:
+        """Return one-hot rows of the clips that have frames and one of the labels."""
+        known = clips.index.isin(store.clips) & clips["emotion"].isin(self.labels)
+        emotion = clips.loc[known, "emotion"].to_numpy(dtype=object)
+        hot = emotion[:, None] == np.array(self.labels, dtype=object)[None]
+        return pd.DataFrame(hot.astype(np.float32), clips.index[known], list(self.labels))
+
+    def _batches(self, store: FrameStore, targets: pd.DataFrame, train: bool):
+        # Checked here too: a wrong size would fail inside Keras, unreadably.
+        self._checked(targets.index[0], store[targets.index[0]])
+        return frame_batches(
+            store,
+            targets.index,
+            targets,
+            batch_size=self.training.batch_size,
+            seed=self.seed,
+            augment=train and self.augment,
+            shuffle=train,
+            steps=self.training.steps_per_epoch if train else None,
+        )
+
+    def _checked(self, clip: str, found: ClipFrames) -> ClipFrames:
+        size = self.params.size_px
+        if found.pictures.shape[1:] != (size, size):
+            raise ModelError(
+                f"the frames of {clip!r} have {found.pictures.shape[1]} px and the model wants "
+                f"{size}; extract them with the model's params"
+            )
+        return found
+
+
+def regroup(arrays: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield the rows of many arrays again in arrays of ``size`` rows, the last shorter.
+
+    Example:
+        >>> [len(array) for array in regroup([np.zeros(3), np.zeros(0), np.zeros(4)], 5)]
+        [5, 2]
+    """
+    waiting, count = [], 0
+    for array in arrays:
+        waiting.append(array)
+        count += len(array)
+        while count >= size:
+            joined = np.concatenate(waiting)
+            yield joined[:size]
+            waiting, count = [joined[size:]], count - size
+    if count:
+        yield np.concatenate(waiting)
+
+
+def check_description(description: dict) -> dict:
+    """Return the arguments of :class:`VideoModel` that a description holds.
+
+    Raises:
+        ModelError: a key is missing or unknown, or a value cannot be right.
+
+    Example:
+        >>> check_description({})
+        Traceback (most recent call last):
+        multimodal_ser.errors.ModelError: the video model's description is not an object with \
+the keys backbone, params, labels, pooling, seed, frames_version; save the model again
+    """
+    what = "the video model's description"
+    if not isinstance(description, dict) or set(description) != set(DESCRIPTION_KEYS):
+        keys = ", ".join(DESCRIPTION_KEYS)
+        raise ModelError(f"{what} is not an object with the keys {keys}; save the model again")
+    kinds = {"backbone": str, "params": dict, "labels": list, "pooling": str}
+    kinds |= {"seed": int, "frames_version": int}
+    for key, kind in kinds.items():
+        if type(description[key]) is not kind:
+            raise ModelError(f"{what} has {key} {description[key]!r:.80}; expected {kind.__name__}")
+    arguments = dict(description)
+    made_with = arguments.pop("frames_version")
+    if made_with != VERSION:
+        raise ModelError(
+            f"{what} names version {made_with} of the frames, this program makes version "
+            f"{VERSION}; train the model again"
+        )
+    try:
+        arguments["params"] = FrameParams(**description["params"])
+        VideoModel(**arguments)
+    except (SerError, TypeError, ValueError) as error:
+        raise ModelError(f"{what} is wrong: {error}") from None
+    return arguments
+
+
+def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    labels = tuple(labels)
+    named = all(isinstance(label, str) and label for label in labels)
+    if not named or len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ModelError(f"the labels {labels!r:.80} are not two or more different names")
+    return labels
+
+
+def _check_network(network, model: VideoModel, source: str | Path):
+    """Return a network that takes the model's pictures and gives its labels."""
+    size = model.params.size_px
+    # A loaded file may hold any network, even one of several inputs.
+    taken, given = network.input_shape, network.output_shape
+    wanted = (None, size, size, 1)
+    fits = len(taken) == 4 and all(
+        there is None or there == here for there, here in zip(taken, wanted, strict=True)
+    )
+    if not fits or tuple(given) != (None, len(model.labels)):
+        raise ModelError(
+            f"{source}: the network turns {taken} into {given}; expected {wanted} into "
+            f"{len(model.labels)} labels; use the network saved with the description"
+        )
+    return network
