@@ -120,7 +120,7 @@ def check_clips(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_index(index: pd.Index, what: str) -> None:
-    if index.hasnans:
+    if index.isna().any() if index.nlevels == 1 else index.to_frame().isna().any(axis=None):
         raise TableError(f"the {what} has a row without a clip id; give every row one")
     doubled = index[index.duplicated()]
     if len(doubled):
@@ -264,8 +264,8 @@ def top(probabilities: pd.DataFrame, count: int = 2) -> pd.DataFrame:
 
     Example:
         >>> row = pd.DataFrame([[0.25, 0.75]], index=["a"], columns=["sad", "happy"])
-        >>> top(row).loc["a"].tolist()
-        ['happy', 0.75, 'sad', 0.25]
+        >>> top(row).loc["a", ["emotion_1", "emotion_2"]].tolist()
+        ['happy', 'sad']
     """
     values = probabilities.to_numpy(dtype=float)
     labels = np.asarray(probabilities.columns, dtype=object)

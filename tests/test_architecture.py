@@ -14,6 +14,8 @@ BASE = {
     "tables",
     "tableio",
     "labels",
+    "media",
+    "adaptation",
     "cache",
     "parallel",
     "plugins",

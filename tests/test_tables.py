@@ -56,6 +56,14 @@ def test_bad_probabilities_are_refused_by_name(table, words):
         tables.check_probabilities(table, ["sad", "happy"], "audio")
 
 
+def test_the_table_of_frames_is_checked_too():
+    index = pd.MultiIndex.from_tuples([("a", 0, 0.0), ("a", 20, 0.7)], names=tables.FRAME_INDEX)
+    table = pd.DataFrame([[0.5, 0.5], [np.nan, np.nan]], index, ["sad", "happy"])
+    assert tables.check_probabilities(table, ["sad", "happy"]) is table
+    with pytest.raises(TableError, match="twice"):
+        tables.check_probabilities(pd.concat([table, table]), ["sad", "happy"])
+
+
 def test_a_missing_modality_is_a_row_of_nan():
     table = probabilities([[np.nan, np.nan], [0.25, 0.75]])
     assert tables.check_probabilities(table, ["sad", "happy"]) is table

@@ -8,6 +8,7 @@ import pandas as pd
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio import signal
 from multimodal_ser.cache import Cache
+from multimodal_ser.media import check_file
 from multimodal_ser.parallel import map_clips
 from multimodal_ser.tables import Features, failure_table
 
@@ -76,16 +77,10 @@ def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray 
     def compute() -> dict[str, np.ndarray]:
         return {"values": module.extract(signal.read(path, rate_hz=module.RATE_HZ))}
 
+    check_file(path)
+    params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
+    cache = Cache(cache_folder)
     try:
-        if not cache_folder:
-            return compute()["values"]
-        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
-        entry = Cache(cache_folder).make(path, module.NAME, module.VERSION, params, compute)
-        return entry["values"]
+        return cache.make(path, module.NAME, module.VERSION, params, compute)["values"]
     except signal.NoSound:
         return None
-    except OSError:
-        # The cache could not hash the file; reading it says why in our words,
-        # and what it cannot explain is passed on as it is.
-        signal.read(path, rate_hz=module.RATE_HZ)
-        raise

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from multimodal_ser.errors import MediaError
+from multimodal_ser.media import check_file, check_whole
 
 #: Raised when what is read from a file changes, so that cached features of
 #: the old reader are not taken for the new one's.
@@ -22,9 +23,6 @@ VERSION = 1
 #: Endings that libsndfile reads by itself.
 _SNDFILE_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 _BLOCK_SECONDS = 10
-#: A film of which less than this share can be read is refused; a last packet
-#: that is missing or broken is not worth losing a recording for.
-WHOLE_SHARE = 0.9
 
 
 class NoSound(MediaError):
@@ -47,8 +45,7 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
         MediaError: it is missing, empty, damaged, no recording, or holds
             values that are not numbers.
     """
-    path = Path(path)
-    _check_file(path)
+    path = check_file(path)
     blocks = _sndfile_blocks if path.suffix.lower() in _SNDFILE_ENDINGS else _film_blocks
     signal = _resampled(blocks(path), rate_hz)
     if not len(signal):
@@ -67,25 +64,12 @@ def duration_seconds(path: str | Path) -> float:
     Raises:
         MediaError: the file is missing, empty or damaged.
     """
-    path = Path(path)
-    _check_file(path)
+    path = check_file(path)
     if path.suffix.lower() in _SNDFILE_ENDINGS:
         with _open_sndfile(path) as file:
             return file.frames / file.samplerate
     with _open_film(path) as film:
         return film.duration / 1_000_000 if film.duration else float("nan")
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise MediaError(path, "it is a folder", "give a recording")
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        problem = (error.strerror or "it cannot be read").lower()
-        raise MediaError(path, problem, "check the path") from error
-    if size == 0:
-        raise MediaError(path, "it is empty (0 bytes)", "copy or download it again")
 
 
 def _open_sndfile(path: Path):
@@ -147,12 +131,7 @@ def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
         if reason is not None and not n_samples:
             raise _damaged(path, reason) from reason
         stated = float(stream.duration * stream.time_base) if stream.duration else 0.0
-        if n_samples / rate < WHOLE_SHARE * stated:
-            raise MediaError(
-                path,
-                f"only {n_samples / rate:.1f} s of its {stated:.1f} s of sound can be read",
-                "copy or download it again",
-            )
+        check_whole(path, "sound", n_samples / rate, stated)
 
 
 def _resampled(blocks: Iterator[tuple[int, np.ndarray]], rate_hz: int) -> np.ndarray:

@@ -1,0 +1,29 @@
+import os
+
+import pytest
+
+from multimodal_ser.errors import MediaError
+from multimodal_ser.media import check_file, check_whole
+
+
+def test_a_good_file_passes(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    assert check_file(str(tmp_path / "a.wav")) == tmp_path / "a.wav"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_file_without_permission_is_told(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    (tmp_path / "a.wav").chmod(0)
+    with pytest.raises(MediaError, match="check its rights"):
+        check_file(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("read_s", "stated_s"), [(3.0, 3.0), (2.8, 3.0), (1.0, 0.0), (4.0, 3.0)])
+def test_nearly_whole_films_pass(read_s, stated_s):
+    check_whole("a.mp4", "sound", read_s, stated_s)
+
+
+def test_half_a_film_does_not():
+    with pytest.raises(MediaError, match=r"only 1\.5 s of its 3\.0 s of picture"):
+        check_whole("a.mp4", "picture", 1.5, 3.0)
