@@ -7,9 +7,12 @@ training and the validation clips and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
+from multimodal_ser import tableio
+from multimodal_ser.errors import TableError
 from multimodal_ser.evaluation import metrics, significance
 from multimodal_ser.evaluation.folds import Fold
 
@@ -21,7 +24,12 @@ Fit = Callable[[pd.DataFrame, pd.DataFrame], Predict]
 
 
 def run(
-    clips: pd.DataFrame, folds: Iterable[Fold], fit: Fit, *, progress: bool = True
+    clips: pd.DataFrame,
+    folds: Iterable[Fold],
+    fit: Fit,
+    *,
+    resume: str | Path | None = None,
+    progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Return the held-out probabilities of every test clip.
 
@@ -31,6 +39,9 @@ def run(
         fit: called with the training and the validation clips (the latter may
             be empty); returns a function from clips to probabilities by
             modality.
+        resume: a folder that keeps each finished fold, so that an interrupted
+            run goes on with the next one. It must belong to this run alone:
+            the same clips, folds and models.
         progress: whether to show a bar over the folds.
 
     Returns:
@@ -41,11 +52,32 @@ def run(
     folds = list(folds)
     parts: dict[str, list[pd.DataFrame]] = {}
     for fold in tqdm(folds, desc="folds", unit="fold", disable=not progress or len(folds) < 2):
-        predict = fit(clips.loc[fold.train], clips.loc[fold.validation])
-        unlabelled = clips.loc[fold.test].assign(emotion=None)
-        for modality, table in predict(unlabelled).items():
+        place = Path(resume) / f"{fold.name}.parquet" if resume else None
+        tables = _finished(place, fold)
+        if tables is None:
+            predict = fit(clips.loc[fold.train], clips.loc[fold.validation])
+            tables = dict(predict(clips.loc[fold.test].assign(emotion=None)))
+            _keep(place, tables)
+        for modality, table in tables.items():
             parts.setdefault(modality, []).append(table)
     return {modality: pd.concat(tables) for modality, tables in parts.items()}
+
+
+def _keep(place: Path | None, tables: Mapping[str, pd.DataFrame]) -> None:
+    if place is not None:
+        tableio.write(pd.concat(tables, names=["modality", "clip"]), place)
+
+
+def _finished(place: Path | None, fold: Fold) -> dict[str, pd.DataFrame] | None:
+    if place is None or not place.exists():
+        return None
+    try:
+        kept = tableio.read(place).set_index(["modality", "clip"])
+    except (TableError, KeyError):
+        return None  # damaged: the fold is done again
+    tables = {name: kept.loc[name] for name in kept.index.unique("modality")}
+    whole = all(set(table.index) == set(fold.test) for table in tables.values())
+    return tables if tables and whole else None
 
 
 def summary(probabilities: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> dict:

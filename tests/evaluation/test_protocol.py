@@ -1,4 +1,8 @@
+from functools import partial
+
+import numpy as np
 import pandas as pd
+import pytest
 
 from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import make_folds
@@ -35,6 +39,33 @@ def test_the_test_clips_come_without_labels_and_the_training_clips_without_test_
     folds = make_folds(clips, "actors", n_folds=4, validation_share=0.3)
     tables = protocol.run(clips, folds, fit, progress=False)
     assert sorted(seen) == sorted(clips.index) == sorted(tables["audio"].index)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"not parquet"])
+def test_a_stopped_run_goes_on_with_the_next_fold(tmp_path, damage):
+    clips, fitted = corpus(), []
+    folds = make_folds(clips, "actors", n_folds=4)
+
+    def fit(train, validation, stop_at=None):
+        if len(fitted) == stop_at:
+            raise KeyboardInterrupt
+        fitted.append(len(train))
+
+        def predict(test):
+            values = np.random.default_rng(len(test) + len(train)).dirichlet([1] * 8, len(test))
+            return {"audio": pd.DataFrame(values, test.index, list(EMOTIONS))}
+
+        return predict
+
+    with pytest.raises(KeyboardInterrupt):
+        stopping = partial(fit, stop_at=2)
+        protocol.run(clips, folds, stopping, resume=tmp_path, progress=False)
+    if damage is not None:
+        next(iter(sorted(tmp_path.glob("*.parquet")))).write_bytes(damage)
+    resumed = protocol.run(clips, folds, fit, resume=tmp_path, progress=False)
+    assert len(fitted) == 4 + (damage is not None)
+    whole = protocol.run(clips, folds, fit, progress=False)
+    pd.testing.assert_frame_equal(resumed["audio"], whole["audio"])
 
 
 def test_a_model_that_knows_nothing_scores_chance():
