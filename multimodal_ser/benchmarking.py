@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
+from multimodal_ser.cache import Cache
 from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import LEAKY, make_folds
-from multimodal_ser.tables import MODALITIES
-from multimodal_ser.training import Data, Recipe, fit
+from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
+from multimodal_ser.tables import MODALITIES, failure_table
+from multimodal_ser.training import Data, Recipe, extract, fit, hash_text, run_record, table_hash
 
 #: Columns of a benchmark's table.
 COLUMNS = (
@@ -32,7 +36,12 @@ COLUMNS = (
 
 
 def held_out(
-    data: Data, recipe: Recipe, scheme: str, *, progress: bool = True
+    data: Data,
+    recipe: Recipe,
+    scheme: str,
+    *,
+    resume: Path | None = None,
+    progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Return every test clip's probabilities, by modality, under a protocol.
 
@@ -40,6 +49,7 @@ def held_out(
         data: extracted features of all clips.
         recipe: what to fit in each fold.
         scheme: one of ``evaluation.folds.NAMES``.
+        resume: a folder that keeps finished folds; None keeps none.
         progress: whether to show bars on standard error.
 
     Returns:
@@ -47,6 +57,8 @@ def held_out(
         ``fused`` -> probability table.
     """
     folds = make_folds(data.clips, scheme, seed=recipe.seed)
+    if resume is not None:
+        resume = resume / hash_text(f"{scheme} {table_hash(data.clips)} {recipe!r}")
 
     def fit_fold(train: pd.DataFrame, _validation: pd.DataFrame):
         model = fit(data, train, recipe, progress=progress)
@@ -57,47 +69,133 @@ def held_out(
 
         return predict
 
-    return protocol.run(data.clips, folds, fit_fold, progress=progress)
+    return protocol.run(data.clips, folds, fit_fold, resume=resume, progress=progress)
 
 
-def benchmark(
+def measure(
     data: Data,
     recipes: Iterable[Recipe],
     scheme: str,
     *,
+    resume: Path | None = None,
     progress: bool = True,
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Score recipes under one protocol.
+) -> list[RunModel]:
+    """Measure recipes on one extracted data set.
 
     Args:
-        data: extracted features of all clips; one data set serves every recipe.
+        data: extracted features of all clips.
         recipes: what to compare; they must share feature set and front end.
         scheme: one of ``evaluation.folds.NAMES``.
+        resume: a folder that keeps finished folds; None keeps none.
         progress: whether to show bars on standard error.
 
     Returns:
-        A table with :data:`COLUMNS`, one row a model and modality, and the
-        held-out probabilities by model name.
+        One model a modality and recipe; a model that occurs beside several
+        partners is given once.
     """
-    rows, kept = [], {}
+    found: dict[str, RunModel] = {}
     for recipe in recipes:
         started = time.monotonic()
-        tables = held_out(data, recipe, scheme, progress=progress)
-        seconds = time.monotonic() - started
-        single = [name for name in tables if name != "fused"]
-        shown = tables if len(single) > 1 else {name: tables[name] for name in single}
-        for modality, table in shown.items():
-            name = model_name(recipe, modality)
-            if name in kept:
-                continue  # the same model beside another partner
-            values = protocol.summary(table, data.clips, seed=recipe.seed)
-            marked = f"{scheme} (leaky)" if scheme in LEAKY else scheme
-            rows.append(
-                {"model": name, "modality": modality, "protocol": marked, "seconds": seconds}
-                | values
-            )
-            kept[name] = table
-    return pd.DataFrame(rows)[list(COLUMNS)], kept
+        tables = held_out(data, recipe, scheme, resume=resume, progress=progress)
+        seconds = round(time.monotonic() - started, 1)
+        for model in _run_models(data, recipe, scheme, tables, seconds):
+            found.setdefault(model.name, model)
+    return list(found.values())
+
+
+def _run_models(data: Data, recipe: Recipe, scheme: str, tables: dict, seconds: float):
+    folds = fold_names(make_folds(data.clips, scheme, seed=recipe.seed))
+    single = {name: model_name(recipe, name) for name in tables if name != "fused"}
+    names = single | ({"fused": model_name(recipe, "fused")} if len(single) > 1 else {})
+    for modality, name in names.items():
+        table = tables[modality]
+        parts = single if modality == "fused" else {}
+        yield RunModel(name, modality, table, folds[table.index], parts, seconds)
+
+
+def benchmark(
+    clips: pd.DataFrame,
+    base: Recipe,
+    scheme: str,
+    *,
+    audio: Sequence[str | None],
+    video: Sequence[str | None],
+    cache: Cache | None = None,
+    workers: int | None = None,
+    resume: Path | None = None,
+    progress: bool = True,
+) -> tuple[Run, pd.DataFrame]:
+    """Compare audio and video models, and every pair of them, under one protocol.
+
+    Args:
+        clips: a clips table; clips without a label are left out.
+        base: everything but the models.
+        scheme: one of ``evaluation.folds.NAMES``.
+        audio: audio classifiers; None stands for no sound.
+        video: video backbones; None stands for no picture.
+        cache: where features are kept; None keeps nothing.
+        workers: processes for reading clips; None takes one a core.
+        resume: a folder that keeps finished folds; None keeps none.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The run, ready for ``write_run`` and reports, and the failures.
+
+    Raises:
+        SerError: the clips do not suit the protocol or the models.
+    """
+    started = time.monotonic()
+    clips = clips[clips["emotion"].notna()]
+    models: dict[str, RunModel] = {}
+    failures = [failure_table([])]
+    for backbone in video:
+        # Front ends differ between backbones, so frames are sampled for each.
+        recipes = grid(base, audio, [backbone])
+        data = extract(clips, recipes[0], cache=cache, workers=workers, progress=progress)
+        failures.append(data.failures)
+        for model in measure(data, recipes, scheme, resume=resume, progress=progress):
+            models.setdefault(model.name, model)
+    seconds = round(time.monotonic() - started, 1)
+    run = _make_run(clips, base, scheme, list(models.values()), seconds)
+    return run, pd.concat(failures, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _make_run(clips: pd.DataFrame, base: Recipe, scheme: str, models: list, seconds: float) -> Run:
+    record = run_record(base, clips, seconds=seconds)
+    names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
+    return Run(
+        title=f"{names}: {len(models)} models under {scheme}",
+        protocol=scheme,
+        clips=clips,
+        models=tuple(models),
+        leaky=scheme in LEAKY,
+        seed=base.seed,
+        command=" ".join(["multimodal-ser", *sys.argv[1:]]),
+        git=record["git"],
+        versions=record["versions"],
+        seconds=seconds,
+        clips_hash=record["clips_hash"],
+    )
+
+
+def score_table(run: Run) -> pd.DataFrame:
+    """Return a run's scores, one row a model, with :data:`COLUMNS`.
+
+    Args:
+        run: from :func:`benchmark` or ``evaluation.runs.read_run``.
+    """
+    marked = f"{run.protocol} (leaky)" if run.leaky else run.protocol
+    rows = [
+        {
+            "model": model.name,
+            "modality": model.modality,
+            "protocol": marked,
+            "seconds": model.seconds,
+        }
+        | protocol.summary(model.probabilities, run.clips, seed=run.seed)
+        for model in run.models
+    ]
+    return pd.DataFrame(rows)[list(COLUMNS)]
 
 
 def model_name(recipe: Recipe, modality: str) -> str:
@@ -105,13 +203,13 @@ def model_name(recipe: Recipe, modality: str) -> str:
 
     Example:
         >>> model_name(Recipe(audio="svc", video="fer_cnn"), "fused")
-        'svc + fer_cnn (weighted)'
+        'svc + fer_cnn'
     """
     if modality == "audio":
         return str(recipe.audio)
     if modality == "video":
         return str(recipe.video)
-    return f"{recipe.audio} + {recipe.video} ({recipe.fusion})"
+    return f"{recipe.audio} + {recipe.video}"
 
 
 def grid(base: Recipe, audio: Iterable[str | None], video: Iterable[str | None]) -> list[Recipe]:

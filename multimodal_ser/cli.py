@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add in (_index, _validate, _extract, _train, _benchmark, _predict, _demo):
+    for add in (_index, _validate, _extract, _train, _benchmark, _report, _predict, _demo):
         add(verbs)
     return parser
 
@@ -187,6 +187,20 @@ def _benchmark(verbs) -> None:
     _model_arguments(verb, several=True)
     _work_arguments(verb)
     _output_argument(verb, "the scores")
+    verb.add_argument(
+        "--run",
+        dest="run_folder",
+        metavar="DIR",
+        help="keep probabilities and an HTML report there; an interrupted run goes on from there",
+    )
+
+
+def _report(verbs) -> None:
+    verb = _verb(verbs, "report", _run_report, "write one HTML page of a run, or comparing several")
+    verb.add_argument("runs", metavar="RUN", nargs="+", help="folders made by 'benchmark --run'")
+    verb.add_argument(
+        "--output", metavar="FILE", default="report.html", help="(default: %(default)s)"
+    )
 
 
 def _predict(verbs) -> None:
@@ -322,29 +336,43 @@ def _run_train(options) -> int:
 
 
 def _run_benchmark(options) -> int:
-    from multimodal_ser import benchmarking, tableio, terminal, training
+    from multimodal_ser import benchmarking, tableio, terminal
 
-    base = _recipe(options)
-    audio, video = _names(options.audio), _names(options.video)
-    clips = _clips(options)
-    clips = clips[clips["emotion"].notna()]
-    table, status = [], 0
-    for name in video:
-        # Front ends differ between backbones, so frames are sampled for each.
-        recipes = benchmarking.grid(base, audio, [name])
-        data = training.extract(clips, recipes[0], **_work(options))
-        status |= _say_failures(data.failures)
-        rows, _ = benchmarking.benchmark(
-            data, recipes, options.protocol, progress=not options.quiet
-        )
-        table.append(rows)
-    import pandas as pd
-
-    scores = pd.concat(table, ignore_index=True).drop_duplicates("model", ignore_index=True)
+    run, failures = benchmarking.benchmark(
+        _clips(options),
+        _recipe(options),
+        options.protocol,
+        audio=_names(options.audio),
+        video=_names(options.video),
+        resume=Path(options.run_folder) / ".folds" if options.run_folder else None,
+        **_work(options),
+    )
+    scores = benchmarking.score_table(run)
     if options.output:
         tableio.write(scores, options.output)
+    if options.run_folder:
+        _keep_run(run, Path(options.run_folder))
     terminal.show_scores(scores)
-    return status
+    if options.run_folder:
+        print(f"run and report: {Path(options.run_folder) / 'report.html'}")
+    return _say_failures(failures)
+
+
+def _keep_run(run, folder: Path) -> None:
+    from multimodal_ser.evaluation.runs import write_run
+    from multimodal_ser.reports.html import run_report
+
+    write_run(folder, run)
+    run_report([run], folder / "report.html")
+
+
+def _run_report(options) -> int:
+    from multimodal_ser.evaluation.runs import read_run
+    from multimodal_ser.reports.html import run_report
+
+    path = run_report([read_run(folder) for folder in options.runs], options.output)
+    print(f"report written: {path}")
+    return 0
 
 
 def _run_predict(options) -> int:

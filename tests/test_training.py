@@ -160,16 +160,27 @@ def test_a_damaged_model_is_refused_in_one_line(model, tmp_path, damage, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_benchmark_has_a_row_a_modality_and_keeps_the_probabilities(data):
+def test_a_benchmark_has_a_row_a_modality_and_keeps_the_probabilities(clips, tmp_path):
     recipe = dataclasses.replace(BOTH, video_params={"epochs": 1})
-    table, kept = benchmarking.benchmark(data, [recipe], "leave_one_actor_out", progress=False)
+    models = {"audio": ["svc"], "video": ["fer_cnn"]}
+    shared = {"cache": Cache(tmp_path / "cache"), "resume": tmp_path / "folds", "progress": False}
+    run, failures = benchmarking.benchmark(clips, recipe, "leave_one_actor_out", **models, **shared)
+    table = benchmarking.score_table(run)
+    assert failures.empty
     assert table["modality"].tolist() == ["audio", "video", "fused"]
-    assert (table["n"] == len(data.clips)).all()
-    assert ((table["uar_low"] <= table["uar"]) & (table["uar"] <= table["uar_high"])).all()
-    for probabilities in kept.values():
-        check_probabilities(probabilities, EMOTIONS)
+    assert (table["n"] == len(clips)).all()
+    assert run.model("svc + fer_cnn").parts == {"audio": "svc", "video": "fer_cnn"}
+    for model in run.models:
+        check_probabilities(model.probabilities, EMOTIONS)
+    kept = len(list((tmp_path / "folds").rglob("*.parquet")))
+    assert kept == 4
+    again, _ = benchmarking.benchmark(clips, recipe, "leave_one_actor_out", **models, **shared)
+    for one, two in zip(run.models, again.models, strict=True):
+        pd.testing.assert_frame_equal(one.probabilities, two.probabilities)
 
 
-def test_a_leaky_protocol_is_marked(data):
-    table, _ = benchmarking.benchmark(data, [AUDIO], "random_leaky", progress=False)
-    assert table["protocol"].tolist() == ["random_leaky (leaky)"]
+def test_a_leaky_protocol_is_marked(clips):
+    shared = {"audio": ["svc"], "video": [None], "workers": 1, "progress": False}
+    run, _ = benchmarking.benchmark(clips, AUDIO, "random_leaky", **shared)
+    assert run.leaky
+    assert benchmarking.score_table(run)["protocol"].tolist() == ["random_leaky (leaky)"]
