@@ -1,0 +1,387 @@
+"""A finished evaluation as a folder: what was run, on which clips, and what came out.
+
+::
+
+    run.json                        title, protocol, seed, versions, the models
+    clips.parquet                   the clips table without the paths
+    probabilities/00-svc.parquet    a model's held-out probabilities and folds
+
+Reports read this folder and nothing else, so scoring again, comparing and
+drawing never trains again. A folder may come from anyone: whatever is read is
+checked, and nothing outside the folder is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from multimodal_ser import tableio
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.evaluation.folds import LEAKY, Fold
+from multimodal_ser.tables import (
+    CLIP_COLUMNS,
+    MODALITIES,
+    actor_groups,
+    check_clips,
+    check_probabilities,
+    make_clips,
+)
+
+FORMAT = 1
+#: ``speaker``: a test speaker's own unlabelled clips were used to normalise.
+ADAPTATIONS = ("none", "speaker")
+
+_PATHS = ("audio", "video")
+_FOLDER = "probabilities"
+_FILE = re.compile(_FOLDER + r"/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet")
+_FIELDS = {
+    "title": str,
+    "protocol": str,
+    "adaptation": str,
+    "leaky": bool,
+    "seed": int,
+    "command": str,
+    "git": (str, type(None)),
+    "versions": dict,
+    "seconds": (int, float, type(None)),
+    "clips_hash": str,
+}
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """One model's held-out results.
+
+    Attributes:
+        name: how it is called; unique in its run.
+        modality: one of ``tables.MODALITIES``.
+        probabilities: index ``clip``, a column per label; NaN rows where the
+            modality is missing.
+        folds: text by clip: the fold in which the clip was tested.
+        parts: modality -> name of the run's model that was fused; empty
+            unless ``modality`` is ``fused``.
+        seconds: how long fitting and predicting took, or None.
+    """
+
+    name: str
+    modality: str
+    probabilities: pd.DataFrame
+    folds: pd.Series
+    parts: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One protocol, one clips table, and every model that was scored on them.
+
+    Attributes:
+        title: a line for people.
+        protocol: the fold scheme's name.
+        clips: the clips table with labels.
+        models: at least one; all with the same labels.
+        adaptation: one of :data:`ADAPTATIONS`.
+        leaky: whether one speaker may be on both sides of a fold.
+        seed: of everything random.
+        command: that made the run.
+        git: state of the code, or None where unknown.
+        versions: package -> version.
+        seconds: how long the run took, or None.
+        clips_hash: of the clips and labels.
+
+    Raises:
+        SerError: the parts do not fit each other; see :func:`read_run`.
+    """
+
+    title: str
+    protocol: str
+    clips: pd.DataFrame
+    models: tuple[RunModel, ...]
+    adaptation: str = "none"
+    leaky: bool = False
+    seed: int = 0
+    command: str = ""
+    git: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    clips_hash: str = ""
+
+    def __post_init__(self) -> None:
+        if self.adaptation not in ADAPTATIONS:
+            raise SerError(
+                f"adaptation {self.adaptation!r} is unknown; use one of: {', '.join(ADAPTATIONS)}"
+            )
+        if self.protocol in LEAKY and not self.leaky:
+            raise SerError(f"protocol {self.protocol} is leaky; say so with leaky=true")
+        if not self.models:
+            raise SerError("the run has no model; give at least one model's probabilities")
+        check_clips(self.clips)
+        _check_models(self)
+
+    @property
+    def labels(self) -> list[str]:
+        """The label scheme, in the order of every model's columns."""
+        return list(self.models[0].probabilities.columns)
+
+    @property
+    def actors(self) -> list[str]:
+        """The known actors, sorted."""
+        return sorted(self.clips["actor"].dropna().unique().tolist())
+
+    def model(self, name: str) -> RunModel:
+        """Return the model of that name.
+
+        Raises:
+            SerError: there is none.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise SerError(f"the run has no model {name!r}; it has: {', '.join(_names(self.models))}")
+
+    def split_actors(self) -> list[str]:
+        """Return the actors whose clips were tested in more than one fold.
+
+        Such an actor was in the training part of the others, whatever the run
+        says about itself: a speaker-independent protocol has none.
+        """
+        known = self.clips["actor"].notna()
+        groups = pd.Series(actor_groups(self.clips), self.clips.index)[known]
+        found: set[str] = set()
+        for model in self.models:
+            shared = groups.index.intersection(model.folds.index)
+            count = model.folds[shared].groupby(groups[shared]).nunique()
+            found |= set(count.index[count > 1])
+        return sorted(found)
+
+
+def fold_names(folds: Iterable[Fold]) -> pd.Series:
+    """Return the name of the fold in which each clip is tested.
+
+    Example:
+        >>> empty = pd.Index([])
+        >>> fold_names([Fold("aei-0", empty, empty, pd.Index(["a", "b"]))]).to_dict()
+        {'a': 'aei-0', 'b': 'aei-0'}
+    """
+    names = {clip: fold.name for fold in folds for clip in fold.test}
+    return pd.Series(names, dtype="object", name="fold").rename_axis("clip")
+
+
+def _names(models: Iterable[RunModel]) -> list[str]:
+    return [model.name for model in models]
+
+
+def _check_models(run: Run) -> None:
+    names = _names(run.models)
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise SerError(f"the run has two models {doubled!r}; give each a name of its own")
+    for model in run.models:
+        _check_model(model, run)
+        for modality, part in model.parts.items():
+            if model.modality != "fused" or modality not in MODALITIES or part not in names:
+                raise SerError(
+                    f"model {model.name!r} names {part!r} as its {modality} part; only a fused "
+                    f"model has parts, and they are models of its run: {', '.join(names)}"
+                )
+
+
+def _check_model(model: RunModel, run: Run) -> None:
+    if model.modality not in MODALITIES:
+        raise SerError(
+            f"model {model.name!r} has the modality {model.modality!r}; "
+            f"use one of: {', '.join(MODALITIES)}"
+        )
+    table = model.probabilities
+    labels = run.labels
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise TableError(f"model {model.name!r} has the labels {labels}; give two or more, once")
+    check_probabilities(table, labels, f"probabilities of {model.name!r}")
+    strange = table.index.difference(run.clips.index, sort=False)
+    if len(strange):
+        raise TableError(
+            f"model {model.name!r} has {len(strange)} clip(s) that the clips table lacks, "
+            f"first {strange[0]!r}; keep the clips table of the same run"
+        )
+    _check_truth(model, run.clips.loc[table.index, "emotion"], labels)
+
+
+def _check_truth(model: RunModel, truth: pd.Series, labels: list[str]) -> None:
+    unlabelled = truth.index[~truth.astype(object).isin(labels).to_numpy()]
+    if len(unlabelled):
+        raise TableError(
+            f"clip {unlabelled[0]!r} has no label among {', '.join(labels)}; "
+            "keep labelled clips only"
+        )
+    if not model.folds.index.equals(truth.index) or model.folds.isna().any():
+        raise TableError(f"model {model.name!r} lacks the fold of a clip; give every clip one")
+
+
+def write_run(folder: str | Path, run: Run) -> Path:
+    """Write a run into a folder; one that is there is replaced.
+
+    ``run.json`` is taken away first and written last, so a folder that has
+    one is whole.
+
+    Args:
+        folder: made when it does not exist.
+        run: what to write; the paths of its clips are left out.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    files = [f"{_FOLDER}/{at:02d}-{_slug(m.name)}.parquet" for at, m in enumerate(run.models)]
+    (folder / "run.json").unlink(missing_ok=True)
+    for model, file in zip(run.models, files, strict=True):
+        table = model.probabilities.rename_axis("clip").assign(fold=model.folds.astype(object))
+        tableio.write(table, folder / file)
+    tableio.write(run.clips.drop(columns=list(_PATHS)), folder / "clips.parquet")
+    text = json.dumps(_record(run, files), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / "run.json", lambda file: file.write(f"{text}\n".encode()))
+    for old in (folder / _FOLDER).glob("[0-9][0-9]-*.parquet"):
+        if f"{_FOLDER}/{old.name}" not in files:
+            old.unlink()
+    return folder
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "model"
+
+
+def _record(run: Run, files: list[str]) -> dict:
+    record = {"format": FORMAT} | {name: getattr(run, name) for name in _FIELDS}
+    models = [
+        {
+            "name": model.name,
+            "modality": model.modality,
+            "file": file,
+            "parts": dict(model.parts),
+            "seconds": model.seconds,
+        }
+        for model, file in zip(run.models, files, strict=True)
+    ]
+    counted = {"n_clips": len(run.clips), "actors": run.actors}
+    return record | {"versions": dict(run.versions)} | counted | {"models": models}
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a run that :func:`write_run` wrote.
+
+    Args:
+        folder: holds ``run.json``.
+
+    Returns:
+        The run; its clips have no paths.
+
+    Raises:
+        SerError: there is no run, or one that is damaged: a file is missing
+            or lies outside the folder, a value is of another kind, a table
+            has doubled or unknown clips, or rows that are no probabilities.
+    """
+    folder = Path(folder)
+    path = folder / "run.json"
+    record = _read_record(path)
+    try:
+        clips = _read_clips(folder / "clips.parquet")
+        models = tuple(_read_model(folder, entry, path) for entry in record["models"])
+        run = Run(clips=clips, models=models, **{name: record[name] for name in _FIELDS})
+    except SerError as error:
+        said = str(error)
+        raise SerError(said if str(folder) in said else f"{folder}: {said}") from error
+    for name, found in (("n_clips", len(clips)), ("actors", run.actors)):
+        if record.get(name) != found:
+            raise SerError(
+                f"{path}: its {name} is not that of clips.parquet; the files are of different "
+                "runs, make the run again"
+            )
+    return run
+
+
+def _read_record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise SerError(
+            f"{path.parent}: there is no run in it (no readable run.json); "
+            "make one with 'multimodal-ser benchmark DATA --run FOLDER'"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise SerError(f"{path}: not valid JSON ({error}); make the run again") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SerError(f"{path}: not a run of format {FORMAT}; make the run again")
+    for name, kind in _FIELDS.items():
+        _check_kind(path, record, name, kind)
+    _check_kind(path, record, "models", list)
+    if not all(isinstance(value, str) for value in record["versions"].values()):
+        raise SerError(f"{path}: its 'versions' are not all text; make the run again")
+    return record
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _check_kind(path: Path, record: Mapping, name: str, kind) -> None:
+    value = record.get(name, ...)
+    numeric = kind is int or (isinstance(kind, tuple) and int in kind)
+    flawed = isinstance(value, bool) and numeric
+    flawed |= isinstance(value, float) and not math.isfinite(value)
+    if value is ... or flawed or not isinstance(value, kind):
+        said = "is missing" if value is ... else f"cannot be {type(value).__name__}"
+        raise SerError(f"{path}: its {name!r} {said}; make the run again")
+
+
+def _read_model(folder: Path, entry, path: Path) -> RunModel:
+    if not isinstance(entry, dict):
+        raise SerError(f"{path}: a model is not an object; make the run again")
+    kinds = {"name": str, "modality": str, "file": str, "parts": dict}
+    for name, kind in (kinds | {"seconds": (int, float, type(None))}).items():
+        _check_kind(path, entry, name, kind)
+    if not all(isinstance(part, str) for part in entry["parts"].values()):
+        raise SerError(f"{path}: a model's 'parts' are not all text; make the run again")
+    table = tableio.read(_inside(folder, entry["file"], path))
+    for column in ("clip", "fold"):
+        texts = column in table and all(isinstance(value, str) for value in table[column])
+        if not texts:
+            raise TableError(f"{entry['file']}: it lacks a text {column!r} in every row")
+    table = table.set_index("clip")
+    folds = table.pop("fold").astype(object)
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
+        raise TableError(f"{entry['file']}: a column is not of numbers; make the run again")
+    parts, seconds = dict(entry["parts"]), entry["seconds"]
+    return RunModel(entry["name"], entry["modality"], table, folds, parts, seconds)
+
+
+def _inside(folder: Path, name: str, path: Path) -> Path:
+    """Return a table's path, refusing one that is or leads out of the folder."""
+    target = folder / name
+    if not _FILE.fullmatch(name) or not target.resolve().is_relative_to(folder.resolve()):
+        raise SerError(
+            f"{path}: the file name {name!r} is refused; a model's table lies in {_FOLDER}/ of "
+            "the run's own folder"
+        )
+    return target
+
+
+def _read_clips(path: Path) -> pd.DataFrame:
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        raise SerError(f"{path}: it leads out of the run's folder and is refused")
+    table = tableio.read(path)
+    columns = ["clip", *(name for name in CLIP_COLUMNS if name not in _PATHS)]
+    lost = [name for name in columns if name not in table]
+    if lost or not all(isinstance(value, str) for value in table["clip"]):
+        raise TableError(f"{path}: it lacks {', '.join(lost) or 'a text clip id in every row'}")
+    table = table[columns]
+    return make_clips(table.astype(object).where(table.notna(), None).to_dict("records"))

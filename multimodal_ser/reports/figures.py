@@ -1,0 +1,297 @@
+"""The figures of a report; each takes plain tables and returns inline SVG.
+
+Sizes are those of a phone's column, so text is as large there as on a wide
+screen, where figures stand side by side instead of growing. Keys to the colours are
+the page's, where long names wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.reports import svg
+from multimodal_ser.reports.wording import MINUS, NONE, points
+
+#: Page pixels of a figure; a phone of 390 pixels leaves this for a column.
+WIDTH = 350
+#: Of a series, in the order of its colours, and how a page writes them.
+MARKERS = "oDs^vP"
+MARKER_SIGNS = "●◆■▲▼✚"
+#: Longer names of labels, actors and models are cut in figures, not in tables.
+_LONGEST = 16
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _percent_axis(axis, label: str) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+    axis.set_label_text(label)
+
+
+@svg.drawn
+def confusion(counts: pd.DataFrame, name: str = "the model"):
+    """Draw a confusion matrix: colour is the share of the true label, text the count.
+
+    Args:
+        counts: from ``metrics.confusion``: rows are true labels.
+        name: of the model, for the description.
+
+    Returns:
+        SVG. The column at the right is each label's recall; a dash where no
+        clip has the label.
+
+    Example:
+        >>> table = pd.DataFrame([[3, 1], [0, 0]], ["sad", "happy"], ["sad", "happy"])
+        >>> confusion(table)[:4]
+        '<svg'
+    """
+    values = counts.to_numpy(dtype=float)
+    total = values.sum(axis=1)
+    share = np.divide(values, total[:, None], out=np.zeros_like(values), where=total[:, None] > 0)
+    size = len(counts)
+    figure, axes = svg.new_figure(WIDTH, WIDTH * 0.98)
+    _cells(axes, share, values)
+    for row in range(size):
+        said = f"{100 * share[row, row]:.0f} %" if total[row] else NONE
+        axes.text(size + 0.1, row, said, va="center", ha="left", color=svg.MUTED)
+    labels = [_short(label) for label in counts.index]
+    axes.set_xticks(range(size), labels, rotation=90)
+    axes.set_yticks(range(size), labels)
+    axes.set(xlim=(-0.5, size + 0.9), ylim=(size - 0.5, -0.5), ylabel="true label")
+    axes.set_xlabel("predicted label")
+    axes.spines[:].set_visible(False)
+    return figure, f"Confusion matrix of {name}: true labels in rows, predictions in columns"
+
+
+def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    places = list(np.ndindex(*share.shape))
+    squares = [Rectangle((column - 0.47, row - 0.47), 0.94, 0.94) for row, column in places]
+    fill = {"facecolor": svg.HEAT, "linewidth": 0, "alpha": np.maximum(share, 0.04).ravel()}
+    axes.add_collection(PatchCollection(squares, **fill))
+    own = [square for square, (row, column) in zip(squares, places, strict=True) if row == column]
+    frame = {"facecolor": "none", "edgecolor": svg.INK, "linewidth": 0.7}
+    axes.add_collection(PatchCollection(own, **frame))
+    for row, column in places:
+        count = int(counts[row, column])
+        if count:
+            colour = svg.ON_HEAT if share[row, column] > 0.6 else svg.INK
+            look = {"color": colour, "fontsize": 10.5 if count < 1000 else 8}
+            said = axes.text(column, row, count, va="center", ha="center", **look)
+            said.set_in_layout(False)
+
+
+@svg.drawn
+def curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"):
+    """Draw one-vs-rest curves, a line a label and a bold one for their mean.
+
+    Args:
+        lines: label -> x and y, 0 to 1; ``macro`` is drawn bold.
+        kind: ``roc`` or ``pr``.
+        name: of the model, for the description.
+    """
+    figure, axes = svg.new_figure(WIDTH, WIDTH * 0.82)
+    single = [label for label in lines if label != "macro"]
+    for at, label in enumerate(single):
+        colour = svg.LABELS[at % len(svg.LABELS)]
+        dash = "-" if at < len(svg.LABELS) else "--"
+        axes.plot(*lines[label], dash, color=colour, linewidth=1.3)
+    if "macro" in lines:
+        axes.plot(*lines["macro"], color=svg.INK, linewidth=2.6)
+    roc = kind == "roc"
+    if roc:
+        axes.plot([0, 1], [0, 1], ":", color=svg.MUTED, linewidth=1)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.grid(True)
+    words = ("false alarms, % of other clips", "found, % of the label's clips")
+    words = words if roc else ("found (recall), %", "right among those called so (precision), %")
+    _percent_axis(axes.xaxis, words[0])
+    _percent_axis(axes.yaxis, words[1])
+    if not lines:
+        axes.text(0.5, 0.5, "no label has both kinds of clips", ha="center", color=svg.MUTED)
+    title = "ROC" if roc else "Precision-recall"
+    return figure, f"{title} curves of {name}, one line per label against all others"
+
+
+@svg.drawn
+def reliability(bins: pd.DataFrame, name: str = "the model"):
+    """Draw how often predictions of each confidence were right, and how many there were.
+
+    Args:
+        bins: columns ``low``, ``high``, ``confidence``, ``accuracy``, ``n``;
+            NaN where a bin is empty.
+        name: of the model, for the description.
+    """
+    ratio = {"height_ratios": [3.4, 1]}
+    figure, (top, below) = svg.new_figure(
+        WIDTH, WIDTH * 0.95, rows=2, sharex=True, gridspec_kw=ratio
+    )
+    width = (bins["high"] - bins["low"]) * 0.9
+    middle = (bins["low"] + bins["high"]) / 2
+    top.plot([0, 1], [0, 1], ":", color=svg.MUTED, linewidth=1.2)
+    top.bar(middle, bins["accuracy"].fillna(0), width, color=svg.HEAT, alpha=0.55)
+    gap = (bins["confidence"] - bins["accuracy"]).fillna(0)
+    over = np.where(gap > 0, svg.BAD, svg.GOOD)
+    top.bar(middle, gap, width, bottom=bins["accuracy"].fillna(0), color="none", edgecolor=over)
+    top.plot(bins["confidence"], bins["accuracy"], "o", color=svg.INK, markersize=3.5)
+    share = bins["n"] / max(bins["n"].sum(), 1)
+    below.bar(middle, share, width, color=svg.MUTED, alpha=0.6)
+    top.set(xlim=(0, 1), ylim=(0, 1.01))
+    for axes in (top, below):
+        axes.grid(True, axis="y")
+    _percent_axis(top.yaxis, "were right, %")
+    _percent_axis(below.yaxis, "clips, %")
+    _percent_axis(below.xaxis, "confidence of the prediction, %")
+    return figure, f"Reliability diagram of {name}: share of right predictions by confidence"
+
+
+@svg.drawn
+def actors(
+    points: pd.DataFrame,
+    overall: pd.DataFrame,
+    colours: Mapping[str, int],
+    metric: str = "UAR",
+):
+    """Draw each actor's score, and above them the whole with its interval.
+
+    Args:
+        points: index actor, a column per model, 0 to 1; NaN is left out.
+        overall: index model, columns ``value``, ``low``, ``high``; NaN ends
+            draw no interval.
+        colours: model -> place in the series colours.
+        metric: what the axis says.
+    """
+    count = len(points)
+    head = len(overall)
+    figure, axes = svg.new_figure(WIDTH, 60 + 15 * count + 14 * head)
+    for at, (model, row) in enumerate(overall.iterrows()):
+        look = _look(colours[model])
+        height = -1.1 - 0.9 * (head - 1 - at)
+        if np.isfinite(row["low"]):
+            ends = [row["low"], row["high"]]
+            axes.plot(ends, [height] * 2, color=look["color"], linewidth=2.5)
+        axes.plot(row["value"], height, **look, markersize=8)
+        axes.plot(points[model], np.arange(count), **look, markersize=5.5, alpha=0.9)
+    axes.axhline(-0.55, color=svg.MUTED, linewidth=0.8)
+    axes.hlines(range(count), 0, 1, color=svg.LINE, linewidth=0.6, zorder=0)
+    place = -1.1 - 0.45 * (head - 1)
+    axes.set_yticks([place, *range(count)], ["all", *map(_short, points.index)])
+    axes.set(xlim=(-0.015, 1.015), ylim=(count - 0.4, place - 0.45 * head - 0.3))
+    axes.grid(True, axis="x")
+    _percent_axis(axes.xaxis, f"{metric}, %")
+    return figure, f"{metric} of every actor, and over all actors with 95 % intervals"
+
+
+def _look(at: int) -> dict:
+    return {
+        "color": svg.SERIES[at % len(svg.SERIES)],
+        "marker": MARKERS[at % len(MARKERS)],
+        "linestyle": "none",
+        "markeredgecolor": svg.PAPER,
+        "markeredgewidth": 0.6,
+    }
+
+
+@svg.drawn
+def bars(values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "recall, %"):
+    """Draw grouped bars: a group per label, a bar per model or modality.
+
+    Args:
+        values: index label, a column per model, 0 to 1; NaN is left out.
+        colours: model -> place in the series colours.
+        axis_label: what the bars are.
+    """
+    groups, series = values.shape
+    height = 0.78 / max(series, 1)
+    figure, axes = svg.new_figure(WIDTH, 40 + groups * (12 + 9 * series))
+    for at, name in enumerate(values.columns):
+        place = np.arange(groups) + (at - (series - 1) / 2) * height
+        colour = svg.SERIES[colours[name] % len(svg.SERIES)]
+        given = values[name].fillna(0)
+        axes.barh(place, given, height * 0.88, color=colour)
+        for where, value in zip(place, values[name], strict=True):
+            said = NONE if np.isnan(value) else f"{100 * value:.0f}"
+            start = 0 if np.isnan(value) else value
+            text = axes.text(start + 0.012, where, said, va="center", fontsize=8, color=svg.MUTED)
+            text.set_in_layout(False)
+    axes.set_yticks(range(groups), [_short(label) for label in values.index])
+    axes.set(xlim=(0, 1.07), ylim=(groups - 0.45, -0.55))
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.grid(True, axis="x")
+    _percent_axis(axes.xaxis, axis_label)
+    return figure, f"{axis_label} of {', '.join(map(str, values.columns))} by label"
+
+
+@svg.drawn
+def gains(values: pd.Series, what: str):
+    """Draw what fusion adds or takes, a bar each, to the right or to the left.
+
+    Args:
+        values: index label or actor; a difference of shares, -1 to 1; NaN is
+            a group that has no value.
+        what: names the differences on the axis.
+    """
+    shown = values.fillna(0).to_numpy() * 100
+    figure, axes = svg.new_figure(WIDTH, 60 + 16 * len(values))
+    colours = [svg.GOOD if value >= 0 else svg.BAD for value in shown]
+    axes.barh(range(len(values)), shown, 0.7, color=colours)
+    axes.axvline(0, color=svg.INK, linewidth=0.9)
+    reach = max(np.abs(shown).max(initial=0), 1) * 1.28
+    for at, value in enumerate(values):
+        said = points(value)
+        side = "left" if shown[at] >= 0 else "right"
+        step = reach * (0.025 if shown[at] >= 0 else -0.025)
+        axes.text(shown[at] + step, at, said, va="center", ha=side, fontsize=9, color=svg.MUTED)
+    axes.set_yticks(range(len(values)), [_short(name) for name in values.index])
+    axes.set(xlim=(-reach, reach), ylim=(len(values) - 0.4, -0.6), xlabel=what)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
+    axes.grid(True, axis="x")
+    return figure, f"{what}: fusion's gain (right) or loss (left)"
+
+
+@svg.drawn
+def timeline(frames: pd.DataFrame, name: str = "the clip"):
+    """Draw one clip's probabilities over time, stacked to 100 %.
+
+    Args:
+        frames: index time in seconds, ascending, a column per label; rows of
+            NaN, and times that are much further apart than the others, leave
+            a gap. The colours are those of the labels' places, from below.
+        name: of the clip, for the description.
+    """
+    figure, axes = svg.new_figure(640, 240)
+    edges = _edges(frames.index.to_numpy(dtype=float))
+    values = frames.fillna(0).to_numpy(dtype=float)
+    left, width = edges[:, 0], edges[:, 1] - edges[:, 0]
+    floor = np.zeros(len(frames))
+    for at in range(values.shape[1]):
+        colour = svg.LABELS[at % len(svg.LABELS)]
+        axes.bar(left, values[:, at], width, floor, align="edge", color=colour)
+        floor = floor + values[:, at]
+    axes.set(ylim=(0, 1), xlim=(min(0, left[0]), edges[-1, 1]), xlabel="time, s")
+    _percent_axis(axes.yaxis, "probability, %")
+    return figure, f"Probabilities of {name} over time, one colour per label"
+
+
+def _edges(times: Sequence[float]) -> np.ndarray:
+    """Return where each frame's column begins and ends, ``(n, 2)``.
+
+    A frame stands for half the way to its neighbours, and where they are far
+    (frames without a face lie between) for half the usual step.
+    """
+    times = np.asarray(times, dtype=float)
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 1.0
+    half = np.where(steps <= 1.5 * usual, steps, usual) / 2
+    ends = usual / 2
+    left = np.concatenate([[min(ends, times[0])], half])
+    right = np.concatenate([half, [ends]])
+    return np.column_stack([times - left, times + right])

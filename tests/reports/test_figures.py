@@ -1,0 +1,108 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.reports import figures, findings
+from multimodal_ser.tables import EMOTIONS
+
+NAN = float("nan")
+
+
+def texts(drawing):
+    root = ET.fromstring(drawing)
+    return ["".join(node.itertext()).strip() for node in root.iter("text")]
+
+
+def check(drawing):
+    root = ET.fromstring(drawing)
+    assert root.tag == "svg" and root.get("role") == "img" and root.get("aria-label")
+    # Stand-in colours, fixed fonts and links out would not suit the page.
+    assert not re.search(r"#0[0-9]0[0-9]0[0-9]\b", drawing)
+    assert "DejaVu" not in drawing and "http" not in drawing and "<style" not in drawing
+    assert "var(--font)" in drawing
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', drawing))
+    ids = set(re.findall(r' id="([^"]+)"', drawing))
+    assert {name for pair in used for name in pair if name} == ids
+    return texts(drawing)
+
+
+def test_confusion_shows_counts_and_recall():
+    counts = pd.DataFrame([[3, 1, 0], [0, 0, 0], [0, 5, 1234]], list("abc"), list("abc"))
+    said = check(figures.confusion(counts, "<m>"))
+    assert {"3", "1", "5", "1234", "75 %"} <= set(said)
+    assert "–" in said, "a label that no clip has shows no recall"  # noqa: RUF001
+
+
+def test_labels_are_text_whatever_they_contain():
+    names = ["<script>", "a$b_1$", "x" * 60]
+    counts = pd.DataFrame(np.eye(3, dtype=int), names, names)
+    said = check(figures.confusion(counts))
+    assert "<script>" in said and "a$b_1$" in said
+    assert f"{'x' * 15}…" in said
+
+
+@pytest.mark.parametrize("kind", ["roc", "pr"])
+def test_curves(kind):
+    rng = np.random.default_rng(0)
+    truth = pd.Series(rng.choice(["a", "b"], 40))
+    table = pd.DataFrame(rng.dirichlet([1, 1, 1], 40), columns=["a", "b", "never"])
+    lines = findings.curve_lines(table, truth, kind)
+    assert set(lines) == {"a", "b", "macro"}
+    said = check(figures.curves(lines, kind))
+    assert "100" in said
+    assert "no label has both kinds of clips" in check(figures.curves({}, kind))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_reliability(rows):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.dirichlet([1, 1], rows).reshape(rows, 2), columns=["a", "b"])
+    truth = pd.Series(rng.choice(["a", "b"], rows))
+    bins = findings.reliability_bins(table, truth)
+    assert bins["n"].sum() == rows
+    assert check(figures.reliability(bins))
+
+
+def test_reliability_bins_give_the_expected_calibration_error():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.dirichlet([1] * 8, 300), columns=EMOTIONS)
+    truth = pd.Series(rng.choice(EMOTIONS, 300))
+    bins = findings.reliability_bins(table, truth)
+    gap = (bins["confidence"] - bins["accuracy"]).abs() * bins["n"] / bins["n"].sum()
+    assert gap.sum() == pytest.approx(metrics.score(table, truth)["ece"])
+
+
+def test_actors_with_and_without_an_interval():
+    points = pd.DataFrame({"m": [0.5, NAN], "k": [0.2, 0.9]}, ["01", "02"])
+    overall = pd.DataFrame({"value": [0.5, 0.6], "low": [NAN, 0.4], "high": [NAN, 0.7]}, ["m", "k"])
+    assert {"01", "02", "all"} <= set(check(figures.actors(points, overall, {"m": 0, "k": 1})))
+    assert check(figures.actors(points.iloc[:0], overall, {"m": 0, "k": 7}))
+
+
+def test_bars_and_gains_say_their_values():
+    values = pd.DataFrame({"m": [0.512, NAN]}, ["sad", "happy"])
+    assert {"51", "–", "sad"} <= set(check(figures.bars(values, {"m": 0})))  # noqa: RUF001
+    gains = pd.Series([0.031, -0.2, 0.0, NAN], list("abcd"))
+    said = check(figures.gains(gains, "gain"))
+    assert {"+3.1", "−20.0", "0.0"} <= set(said)  # noqa: RUF001
+    assert check(figures.gains(gains.iloc[:0], "gain"))
+
+
+@pytest.mark.parametrize("times", [[0.0], [0.0, 0.5, 1.0, 3.0], [2.5]])
+def test_timeline(times):
+    frames = pd.DataFrame(np.full((len(times), 2), 0.5), pd.Index(times), ["a", "b"])
+    assert check(figures.timeline(frames, "clip"))
+
+
+def test_a_timeline_leaves_a_gap_where_samples_are_missing():
+    edges = figures._edges([0, 1, 2, 6, 7])
+    assert edges.tolist() == [[0, 0.5], [0.5, 1.5], [1.5, 2.5], [5.5, 6.5], [6.5, 7.5]]
+
+
+def test_the_same_figure_twice_is_the_same_text():
+    counts = pd.DataFrame(np.eye(2, dtype=int), list("ab"), list("ab"))
+    assert figures.confusion(counts) == figures.confusion(counts)
