@@ -219,6 +219,7 @@ def _predict(verbs) -> None:
     verb.add_argument("--model", metavar="DIR", required=True, help="folder made by 'train'")
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
     _output_argument(verb, "the predictions")
+    verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
     _work_arguments(verb)
 
@@ -387,7 +388,7 @@ def _run_predict(options) -> int:
     predictions, failures = inference.predict(
         sources,
         model,
-        timeline=options.timeline,
+        timeline=options.timeline or bool(options.report),
         progress=not options.quiet,
         cache=_work(options)["cache"],
         workers=options.workers,
@@ -397,6 +398,10 @@ def _run_predict(options) -> int:
         print(f"{predictions['clip'].nunique()} clip(s) predicted, written to {options.output}")
     else:
         terminal.show_predictions(predictions)
+    if options.report:
+        from multimodal_ser.reports.html import clip_report
+
+        print(f"report written: {clip_report(predictions, options.report)}")
     if options.failures:
         tableio.write(failures, options.failures)
     return _say_failures(failures)

@@ -12,6 +12,7 @@ from multimodal_ser.cache import Cache
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import split_validation
+from multimodal_ser.reports.html import clip_report
 from multimodal_ser.tables import MODALITIES
 from multimodal_ser.video.backbones import Training
 
@@ -55,6 +56,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     predictions, _ = inference.predict(film, output / "model", timeline=True)
     terminal.show_predictions(predictions)
     tableio.write(predictions, output / "prediction.csv")
+    clip_report(predictions, output / "prediction.html")
     print(f"the film's true emotion is {test['emotion'].iloc[len(test) // 2]}")
     _say_where(output, film, time.monotonic() - started)
     return 0
@@ -75,13 +77,13 @@ def _score(model, recipe, test: pd.DataFrame, cache: Cache, output: Path) -> Non
     data = training.extract(test, recipe, cache=cache)
     tables = model.probabilities(test.index, data.features, data.frames)
     rows = [
-        {"model": name, "modality": name, "protocol": "held-out actors", "seconds": float("nan")}
+        {"model": name, "modality": name, "protocol": "held-out actors"}
         | protocol.summary(tables[name], test)
         for name in MODALITIES
     ]
     scores = pd.DataFrame(rows)
-    terminal.show_scores(scores.drop(columns="seconds").assign(seconds=0.0))
-    tableio.write(scores.drop(columns="seconds"), output / "scores.csv")
+    terminal.show_scores(scores)
+    tableio.write(scores, output / "scores.csv")
     print("chance is 12.5 %; the corpus is synthetic, so these say that the path works,")
     print("not how well it recognises people")
 
@@ -94,8 +96,9 @@ def _say_where(output: Path, film: str, seconds: float) -> None:
         ("model", "the trained model"),
         ("scores.csv", "the scores above"),
         ("prediction.csv", "the prediction above"),
+        ("prediction.html", "the same as a page, open it in a browser"),
     ):
-        print(f"  {name:<16}{what}")
+        print(f"  {name:<17}{what}")
     print("\nTry:")
     print(f"  .venv/bin/multimodal-ser predict {film} --model {output / 'model'} --timeline")
     print(f"  .venv/bin/multimodal-ser predict YOUR.mp4 --model {output / 'model'}")

@@ -56,7 +56,8 @@ def show_scores(scores: pd.DataFrame) -> None:
     shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
     shown["clips"] = scores["n"].astype(int)
-    shown["seconds"] = scores["seconds"].map("{:.0f}".format)
+    if "seconds" in scores:
+        shown["seconds"] = scores["seconds"].map("{:.0f}".format)
     show(shown)
 
 
