@@ -1,1 +1,9 @@
-"""Probabilities in, probabilities out: frames to a clip, modalities to one."""
+"""Probabilities in, probabilities out: frames to a clip, modalities to one.
+
+* ``aggregate``: the frames of a clip to one row.
+* ``calibration``: temperature and vector scaling of one table.
+* ``late``: mean, product and weighted pool with given weights.
+* ``methods``: one file for each way to fuse that can be fitted and compared;
+  ``fuser`` fits, applies, explains and describes them.
+* ``nested``: the fused predictions of every fold, fitted on the others.
+"""

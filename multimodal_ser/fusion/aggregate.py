@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import UnknownName
+from multimodal_ser.fusion.numeric import FLOOR
 
 NAMES = ("mean", "median", "product")
-
-#: Keeps the logarithm of a probability of 0 finite: about float32's smallest step.
-_FLOOR = 1e-7
 
 
 def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
@@ -40,7 +38,7 @@ def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
         raise UnknownName("way to combine frames", method, NAMES)
     values = frames
     if method == "product":
-        values = np.log(frames.clip(lower=_FLOOR))
+        values = np.log(frames.clip(lower=FLOOR))
     groups = values.groupby(level="clip", sort=False)
     pooled = groups.median() if method == "median" else groups.mean()
     if method == "product":

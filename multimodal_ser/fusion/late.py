@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import TableError, UnknownName
+from multimodal_ser.fusion.numeric import above_mean, as_shares, logs, normalise, pool_weights
 
 NAMES = ("mean", "product", "weighted")
-
-_FLOOR = 1e-7
 
 
 def fuse(
@@ -51,19 +50,62 @@ def fuse(
         >>> fuse({"audio": audio, "video": video}).loc["a"].round(2).tolist()
         [0.35, 0.65]
     """
+    labels, clips, terms, present = _evidence(tables, method, weights)
+    pooled = terms.sum(axis=0)
+    if method != "mean":
+        pooled = normalise(pooled)
+    pooled[~present.any(axis=0)] = np.nan
+    return pd.DataFrame(pooled, index=clips, columns=labels)
+
+
+def contributions(
+    tables: Mapping[str, pd.DataFrame],
+    method: str = "mean",
+    weights: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """Return how much of each fused decision is owed to each modality.
+
+    A modality's evidence for a label is its term in the method's sum: ``w_m
+    log p_m[label]`` for ``weighted``. It counts by how much that exceeds its mean
+    over the labels, at the label that wins; a share is this excess divided by
+    the sum of the absolute excesses of all modalities.
+
+    Args:
+        tables: as for :func:`fuse`.
+        method: as for :func:`fuse`.
+        weights: as for :func:`fuse`.
+
+    Returns:
+        One column a modality, index as the fused table. Shares are -1 to 1,
+        their absolute values sum to 1; negative speaks against the label that
+        won, NaN is missing. All 0 where nothing speaks for any label.
+
+    Raises:
+        UnknownName: as for :func:`fuse`.
+        TableError: as for :func:`fuse`.
+
+    Example:
+        >>> audio = pd.DataFrame([[0.1, 0.9]], ["a"], ["sad", "happy"])
+        >>> video = pd.DataFrame([[0.5, 0.5]], ["a"], ["sad", "happy"])
+        >>> contributions({"audio": audio, "video": video}, "product").loc["a"].tolist()
+        [1.0, 0.0]
+    """
+    _, clips, terms, present = _evidence(tables, method, weights)
+    shares = as_shares(above_mean(terms, terms.sum(axis=0).argmax(axis=1)))
+    shares[~present] = np.nan
+    return pd.DataFrame(shares.T, index=clips, columns=list(tables))
+
+
+def _evidence(tables, method: str, weights) -> tuple[list[str], pd.Index, np.ndarray, np.ndarray]:
+    """Return labels, clips, each modality's term for each label, and what is present."""
     if method not in NAMES:
         raise UnknownName("fusion", method, NAMES)
     labels, clips = _common(tables)
     values = np.stack([table.reindex(clips).to_numpy(dtype=float) for table in tables.values()])
     present = ~np.isnan(values).any(axis=2)
     parts = _parts(present, list(tables), method, weights)[:, :, None]
-    terms = values if method == "mean" else np.log(np.clip(values, _FLOOR, None))
-    pooled = (parts * np.where(present[:, :, None], terms, 0)).sum(axis=0)
-    if method != "mean":
-        pooled = np.exp(pooled - pooled.max(axis=1, keepdims=True))
-        pooled /= pooled.sum(axis=1, keepdims=True)
-    pooled[~present.any(axis=0)] = np.nan
-    return pd.DataFrame(pooled, index=clips, columns=labels)
+    terms = values if method == "mean" else logs(values)
+    return labels, clips, parts * np.where(present[:, :, None], terms, 0), present
 
 
 def _parts(present, names, method, weights) -> np.ndarray:
@@ -118,12 +160,19 @@ def fit_weights(tables: Mapping[str, pd.DataFrame], truth: pd.Series) -> dict[st
     Args:
         tables: modality -> held-out probabilities, of clips that no model was
             fitted on.
-        truth: true labels indexed by clip.
+        truth: true labels indexed by clip; clips without one do not count.
 
     Returns:
-        Modality -> weight, each 0 to :data:`HIGHEST_WEIGHT`; their sum is
+        Modality -> weight, each 0 to ``numeric.HIGHEST_WEIGHT``; their sum is
         free, because independent evidence adds up. Equal weights that sum to
-        1 when no clip has all modalities.
+        1 when no labelled clip has all modalities.
+
+    Example:
+        >>> sure = pd.DataFrame([[0.8, 0.2], [0.2, 0.8]], ["a", "b"], ["sad", "happy"])
+        >>> idle = pd.DataFrame(0.5, ["a", "b"], ["sad", "happy"])
+        >>> truth = pd.Series({"a": "sad", "b": "happy"})
+        >>> fit_weights({"audio": sure, "video": idle}, truth)["audio"]
+        3.0
     """
     names = list(tables)
     shared = tables[names[0]].dropna(how="all").index
@@ -132,26 +181,9 @@ def fit_weights(tables: Mapping[str, pd.DataFrame], truth: pd.Series) -> dict[st
     if len(names) < 2 or not len(shared):
         return dict.fromkeys(names, 1 / len(names))
     codes = tables[names[0]].columns.get_indexer(truth.reindex(shared).astype(object))
-    logs = np.stack([np.log(tables[n].loc[shared].clip(lower=_FLOOR).to_numpy()) for n in names])
-    return dict(zip(names, _least_loss(logs, codes), strict=True))
-
-
-#: No modality counts for more than three of itself, whatever a small
-#: validation part says.
-HIGHEST_WEIGHT = 3.0
-
-
-def _least_loss(logs: np.ndarray, codes: np.ndarray) -> list[float]:
-    from scipy.optimize import minimize
-    from scipy.special import logsumexp
-
-    def loss(weights: np.ndarray) -> float:
-        pooled = np.tensordot(weights, logs, axes=1)
-        right = pooled[np.arange(len(codes)), codes]
-        return float((logsumexp(pooled, axis=1) - right).mean())
-
-    bounds = [(0.0, HIGHEST_WEIGHT)] * len(logs)
-    best = minimize(loss, np.full(len(logs), 1 / len(logs)), method="L-BFGS-B", bounds=bounds)
-    # All 0 would be no opinion at all; it wins only where nothing was learnt.
-    values = best.x if best.x.sum() > 0.01 else np.full(len(logs), 1 / len(logs))
-    return [round(float(weight), 6) for weight in values]
+    shared, codes = shared[codes >= 0], codes[codes >= 0]
+    if not len(shared):
+        return dict.fromkeys(names, 1 / len(names))
+    terms = np.stack([logs(tables[name].loc[shared].to_numpy(dtype=float)) for name in names])
+    weights = pool_weights(terms, codes)
+    return {name: round(float(weight), 6) for name, weight in zip(names, weights, strict=True)}

@@ -28,12 +28,98 @@ def test_figures_are_scikit_learns(case):
     assert got["nll"] == pytest.approx(sk.log_loss(codes, table, labels=[0, 1, 2]))
     assert got["top2"] == pytest.approx(sk.top_k_accuracy_score(codes, table, k=2))
     assert got["n"] == 200
+    assert list(got) == list(metrics.NAMES)
+
+
+def test_rankings_are_scikit_learns(case):
+    table, truth = case
+    got, codes = metrics.score(table, truth), truth.map(LABELS.index)
+    assert got["roc_auc"] == pytest.approx(sk.roc_auc_score(codes, table, multi_class="ovr"))
+    hot = np.eye(3)[codes]
+    assert got["average_precision"] == pytest.approx(sk.average_precision_score(hot, table))
+
+
+def test_a_ranking_by_hand():
+    table = pd.DataFrame({"sad": [0.9, 0.7, 0.6, 0.2]}, list("abcd")).assign(
+        happy=lambda t: 1 - t["sad"]
+    )
+    truth = pd.Series(["sad", "happy", "sad", "happy"], list("abcd"))
+    got = metrics.score(table, truth)
+    # Of the four pairs of a sad and a happy clip, three are in order.
+    assert got["roc_auc"] == pytest.approx(3 / 4)
+    assert got["average_precision"] == pytest.approx(np.mean([(1 + 2 / 3) / 2, (1 + 2 / 3) / 2]))
+
+
+def test_knowing_nothing_ranks_at_chance():
+    table = pd.DataFrame(1 / 3, [f"c{i}" for i in range(9)], LABELS)
+    truth = pd.Series(LABELS * 3, table.index)
+    got = metrics.score(table, truth)
+    assert got["roc_auc"] == 0.5
+    assert got["average_precision"] == pytest.approx(1 / 3)
+
+
+def test_a_class_absent_from_the_truth_is_not_ranked(case):
+    table, truth = case
+    some = truth[truth != "angry"]
+    got = metrics.score(table.loc[some.index], some)
+    auc = [sk.roc_auc_score(some == k, table.loc[some.index, k]) for k in ("sad", "happy")]
+    assert got["roc_auc"] == pytest.approx(np.mean(auc))
+
+
+def test_a_single_class_has_no_ranking_and_the_rest_is_scored(case):
+    table, truth = case
+    one = truth[truth == "sad"]
+    got = metrics.score(table.loc[one.index], one)
+    assert np.isnan(got["roc_auc"])
+    assert np.isnan(got["average_precision"])
+    assert got["uar"] == got["war"] == (table.loc[one.index].idxmax(axis=1) == "sad").mean()
+
+
+class TestPerClass:
+    def test_figures_are_scikit_learns_and_average_to_the_score(self, case):
+        table, truth = case
+        got, whole = metrics.per_class(table, truth), metrics.score(table, truth)
+        said = table.idxmax(axis=1)
+        expected = sk.precision_recall_fscore_support(truth, said, labels=LABELS)
+        for name, values in zip(("precision", "recall", "f1", "n"), expected, strict=True):
+            np.testing.assert_allclose(got[name], values)
+        means = {"recall": "uar", "f1": "macro_f1", "roc_auc": "roc_auc"}
+        means["average_precision"] = "average_precision"
+        for name, metric in means.items():
+            assert got[name].mean() == pytest.approx(whole[metric])
+        assert tuple(got.columns) == metrics.CLASS_COLUMNS
+        assert list(got.index) == LABELS
+
+    def test_what_has_no_denominator_is_nan(self):
+        table = pd.DataFrame([[0.8, 0.2, 0.0], [0.6, 0.4, 0.0]], list("ab"), LABELS)
+        got = metrics.per_class(table, pd.Series(["sad", "happy"], list("ab")))
+        assert got.loc["sad", "precision"] == 0.5
+        assert np.isnan(got.loc["happy", "precision"])
+        assert got.loc["happy", "recall"] == got.loc["happy", "f1"] == 0
+        assert got.loc["angry"].drop("n").isna().all()
+        assert got["n"].tolist() == [1, 1, 0]
+
+    def test_a_single_class_and_no_clip_at_all(self, case):
+        table, truth = case
+        one = truth[truth == "sad"]
+        got = metrics.per_class(table.loc[one.index], one)
+        assert got.loc["sad", "recall"] == metrics.score(table.loc[one.index], one)["uar"]
+        assert got["roc_auc"].isna().all()
+        assert metrics.per_class(table * np.nan, truth)["n"].sum() == 0
+
+    def test_malformed_probabilities_are_refused(self, case):
+        table, truth = case
+        with pytest.raises(TableError, match="sum to 1"):
+            metrics.per_class(table * 2, truth)
+        with pytest.raises(TableError, match="'c7'"):
+            metrics.per_class(table, truth.drop("c7"))
 
 
 def test_perfect_predictions():
     table = pd.DataFrame(np.eye(3), list("abc"), LABELS)
     got = metrics.score(table, pd.Series(LABELS, list("abc")))
-    perfect = dict.fromkeys(("uar", "war", "macro_f1", "top2"), 1.0)
+    best = ("uar", "war", "macro_f1", "top2", "roc_auc", "average_precision")
+    perfect = dict.fromkeys(best, 1.0)
     assert got == perfect | dict.fromkeys(("nll", "brier", "ece"), 0.0) | {"n": 3}
 
 

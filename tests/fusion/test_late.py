@@ -74,7 +74,9 @@ def test_formulas():
 
 
 def test_a_modality_of_no_weight_still_speaks_for_a_clip_without_another():
-    fused = late.fuse({"audio": AUDIO * np.nan, "video": VIDEO}, "weighted", {"audio": 1, "video": 0})
+    fused = late.fuse(
+        {"audio": AUDIO * np.nan, "video": VIDEO}, "weighted", {"audio": 1, "video": 0}
+    )
     np.testing.assert_allclose(fused, VIDEO)
 
 
@@ -123,3 +125,30 @@ def test_bad_input_is_refused(tables, weights, words):
 def test_another_method_is_refused():
     with pytest.raises(UnknownName, match="weighted"):
         late.fuse({"audio": AUDIO}, "max")
+
+
+def test_clips_without_a_label_do_not_count_for_the_weights():
+    truth = np.random.default_rng(0).integers(3, size=600)
+    tables = {"one": noisy(truth, 2, 1), "two": noisy(truth, 1, 2)}
+    labels = pd.Series([LABELS[code] for code in truth], index=tables["one"].index)
+    some = {name: table.iloc[:300] for name, table in tables.items()}
+    assert late.fit_weights(tables, labels.iloc[:300]) == late.fit_weights(some, labels)
+    assert late.fit_weights(tables, labels.iloc[:0]) == {"one": 0.5, "two": 0.5}
+
+
+class TestContributions:
+    def test_by_hand(self):
+        shares = late.contributions({"audio": AUDIO, "video": VIDEO}, "weighted", WEIGHTS)
+        logs = {"audio": np.log(AUDIO.loc["a"]), "video": np.log(VIDEO.loc["a"])}
+        excess = np.array([WEIGHTS[n] * (v["sad"] - v.mean()) for n, v in logs.items()])
+        np.testing.assert_allclose(shares.loc["a"], excess / np.abs(excess).sum())
+        assert shares.loc["a", "video"] < 0 < shares.loc["a", "audio"]
+
+    @pytest.mark.parametrize("method", late.NAMES)
+    def test_what_is_missing_has_no_share(self, method):
+        gappy = VIDEO.copy()
+        gappy.loc["a"] = np.nan
+        shares = late.contributions({"audio": AUDIO, "video": gappy}, method, WEIGHTS)
+        assert shares.loc["a", "audio"] == 1
+        assert np.isnan(shares.loc["a", "video"])
+        np.testing.assert_allclose(shares.abs().sum(axis=1), 1)
