@@ -24,6 +24,10 @@ _TRUSTED = (
     "xgboost.sklearn.XGBClassifier",
     "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss.loss.HalfMultinomialLoss",
+    # What Adam remembers of a training: arrays and numbers.
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    # A dictionary whose keys are attributes too.
+    "sklearn.utils._bunch.Bunch",
 )
 
 

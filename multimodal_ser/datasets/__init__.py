@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.plugins import load_plugin
 
 NAMES = ("folder", "ravdess")
 
@@ -20,6 +19,4 @@ def load(name: str) -> ModuleType:
         >>> load("ravdess").NAME
         'ravdess'
     """
-    if name not in NAMES:
-        raise UnknownName("data set", name, NAMES)
-    return importlib.import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "data set", name, NAMES)

@@ -10,12 +10,19 @@ lists of values by parameter of ``build``.
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.plugins import load_plugin
 
-NAMES = ("conv1d", "random_forest", "svc", "xgboost")
+NAMES = (
+    "conv1d",
+    "ensemble",
+    "logistic_regression",
+    "mlp",
+    "random_forest",
+    "svc",
+    "xgboost",
+)
 
 
 def load(name: str) -> ModuleType:
@@ -28,6 +35,4 @@ def load(name: str) -> ModuleType:
         >>> type(load("svc").build()).__name__
         'Pipeline'
     """
-    if name not in NAMES:
-        raise UnknownName("audio classifier", name, NAMES)
-    return importlib.import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "audio classifier", name, NAMES)

@@ -6,12 +6,11 @@ change), ``RATE_HZ``, ``names()`` and ``extract(signal) -> float32``.
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.plugins import load_plugin
 
-NAMES = ("aei157",)
+NAMES = ("aei157", "functionals")
 
 
 def load(name: str) -> ModuleType:
@@ -24,6 +23,4 @@ def load(name: str) -> ModuleType:
         >>> len(load("aei157").names())
         157
     """
-    if name not in NAMES:
-        raise UnknownName("feature set", name, NAMES)
-    return importlib.import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "feature set", name, NAMES)

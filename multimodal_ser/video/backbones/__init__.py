@@ -14,12 +14,12 @@ Example:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from multimodal_ser.errors import ModelError, UnknownName
+from multimodal_ser.errors import ModelError
 from multimodal_ser.networks import load_network
+from multimodal_ser.plugins import load_plugin
 
 NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_transfer")
 
@@ -49,9 +49,7 @@ def load(name: str) -> ModuleType:
     Raises:
         UnknownName: there is none; the error lists those there are.
     """
-    if name not in NAMES:
-        raise UnknownName("video backbone", name, NAMES)
-    return import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "video backbone", name, NAMES)
 
 
 def start_from(network, path: str | Path | None):

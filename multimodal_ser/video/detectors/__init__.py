@@ -7,10 +7,9 @@ Example:
 
 from __future__ import annotations
 
-from importlib import import_module
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.plugins import load_plugin
 
 NAMES = ("haar",)
 
@@ -21,6 +20,4 @@ def load(name: str) -> ModuleType:
     Raises:
         UnknownName: there is none; the error lists those there are.
     """
-    if name not in NAMES:
-        raise UnknownName("face detector", name, NAMES)
-    return import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "face detector", name, NAMES)

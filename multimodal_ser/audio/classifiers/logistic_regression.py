@@ -1,0 +1,34 @@
+"""Multinomial logistic regression on standardised values.
+
+The penalty suits feature sets of thousands of values: with ``functionals``
+(2669 values, 1200 training clips) 0.003 gives the least log-loss of 0.001,
+0.003 and 0.01 over the HiCMAE folds; for system A's 157 values it is 0.03.
+"""
+
+from __future__ import annotations
+
+SEARCH = {"c": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
+
+
+def build(*, seed: int = 0, c: float = 0.003, max_iter: int = 1000):
+    """Return the unfitted estimator.
+
+    Args:
+        seed: unused, the fit is deterministic; here so that all are called alike.
+        c: inverse strength of the squared penalty.
+        max_iter: steps of the solver at most.
+
+    Returns:
+        A scikit-learn Pipeline with ``predict_proba``.
+
+    Example:
+        >>> build(c=0.1).named_steps["logisticregression"].C
+        0.1
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # A looser stop than scikit-learn's: the labels are settled long before.
+    regression = LogisticRegression(C=c, max_iter=max_iter, tol=1e-3, random_state=seed)
+    return make_pipeline(StandardScaler(), regression)

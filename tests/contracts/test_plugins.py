@@ -1,0 +1,54 @@
+"""Every room of plug-ins: its NAMES are its files, and each keeps the room's contract."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from multimodal_ser.errors import UnknownName
+
+#: room -> what each of its modules must offer.
+ROOMS = {
+    "datasets": ("NAME", "index"),
+    "audio.features": ("NAME", "VERSION", "RATE_HZ", "names", "extract"),
+    "audio.classifiers": ("build",),
+    "video.detectors": ("detect",),
+    "video.backbones": ("PARAMS", "SIZES", "TRAINING", "build"),
+    "fusion.methods": ("FITTED", "LOGARITHMIC", "OPTIONS", "shapes", "fit", "evidence"),
+}
+#: Files that help a room's plug-ins without being one.
+HELPERS = {"datasets": {"files"}}
+
+
+@pytest.fixture(params=ROOMS)
+def room(request):
+    return request.param, importlib.import_module(f"multimodal_ser.{request.param}")
+
+
+def test_names_are_the_files(room):
+    name, package = room
+    files = {path.stem for path in Path(package.__file__).parent.glob("*.py")}
+    assert set(package.NAMES) == files - {"__init__"} - HELPERS.get(name, set())
+
+
+def test_every_module_offers_what_the_room_promises(room):
+    name, package = room
+    for plugin in package.NAMES:
+        module = package.load(plugin)
+        lacks = [word for word in ROOMS[name] if not hasattr(module, word)]
+        assert not lacks, plugin
+
+
+def test_a_wrong_name_lists_the_right_ones(room):
+    _, package = room
+    with pytest.raises(UnknownName) as caught:
+        package.load("../cli")
+    assert all(name in str(caught.value) for name in package.NAMES)
+
+
+def test_feature_sets_say_their_own_names():
+    features = importlib.import_module("multimodal_ser.audio.features")
+    for name in features.NAMES:
+        module = features.load(name)
+        assert module.NAME == name
+        assert len(set(module.names())) == len(module.names())
