@@ -129,9 +129,9 @@ def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
     verb.add_argument("--pooling", choices=("mean", "median", "product"), default="mean")
     verb.add_argument(
         "--fusion",
-        choices=("weighted", "mean", "product"),
-        default="weighted",
-        help="how audio and video become one; 'weighted' is fitted on held-out training actors",
+        default="log_pool",
+        help="how audio and video become one: log_pool (default: a product with weights fitted "
+        "on held-out training actors), mean, product, grouped_pool, vector_pool, stacking",
     )
     verb.add_argument("--seed", type=int, default=0)
 
@@ -322,15 +322,9 @@ def _run_train(options) -> int:
         _clips(options), _recipe(options), options.output, **_work(options)
     )
     status = _say_failures(data.failures)
-    rows = [
-        {
-            "modality": name,
-            "temperature": model.temperatures[name],
-            "fusion weight": model.weights[name],
-        }
-        for name in model.weights
-    ]
+    rows = [{"modality": name, "temperature": value} for name, value in model.temperatures.items()]
     terminal.show(rows)
+    print(f"fusion: {model.fuser.method}")
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     return status

@@ -18,7 +18,8 @@ import pandas as pd
 
 from multimodal_ser.cache import Cache, write_atomically
 from multimodal_ser.errors import ModelError
-from multimodal_ser.fusion import aggregate, calibration, late
+from multimodal_ser.fusion import aggregate, calibration
+from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX, MODALITIES, failure_table, top
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class Model:
         video: fitted, or None.
         labels: the label scheme, in the order of every table's columns.
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
-        fusion: how modalities become one, one of ``fusion.late.NAMES``.
-        weights: modality -> weight, for ``weighted`` fusion.
+        fuser: how modalities become one, with what it has learnt.
         temperatures: modality -> temperature of its calibration.
     """
 
@@ -52,8 +52,7 @@ class Model:
     video: VideoModel | None
     labels: tuple[str, ...] = EMOTIONS
     pooling: str = "mean"
-    fusion: str = "weighted"
-    weights: dict[str, float] = field(default_factory=dict)
+    fuser: Fuser = field(default_factory=lambda: Fuser("product"))
     temperatures: dict[str, float] = field(default_factory=dict)
 
     def probabilities(
@@ -84,8 +83,7 @@ class Model:
             name: calibration.soften(table, self.temperatures.get(name, 1.0))
             for name, table in tables.items()
         }
-        fused = late.fuse(tables, self.fusion, self.weights or None)
-        return {**tables, "fused": fused.reindex(clips), **result}
+        return {**tables, "fused": self.fuser(tables).reindex(clips), **result}
 
     def save(self, folder: str | Path, run: Mapping | None = None) -> Path:
         """Write the model into a folder.
@@ -105,8 +103,7 @@ class Model:
             "format": FORMAT,
             "labels": list(self.labels),
             "pooling": self.pooling,
-            "fusion": self.fusion,
-            "weights": self.weights,
+            "fusion": self.fuser.describe(),
             "temperatures": self.temperatures,
         }
         if self.audio is not None:
@@ -168,8 +165,7 @@ def load_model(folder: str | Path) -> Model:
         video,
         labels,
         params["pooling"],
-        params["fusion"],
-        dict(params["weights"]),
+        Fuser.from_description(params["fusion"]),
         dict(params["temperatures"]),
     )
 
@@ -185,7 +181,7 @@ def _read_params(folder: Path) -> dict:
         ) from error
     except ValueError as error:
         raise ModelError(f"{path}: not valid JSON ({error}); train the model again") from error
-    needed = {"format", "labels", "pooling", "fusion", "weights", "temperatures"}
+    needed = {"format", "labels", "pooling", "fusion", "temperatures"}
     lost = sorted(needed - set(params)) if isinstance(params, dict) else ["everything"]
     if lost:
         raise ModelError(f"{path}: it lacks {', '.join(lost)}; train the model again")

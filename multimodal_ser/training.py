@@ -24,8 +24,10 @@ from multimodal_ser import VERSION
 from multimodal_ser.cache import Cache
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import split_validation
-from multimodal_ser.fusion import calibration, late
+from multimodal_ser.fusion import calibration, methods
+from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.inference import Model
+from multimodal_ser.tables import actor_groups
 
 if TYPE_CHECKING:
     from multimodal_ser.tables import Features
@@ -45,7 +47,7 @@ class Recipe:
         every: sample every n-th frame; None takes the backbone's own.
         crop: ``face`` or ``frame``; None takes the backbone's own.
         pooling: how frames become a clip.
-        fusion: how modalities become one.
+        fusion: how modalities become one, one of ``fusion.methods.NAMES``.
         validation_share: share of the training actors that is held out.
         seed: of everything random.
     """
@@ -58,7 +60,7 @@ class Recipe:
     every: int | None = None
     crop: str | None = None
     pooling: str = "mean"
-    fusion: str = "weighted"
+    fusion: str = "log_pool"
     validation_share: float = 0.2
     seed: int = 0
 
@@ -181,12 +183,12 @@ def fit(
             audio = _fit_audio(data, train, None, recipe)
     if recipe.video and data.frames is not None and len(data.frames.clips):
         video = _fit_video(data, learn, held, recipe, checkpoint, progress)
-        probe = Model(None, video, pooling=recipe.pooling, fusion="mean")
+        probe = Model(None, video, pooling=recipe.pooling)
         held_out["video"] = probe.probabilities(held.index, None, data.frames)["video"]
     if audio is None and video is None:
         raise SerError("no training clip could be used; see the failures above")
-    model = Model(audio, video, pooling=recipe.pooling, fusion=recipe.fusion)
-    _calibrate(model, held_out, held["emotion"])
+    model = Model(audio, video, pooling=recipe.pooling)
+    _calibrate(model, recipe.fusion, held_out, held)
     return model
 
 
@@ -209,14 +211,23 @@ def _fit_video(data: Data, learn, held, recipe: Recipe, checkpoint, progress):
     return model.fit(data.frames, learn, validation, checkpoint=checkpoint, progress=progress)
 
 
-def _calibrate(model: Model, held_out: Mapping[str, pd.DataFrame], truth: pd.Series) -> None:
+def _calibrate(
+    model: Model, fusion: str, held_out: Mapping[str, pd.DataFrame], held: pd.DataFrame
+) -> None:
+    truth, actors = held["emotion"], pd.Series(actor_groups(held), held.index)
     for name, table in held_out.items():
         model.temperatures[name] = round(calibration.fit_temperature(table, truth), 6)
     softened = {
         name: calibration.soften(table, model.temperatures[name])
         for name, table in held_out.items()
     }
-    model.weights = late.fit_weights(softened, truth)
+    both = set.intersection(*(set(t.dropna(how="all").index) for t in softened.values()))
+    if len(softened) > 1 and truth[sorted(both)].nunique() > 1:
+        model.fuser = Fuser(fusion).fit(softened, truth, actors)
+    elif not methods.load(fusion).FITTED:
+        model.fuser = Fuser(fusion)
+    # Otherwise nothing can be learnt about the two together, and the model's
+    # own choice stays: the product, which passes a lone modality unchanged.
 
 
 def train(
