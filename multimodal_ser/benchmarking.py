@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from multimodal_ser import adaptation
 from multimodal_ser.cache import Cache
 from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import LEAKY, make_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
+from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.tables import MODALITIES, failure_table
 from multimodal_ser.training import Data, Recipe, extract, fit, hash_text, run_record, table_hash
 
@@ -30,6 +32,7 @@ COLUMNS = (
     "war_high",
     "top2",
     "ece",
+    "p_best",
     "n",
     "seconds",
 )
@@ -58,7 +61,8 @@ def held_out(
     """
     folds = make_folds(data.clips, scheme, seed=recipe.seed)
     if resume is not None:
-        resume = resume / hash_text(f"{scheme} {table_hash(data.clips)} {recipe!r}")
+        kept = f"{scheme} {table_hash(data.clips)} {recipe!r} {_features_hash(data)}"
+        resume = resume / hash_text(kept)
 
     def fit_fold(train: pd.DataFrame, _validation: pd.DataFrame):
         model = fit(data, train, recipe, progress=progress)
@@ -70,6 +74,11 @@ def held_out(
         return predict
 
     return protocol.run(data.clips, folds, fit_fold, resume=resume, progress=progress)
+
+
+def _features_hash(data: Data) -> str:
+    # Speaker-adapted features are other features of the same clips.
+    return hash_text(str(data.features.values.sum(axis=0))) if data.features else ""
 
 
 def measure(
@@ -122,6 +131,7 @@ def benchmark(
     video: Sequence[str | None],
     cache: Cache | None = None,
     workers: int | None = None,
+    adapted: bool = False,
     resume: Path | None = None,
     progress: bool = True,
 ) -> tuple[Run, pd.DataFrame]:
@@ -135,6 +145,9 @@ def benchmark(
         video: video backbones; None stands for no picture.
         cache: where features are kept; None keeps nothing.
         workers: processes for reading clips; None takes one a core.
+        adapted: whether each speaker's audio features are normalised by that
+            speaker's own unlabelled clips, test speakers' too: another
+            protocol, marked in every table and report.
         resume: a folder that keeps finished folds; None keeps none.
         progress: whether to show bars on standard error.
 
@@ -153,14 +166,16 @@ def benchmark(
         recipes = grid(base, audio, [backbone])
         data = extract(clips, recipes[0], cache=cache, workers=workers, progress=progress)
         failures.append(data.failures)
+        if adapted and data.features is not None:
+            data = replace(data, features=adaptation.per_speaker(data.features, data.clips))
         for model in measure(data, recipes, scheme, resume=resume, progress=progress):
             models.setdefault(model.name, model)
     seconds = round(time.monotonic() - started, 1)
-    run = _make_run(clips, base, scheme, list(models.values()), seconds)
+    run = _make_run(clips, base, scheme, list(models.values()), seconds, adapted)
     return run, pd.concat(failures, ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def _make_run(clips: pd.DataFrame, base: Recipe, scheme: str, models: list, seconds: float) -> Run:
+def _make_run(clips, base: Recipe, scheme: str, models: list, seconds: float, adapted: bool) -> Run:
     record = run_record(base, clips, seconds=seconds)
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
     return Run(
@@ -168,6 +183,7 @@ def _make_run(clips: pd.DataFrame, base: Recipe, scheme: str, models: list, seco
         protocol=scheme,
         clips=clips,
         models=tuple(models),
+        adaptation="speaker" if adapted else "none",
         leaky=scheme in LEAKY,
         seed=base.seed,
         command=" ".join(["multimodal-ser", *sys.argv[1:]]),
@@ -181,10 +197,14 @@ def _make_run(clips: pd.DataFrame, base: Recipe, scheme: str, models: list, seco
 def score_table(run: Run) -> pd.DataFrame:
     """Return a run's scores, one row a model, with :data:`COLUMNS`.
 
+    ``p_best`` is the p-value of a paired sign-flip test over actors of the
+    UAR against the model with the highest.
+
     Args:
         run: from :func:`benchmark` or ``evaluation.runs.read_run``.
     """
-    marked = f"{run.protocol} (leaky)" if run.leaky else run.protocol
+    marked = run.protocol + " (leaky)" * run.leaky
+    marked += " (speaker-adapted)" * (run.adaptation == "speaker")
     rows = [
         {
             "model": model.name,
@@ -195,7 +215,17 @@ def score_table(run: Run) -> pd.DataFrame:
         | protocol.summary(model.probabilities, run.clips, seed=run.seed)
         for model in run.models
     ]
+    best = max(range(len(rows)), key=lambda at: rows[at]["uar"])
+    for at, row in enumerate(rows):
+        row["p_best"] = _p_value(run, at, best)
     return pd.DataFrame(rows)[list(COLUMNS)]
+
+
+def _p_value(run: Run, at: int, best: int) -> float:
+    if at == best:
+        return float("nan")
+    tables = (run.models[at].probabilities, run.models[best].probabilities)
+    return sign_flip_test(*tables, run.clips, metric="uar", seed=run.seed).p_value
 
 
 def model_name(recipe: Recipe, modality: str) -> str:

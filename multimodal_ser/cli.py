@@ -85,7 +85,10 @@ def _verb(verbs, name: str, run, summary: str, epilog: str = "") -> argparse.Arg
 
 
 def _data_argument(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("data", metavar="DATA", help="a folder of recordings, or a clips table")
+    verb.add_argument(
+        "data", metavar="DATA", nargs="?", help="a folder of recordings, or a clips table"
+    )
+    verb.add_argument("--data", metavar="DATA", dest="data_option", help="the same, by name")
     verb.add_argument(
         "--dataset",
         choices=("ravdess", "folder"),
@@ -182,7 +185,19 @@ def _benchmark(verbs) -> None:
         "--protocol",
         default="aei",
         help="aei (actors 1-20 against 21-24, default), luna5, hicmae6, emobox6, actors "
-        "(5 folds of any data), leave_one_actor_out, or random_leaky (marked as such)",
+        "(5 folds of any data), leave_one_actor_out, random_leaky (marked as such), or a table "
+        "with the column fold and one of clip and actor",
+    )
+    verb.add_argument(
+        "--modalities",
+        default="audio,video,fusion",
+        help="which to measure (default: %(default)s); fusion needs the other two",
+    )
+    verb.add_argument(
+        "--adapted",
+        action="store_true",
+        help="normalise each speaker's audio features by that speaker's own unlabelled clips; "
+        "another protocol, marked as such",
     )
     _model_arguments(verb, several=True)
     _work_arguments(verb)
@@ -333,12 +348,14 @@ def _run_train(options) -> int:
 def _run_benchmark(options) -> int:
     from multimodal_ser import benchmarking, tableio, terminal
 
+    modalities = _modalities(options.modalities)
     run, failures = benchmarking.benchmark(
         _clips(options),
         _recipe(options),
         options.protocol,
-        audio=_names(options.audio),
-        video=_names(options.video),
+        audio=_names(options.audio if "audio" in modalities else "none"),
+        video=_names(options.video if "video" in modalities else "none"),
+        adapted=options.adapted,
         resume=Path(options.run_folder) / ".folds" if options.run_folder else None,
         **_work(options),
     )
@@ -351,6 +368,16 @@ def _run_benchmark(options) -> int:
     if options.run_folder:
         print(f"run and report: {Path(options.run_folder) / 'report.html'}")
     return _say_failures(failures)
+
+
+def _modalities(text: str) -> list[str]:
+    chosen = text.split(",")
+    strange = [name for name in chosen if name not in ("audio", "video", "fusion")]
+    if strange:
+        raise SerError(f"there is no modality {strange[0]!r}; choose among audio, video, fusion")
+    if "fusion" in chosen and not {"audio", "video"} <= set(chosen):
+        raise SerError("fusion needs both others; give --modalities audio,video,fusion")
+    return chosen
 
 
 def _keep_run(run, folder: Path) -> None:
@@ -410,6 +437,9 @@ def _run_demo(options) -> int:
 def _clips(options) -> pd.DataFrame:
     from multimodal_ser import datasets, tableio
 
+    options.data = options.data_option or options.data
+    if options.data is None:
+        raise SerError("no data given; name a folder of recordings or a clips table")
     if tableio.is_table(options.data):
         return tableio.read_clips(options.data)
     return datasets.load(options.dataset).index(options.data)

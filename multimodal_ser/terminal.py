@@ -55,6 +55,8 @@ def show_scores(scores: pd.DataFrame) -> None:
         ]
     shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
+    if "p_best" in scores:
+        shown["p against best"] = [_text(value) for value in scores["p_best"]]
     shown["clips"] = scores["n"].astype(int)
     if "seconds" in scores:
         shown["seconds"] = scores["seconds"].map("{:.0f}".format)

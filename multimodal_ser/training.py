@@ -281,18 +281,18 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_record(recipe: Recipe, clips: pd.DataFrame, *, seconds: float, **more) -> dict:
+def run_record(recipe: Recipe | None, clips: pd.DataFrame, *, seconds: float, **more) -> dict:
     """Return what ``run.json`` keeps: enough to make the run again and compare it.
 
     Args:
-        recipe: what was trained.
+        recipe: what was trained; None where a script says it itself.
         clips: the clips it was trained on.
         seconds: how long it took.
         more: anything else, as JSON values.
     """
     return {
-        "recipe": asdict(recipe),
-        "seed": recipe.seed,
+        "recipe": asdict(recipe) if recipe else None,
+        "seed": recipe.seed if recipe else None,
         "n_clips": len(clips),
         "actors": sorted(clips["actor"].dropna().unique().tolist()),
         "clips_hash": table_hash(clips),

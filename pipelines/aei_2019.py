@@ -131,7 +131,9 @@ def _searched(name: str, clips: pd.DataFrame, features: Features, seed: int) -> 
     best = search(module.build(seed=seed, n_jobs=1), module.SEARCH, n_draws=50, seed=seed, **shared)
     print(f"{name}: randomised search {best.best_score_:.3f} with {best.best_params_}", flush=True)
     if name == "random_forest":
-        best = search(module.build(seed=seed, n_jobs=1), module.GRID, n_draws=None, seed=seed, **shared)
+        best = search(
+            module.build(seed=seed, n_jobs=1), module.GRID, n_draws=None, seed=seed, **shared
+        )
         print(f"{name}: grid {best.best_score_:.3f} with {best.best_params_}", flush=True)
     return dict(best.best_params_)
 

@@ -14,12 +14,8 @@ from multimodal_ser.cli import main as command
 
 
 def main() -> int:
-    """Turn ``--data DIR`` into the command's first argument and run it."""
-    words = sys.argv[1:]
-    if "--data" in words:
-        at = words.index("--data")
-        words = [*words[at + 1 : at + 2], *words[:at], *words[at + 2 :]]
-    return command(["benchmark", *words])
+    """Run the command's verb with the arguments given."""
+    return command(["benchmark", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def film(corpus):
     return sorted(corpus.rglob("*.mp4"))[3]
 
 
-VERBS = ("index", "validate", "extract", "train", "benchmark", "predict", "demo")
+VERBS = ("index", "validate", "extract", "train", "benchmark", "report", "predict", "demo")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -81,6 +81,21 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     assert table["modality"].tolist() == ["audio", "video", "fused"]
     assert (table["path"] == str(film)).all()
     assert (table[list(EMOTIONS)].max(axis=1) - table["confidence"]).abs().max() < 1e-9
+
+
+def test_benchmark_keeps_a_run_and_reports_it(corpus, tmp_path, capsys):
+    words = ["benchmark", "--data", str(corpus), "--protocol", "leave_one_actor_out"]
+    words += ["--modalities", "audio", "--audio", "svc,logistic_regression"]
+    for name, more in (("strict", []), ("adapted", ["--adapted"])):
+        assert main([*words, *more, "--run", str(tmp_path / name)]) == 0
+    shown = capsys.readouterr().out
+    assert "speaker-adapted" in shown
+    assert "p against best" in shown
+    runs = [str(tmp_path / "strict"), str(tmp_path / "adapted")]
+    assert main(["report", *runs, "--output", str(tmp_path / "both.html")]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert "logistic_regression" in page
+    assert "speaker-adapted" in page.lower()
 
 
 def test_predict_shows_a_timeline(film, model, capsys):
@@ -148,6 +163,9 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
         (["benchmark", "{corpus}", "--protocol", "aei"], "the clips have: 01"),
         (["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"], "choose one of: conv1d"),
         (["train", "{corpus}", "--video", "cnn", "--output", "{tmp}"], "choose one of: aei_cnn"),
+        (["index"], "no data given"),
+        (["benchmark", "{corpus}", "--modalities", "smell"], "choose among audio"),
+        (["benchmark", "{corpus}", "--modalities", "audio,fusion"], "fusion needs both"),
         (["index", "{corpus}", "--output", "{tmp}/c.xls"], "use one of .csv"),
     ],
 )

@@ -14,12 +14,14 @@ published lists of actors are:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser import tableio
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.tables import actor_groups, check_clips
 
 #: Test actors of each fold of the published schemes.
@@ -70,7 +72,9 @@ def make_folds(
 
     Args:
         clips: a clips table; the result does not depend on its row order.
-        scheme: one of :data:`NAMES`.
+        scheme: one of :data:`NAMES`, or a table of one's own (``.csv``,
+            ``.json``, ``.parquet``) with the column ``fold`` and one of
+            ``clip`` and ``actor``; what it does not list is never tested.
         seed: for ``actors`` and ``random_leaky``, and for the validation actors.
         n_folds: for ``actors`` and ``random_leaky``.
         validation_share: share of the training actors to hold out for early
@@ -83,6 +87,7 @@ def make_folds(
     Raises:
         UnknownName: there is no such scheme.
         SerError: the table has too few actors for the scheme.
+        TableError: the table of folds is malformed or fits no clip.
 
     Example:
         >>> from multimodal_ser.tables import make_clips
@@ -90,11 +95,13 @@ def make_folds(
         >>> [len(fold.test) for fold in make_folds(make_clips(rows), "luna5")]
         [5, 5, 5, 5, 4]
     """
-    if scheme not in NAMES:
+    own = tableio.is_table(scheme)
+    if scheme not in NAMES and not own:
         raise UnknownName("protocol", scheme, NAMES)
     clips = check_clips(clips).sort_index()
     folds = []
-    for name, is_test in _test_masks(clips, scheme, seed, n_folds):
+    masks = _own_masks(clips, scheme) if own else _test_masks(clips, scheme, seed, n_folds)
+    for name, is_test in masks:
         rest = clips[~is_test]
         if is_test.any() and not rest.empty:
             held = _held_out(rest, validation_share, seed, leaky=scheme in LEAKY)
@@ -107,6 +114,38 @@ def make_folds(
             "Use another protocol or more clips"
         )
     return folds
+
+
+def write_folds(folds: list[Fold], path: str | Path) -> None:
+    """Write which clip is tested in which fold, for :func:`make_folds` to read.
+
+    Args:
+        folds: from :func:`make_folds`.
+        path: its ending chooses the format.
+
+    Raises:
+        SerError: the ending is unknown.
+        OSError: the file cannot be written.
+    """
+    rows = [(clip, fold.name) for fold in folds for clip in sorted(fold.test)]
+    tableio.write(pd.DataFrame(rows, columns=["clip", "fold"]), path)
+
+
+def _own_masks(clips: pd.DataFrame, path: str):
+    table = tableio.read(path)
+    key = next((name for name in ("clip", "actor") if name in table.columns), None)
+    if key is None or "fold" not in table.columns:
+        raise TableError(f"{path}: a table of folds needs the column fold, and clip or actor")
+    doubled = table[key][table[key].duplicated()]
+    if len(doubled):
+        raise TableError(f"{path}: {key} {doubled.iloc[0]!r} is in it twice; test it in one fold")
+    fold_of = table.set_index(table[key].astype(str))["fold"].astype(str)
+    given = clips.index.to_series() if key == "clip" else clips["actor"].astype(object)
+    folds = given.map(fold_of)
+    if folds.isna().all():
+        raise TableError(f"{path}: none of its {key}s is among the clips; check the spelling")
+    for name in sorted(folds.dropna().unique()):
+        yield str(name), (folds == name).to_numpy()
 
 
 def split_validation(

@@ -2,6 +2,21 @@
 
 The unit is the speaker throughout: intervals draw actors with all their clips,
 and the comparison of two models swaps them actor by actor.
+
+:func:`sign_flip_test`: if two models were as good as each other, which of them
+answered an actor's clips would not matter, and swapping them for any actors
+would give a difference as likely as the one observed. Both metrics are sums
+over actors, ``T = sum_s d_s`` with ``d_s = (hits_a - hits_b) / n`` for WAR and its
+mean over classes with per-class counts for UAR, so a swap turns the sign of
+``d_s``. The p-value is the share of the assignments of signs with
+``|sum_s sign_s d_s| >= |T|``. All ``2 ** n_actors`` are counted up to
+:data:`EXACT_ACTORS` actors; beyond, ``n_draws`` random ones and the observed one:
+``p = (1 + count) / (1 + n_draws)``.
+
+Sources: Fisher, "The Design of Experiments", 1935, section 21; Winkler et al.,
+"Permutation inference for the general linear model", NeuroImage 92, 2014 (sign
+flipping of whole blocks); Phipson and Smyth, "Permutation P-values should never
+be zero", SAGMB 9(1), 2010 (the added one).
 """
 
 from __future__ import annotations
@@ -92,22 +107,8 @@ def sign_flip_test(
 ) -> SignFlip:
     """Test whether two models differ, by a paired permutation over actors.
 
-    If the models were as good as each other, which of the two answered an
-    actor's clips would not matter: swapping them for any actors gives a
-    difference as likely as the one observed. Both metrics are sums over
-    actors, ``T = sum_s d_s`` with ``d_s = (hits_a - hits_b) / n`` for WAR and its mean
-    over classes with per-class counts for UAR, so a swap turns the sign of
-    ``d_s``. The p-value is the share of the assignments of signs with
-    ``|sum_s sign_s d_s| >= |T|``.
-
-    All ``2 ** n_actors`` assignments are counted up to :data:`EXACT_ACTORS`
-    actors; beyond, ``n_draws`` random ones and the observed one, ``p = (1 +
-    count) / (1 + n_draws)``.
-
-    Sources: Fisher, "The Design of Experiments", 1935, section 21; Winkler et
-    al., "Permutation inference for the general linear model", NeuroImage 92,
-    2014 (sign flipping of whole blocks); Phipson and Smyth, "Permutation
-    P-values should never be zero", SAGMB 9(1), 2010 (the added one).
+    The p-value is the share of swaps of actors between the models that give a
+    difference at least as far from 0; formula and sources: see the module.
 
     Args:
         a: probability table of one model, index ``clip``.

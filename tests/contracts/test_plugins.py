@@ -50,5 +50,5 @@ def test_feature_sets_say_their_own_names():
     features = importlib.import_module("multimodal_ser.audio.features")
     for name in features.NAMES:
         module = features.load(name)
-        assert module.NAME == name
+        assert name == module.NAME
         assert len(set(module.names())) == len(module.names())

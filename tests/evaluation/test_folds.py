@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import folds
 from multimodal_ser.tables import EMOTIONS, actor_groups, make_clips
 
@@ -105,6 +105,37 @@ def test_twins_stay_together():
     for fold in folds.make_folds(clips, "luna5"):
         takes = {clip.rsplit("-", 1)[0] for clip in fold.test}
         assert len(fold.test) == 4 * len(takes)
+
+
+def test_folds_written_and_read_are_the_same(tmp_path):
+    clips = corpus()
+    folds_ = folds.make_folds(clips, "luna5")
+    folds.write_folds(folds_, tmp_path / "luna.csv")
+    again = folds.make_folds(clips, str(tmp_path / "luna.csv"))
+    for one, two in zip(folds_, again, strict=True):
+        assert (one.name, sorted(one.test)) == (two.name, sorted(two.test))
+        assert sorted(one.train) == sorted(two.train)
+
+
+def test_a_table_of_actors_makes_folds(tmp_path):
+    (tmp_path / "own.csv").write_text("actor,fold\n01,a\n02,a\n05,b\n")
+    made = folds.make_folds(corpus(), str(tmp_path / "own.csv"))
+    assert [fold.name for fold in made] == ["a", "b"]
+    assert set(corpus().loc[made[0].test, "actor"]) == {"01", "02"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("speaker,fold\n01,a\n", "needs the column fold"),
+        ("actor,fold\n01,a\n01,b\n", "twice"),
+        ("actor,fold\n77,a\n", "none of its actors"),
+    ],
+)
+def test_a_bad_table_of_folds_is_refused(tmp_path, text, words):
+    (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(TableError, match=words):
+        folds.make_folds(corpus(), str(tmp_path / "own.csv"))
 
 
 def test_too_few_actors_is_a_clear_error():

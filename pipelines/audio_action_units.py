@@ -1,0 +1,348 @@
+"""Voice and face of RAVDESS speech without a large network: functionals and action units.
+
+Audio: 2669 functionals of librosa's features. Video: 35 action units of
+OpenFace 2, averaged over each clip, their square roots taken because shares
+and intensities near 0 are crowded. Each modality is a soft vote of a support
+vector classifier, logistic regression and three perceptrons; the two are
+calibrated by a temperature each and joined by a weighted logarithmic pool.
+
+Penalties, temperatures and weights are chosen by log-loss on inner folds of
+the training actors, so nothing is fitted on a test actor. What inner folds did
+not choose: the feature set, the square root, the networks' size and the ranges
+of the penalties were settled while looking at the same 24 actors in the HiCMAE
+folds. There are no other actors; expect a little less on new ones. The whole
+recipe was run on the Luna folds twice while it was made: after the first run
+(fused 77.9, speaker-adapted 87.0) the perceptrons' batches, penalty and epochs
+and one candidate of the support vector machine were changed, for speed.
+
+``speaker-adapted`` normalises each feature by each speaker's own unlabelled
+clips, test speakers by theirs: another question, not another model. ``leaky``
+is the same recipe on random folds, where a test clip's speaker is trained on.
+
+    python pipelines/audio_action_units.py --data RAVDESS --adapted --run runs/audio-au
+
+``RAVDESS`` holds the speech clips in any arrangement and
+``openface_mean_au/mean_action_units.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import adaptation, terminal, training
+from multimodal_ser.audio import classifiers
+from multimodal_ser.audio.classifiers import ensemble
+from multimodal_ser.audio.extract import extract
+from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.datasets import ravdess
+from multimodal_ser.errors import SerError
+from multimodal_ser.evaluation import metrics, protocol
+from multimodal_ser.evaluation.folds import LEAKY, make_folds
+from multimodal_ser.evaluation.runs import Run, RunModel, fold_names, write_run
+from multimodal_ser.evaluation.significance import sign_flip_test
+from multimodal_ser.fusion import calibration
+from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.parallel import map_clips
+from multimodal_ser.reports.html import run_report
+from multimodal_ser.tables import EMOTIONS, Features, actor_groups
+from multimodal_ser.video.features import openface
+
+ACTION_UNITS = Path("openface_mean_au") / "mean_action_units.csv"
+N_INNER_FOLDS = 4
+#: Classifier -> what the inner folds choose from, by modality.
+CANDIDATES: dict[str, dict[str, tuple[dict, ...]]] = {
+    "audio": {
+        "svc": ({"c": 3.0},),
+        "logistic_regression": ({"c": 0.001}, {"c": 0.003}, {"c": 0.01}),
+        "mlp": ({"alpha": 3.0},),
+    },
+    "video": {
+        "svc": ({"c": 1.0}, {"c": 3.0}),
+        "logistic_regression": ({"c": 0.03}, {"c": 0.1}, {"c": 0.3}),
+        "mlp": ({"alpha": 3.0, "epochs": 100},),
+    },
+}
+NOTES = """
+{clips} clips of {actors} actors, 8 emotions; {command}, seed {seed}. Rates in percent; interval:
+95 %, bootstrap over actors; gain: WAR of fused minus the better single modality, in points, with
+the p-value of a sign-flip test over actors. speaker-adapted: each feature normalised with each
+speaker's own unlabelled clips, test speakers' too. leaky: speakers are on both sides of each fold.
+"""
+
+
+def main() -> int:
+    """Measure and print the table."""
+    options = _options()
+    try:
+        clips, features = _load(options)
+        text = report(clips, features, options)
+    except SerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(text)
+    if options.output:
+        Path(options.output).write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", required=True, help="folder with the RAVDESS speech clips")
+    parser.add_argument("--action-units", help=f"(default: DATA/{ACTION_UNITS.as_posix()})")
+    parser.add_argument("--adapted", action="store_true", help="measure speaker-adapted too")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--cache", help="where features are kept")
+    parser.add_argument("--output", help="also write the table, as Markdown, to this file")
+    parser.add_argument("--run", metavar="DIR", help="keep the runs and an HTML report there")
+    return parser.parse_args()
+
+
+def _load(options: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, Features]]:
+    """Return the clips that have both modalities, and their features."""
+    table = Path(options.action_units or Path(options.data) / ACTION_UNITS)
+    units = openface.read_mean_table(table)
+    units = Features(units.clips, np.sqrt(units.values), units.names)
+    clips = ravdess.index(options.data)
+    clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
+    cache = Cache(options.cache or default_folder())
+    voice, failures = extract(clips, "functionals", cache=cache, workers=options.workers)
+    for error in failures["error"]:
+        print(f"error: {error}", file=sys.stderr)
+    clips = clips[clips.index.isin(voice.clips) & clips.index.isin(units.clips)]
+    if clips.empty:
+        raise SerError(f"{table}: none of its clips has sound in {options.data}; check both")
+    return clips, {"audio": voice, "video": units}
+
+
+def report(
+    clips: pd.DataFrame, features: Mapping[str, Features], options: argparse.Namespace
+) -> str:
+    """Return the table and what it means, as Markdown.
+
+    Args:
+        clips: the clips table, all with both modalities.
+        features: ``audio`` and ``video``.
+        options: ``adapted``, ``seed`` and ``workers``.
+    """
+    runs = [("strict", "luna5", features)]
+    if options.adapted:
+        adapted = {name: adaptation.per_speaker(table, clips) for name, table in features.items()}
+        runs.append((adaptation.NAME, "luna5", adapted))
+    runs.append(("leaky", "random_leaky", features))
+    rows, kept = [], []
+    for name, scheme, values in runs:
+        print(f"{name} ({scheme})", file=sys.stderr)
+        started = time.monotonic()
+        tables = measured(clips, values, scheme, options)
+        rows += _rows(name, scheme, tables, clips, options.seed)
+        kept.append(_run(name, scheme, tables, clips, options.seed, time.monotonic() - started))
+    if options.run:
+        for run, (name, _, _) in zip(kept, runs, strict=True):
+            write_run(Path(options.run) / name, run)
+        run_report(kept, Path(options.run) / "report.html")
+    notes = NOTES.format(
+        clips=len(clips),
+        actors=clips["actor"].nunique(),
+        command="pipelines/audio_action_units.py" + " --adapted" * options.adapted,
+        seed=options.seed,
+    )
+    return terminal.markdown(pd.DataFrame(rows)) + "\n" + notes.rstrip()
+
+
+def _run(name: str, scheme: str, tables: Mapping, clips: pd.DataFrame, seed: int, seconds: float):
+    record = training.run_record(None, clips, seconds=round(seconds, 1), seed=seed)
+    folds = fold_names(make_folds(clips, scheme, seed=seed))
+    parts = {modality: _MODELS[modality] for modality in ("audio", "video")}
+    models = [
+        RunModel(
+            _MODELS[modality],
+            modality,
+            table,
+            folds[table.index],
+            parts if modality == "fused" else {},
+        )
+        for modality, table in tables.items()
+    ]
+    return Run(
+        title=f"RAVDESS speech, voice and action units: {name}",
+        protocol=scheme,
+        clips=clips,
+        models=tuple(models),
+        adaptation="speaker" if name == adaptation.NAME else "none",
+        leaky=scheme in LEAKY,
+        seed=seed,
+        command=f"python pipelines/audio_action_units.py {record['command']}",
+        git=record["git"],
+        versions=record["versions"],
+        seconds=record["seconds"],
+        clips_hash=record["clips_hash"],
+    )
+
+
+def measured(
+    clips: pd.DataFrame,
+    features: Mapping[str, Features],
+    scheme: str,
+    options: argparse.Namespace,
+) -> dict[str, pd.DataFrame]:
+    """Return held-out probabilities of ``audio``, ``video`` and ``fused``.
+
+    Args:
+        clips: the clips table.
+        features: ``audio`` and ``video``.
+        scheme: one of the fold schemes.
+        options: ``seed`` and ``workers``.
+    """
+
+    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+        return _fit(train, features, scheme, options)
+
+    folds = make_folds(clips, scheme, seed=options.seed)
+    return protocol.run(clips, folds, fit)
+
+
+def _fit(train: pd.DataFrame, features, scheme: str, options: argparse.Namespace):
+    """Fit on training clips alone; return a function from clips to probabilities."""
+    chosen, held = _inner(train, features, scheme, options)
+    temperatures = {m: calibration.fit_temperature(t, train["emotion"]) for m, t in held.items()}
+    softened = {m: calibration.soften(t, temperatures[m]) for m, t in held.items()}
+    actors = pd.Series(actor_groups(train), train.index)
+    fuser = Fuser("log_pool").fit(softened, train["emotion"], actors)
+    jobs = {
+        (modality, member): (member, params, options.seed, features[modality], train)
+        for (modality, member), params in chosen.items()
+    }
+    estimators = _results(fit_member, jobs, options.workers, "fit")
+
+    def predict(test: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        tables = {}
+        for modality, table in features.items():
+            votes = [
+                member_probabilities(member, estimator, table.take(test.index))
+                for (of, member), estimator in estimators.items()
+                if of == modality
+            ]
+            pooled = pd.DataFrame(ensemble.pool(votes), test.index, list(EMOTIONS))
+            tables[modality] = calibration.soften(pooled, temperatures[modality])
+        return tables | {"fused": fuser(tables)}
+
+    return predict
+
+
+def _inner(train: pd.DataFrame, features, scheme: str, options: argparse.Namespace):
+    """Return the chosen parameters, and each modality's held-out probabilities of ``train``."""
+    inner = "random_leaky" if scheme in LEAKY else "actors"
+    folds = make_folds(train, inner, seed=options.seed, n_folds=N_INNER_FOLDS)
+    jobs = {
+        (modality, member, at, fold.name): (
+            *(member, params, options.seed, features[modality]),
+            *(train.loc[fold.train], fold.test),
+        )
+        for modality, members in CANDIDATES.items()
+        for member, grid in members.items()
+        for at, params in enumerate(grid)
+        for fold in folds
+    }
+    tables: dict[tuple, list[pd.DataFrame]] = {}
+    for key, table in _results(held_out, jobs, options.workers, "inner folds").items():
+        tables.setdefault(key[:3], []).append(table)
+    whole = {key: pd.concat(parts).loc[train.index] for key, parts in tables.items()}
+    return _chosen(whole, train["emotion"])
+
+
+def _chosen(tables: Mapping[tuple, pd.DataFrame], truth: pd.Series):
+    """Choose each classifier's parameters by log-loss, and pool the chosen ones."""
+    chosen, held = {}, {}
+    for modality, members in CANDIDATES.items():
+        votes = []
+        for member, grid in members.items():
+            losses = [_loss(tables[modality, member, at], truth) for at in range(len(grid))]
+            best = int(np.argmin(losses))
+            chosen[modality, member] = grid[best]
+            votes.append(tables[modality, member, best].to_numpy())
+        held[modality] = pd.DataFrame(ensemble.pool(votes), truth.index, list(EMOTIONS))
+    return chosen, held
+
+
+def _loss(table: pd.DataFrame, truth: pd.Series) -> float:
+    softened = calibration.soften(table, calibration.fit_temperature(table, truth))
+    return metrics.score(softened, truth)["nll"]
+
+
+def _results(function, jobs: Mapping[tuple, tuple], workers: int, what: str) -> dict:
+    found = {}
+    for outcome in map_clips(function, jobs, workers=workers, description=what):
+        if outcome.error is not None:
+            raise SerError(f"{' '.join(map(str, outcome.clip))}: {outcome.error}")
+        found[outcome.clip] = outcome.value
+    return found
+
+
+def fit_member(member: str, params: Mapping, seed: int, features: Features, train: pd.DataFrame):
+    """Return a fitted classifier.
+
+    Args:
+        member: one of ``audio.classifiers.NAMES``.
+        params: passed to its ``build``.
+        seed: of the classifier.
+        features: of one modality.
+        train: the clips to fit on; every emotion must occur.
+
+    Raises:
+        SerError: an emotion has no training clip.
+    """
+    codes = train["emotion"].cat.codes.to_numpy()
+    absent = sorted(set(range(len(EMOTIONS))) - set(codes.tolist()))
+    if absent:
+        raise SerError(f"no training clip is {EMOTIONS[absent[0]]}; use all speech clips")
+    estimator = classifiers.load(member).build(seed=seed, **params)
+    return estimator.fit(features.take(train.index), codes)
+
+
+def member_probabilities(member: str, estimator, values: np.ndarray) -> np.ndarray:
+    """Return a fitted classifier's probabilities, ``(n_clips, 8)``."""
+    module = classifiers.load(member)
+    if hasattr(module, "probabilities"):
+        return module.probabilities(estimator, values)
+    return estimator.predict_proba(values)
+
+
+def held_out(member, params, seed, features, train, test) -> pd.DataFrame:
+    """Fit on ``train`` (see :func:`fit_member`) and return the probabilities of ``test``."""
+    estimator = fit_member(member, params, seed, features, train)
+    values = member_probabilities(member, estimator, features.take(test))
+    return pd.DataFrame(values, test, list(EMOTIONS))
+
+
+def _rows(name: str, scheme: str, tables, clips: pd.DataFrame, seed: int) -> list[dict]:
+    rows = []
+    scores = {m: protocol.summary(table, clips, seed=seed) for m, table in tables.items()}
+    for modality, values in scores.items():
+        row = {"protocol": f"{name} ({scheme})", "modality": modality}
+        row |= {"model": _MODELS[modality], "WAR": 100 * values["war"]}
+        row["interval"] = f"{100 * values['war_low']:.1f} to {100 * values['war_high']:.1f}"
+        row |= {"UAR": 100 * values["uar"], "ECE": 100 * values["ece"]}
+        rows.append(row | {"gain": "", "p": ""})
+    better = max(("audio", "video"), key=lambda modality: scores[modality]["war"])
+    test = sign_flip_test(tables["fused"], tables[better], clips, metric="war", seed=seed)
+    rows[-1] |= {"gain": f"{100 * test.difference:+.1f}", "p": f"{test.p_value:.2g}"}
+    return rows
+
+
+_MODELS = {
+    "audio": "functionals, SVC + LR + MLP",
+    "video": "mean action units, SVC + LR + MLP",
+    "fused": "calibrated weighted log pool",
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
