@@ -33,6 +33,8 @@ FORMAT = 1
 CHUNK_CLIPS = 32
 
 PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confidence")
+#: What a fused row owes to each modality; they follow the labels.
+SHARE_COLUMNS = ("audio_share", "video_share")
 
 
 @dataclass
@@ -68,7 +70,9 @@ class Model:
         Returns:
             ``audio``, ``video`` (where the model has them) and ``fused``:
             probability tables with index ``clip``; NaN where a modality is
-            missing. ``frames``: index ``(clip, frame, time_s)``.
+            missing. ``frames``: index ``(clip, frame, time_s)``. ``shares``:
+            what each modality adds to the fused decision, -1 to 1
+            (:meth:`Fuser.contributions`).
         """
         clips = pd.Index(list(clips), name="clip")
         tables = {}
@@ -83,6 +87,7 @@ class Model:
             name: calibration.soften(table, self.temperatures.get(name, 1.0))
             for name, table in tables.items()
         }
+        result["shares"] = self.fuser.contributions(tables).reindex(clips)
         return {**tables, "fused": self.fuser(tables).reindex(clips), **result}
 
     def save(self, folder: str | Path, run: Mapping | None = None) -> Path:
@@ -285,9 +290,11 @@ def prediction_table(
             columns ``frame`` and ``time_s``.
 
     Returns:
-        DataFrame with :data:`PREDICTION_COLUMNS` and one column per label; a
-        row per clip and modality that is not missing. ``second`` is the
-        second most probable label, ``confidence`` the probability of the first.
+        DataFrame with :data:`PREDICTION_COLUMNS`, one column per label and
+        :data:`SHARE_COLUMNS`; a row per clip and modality that is not missing.
+        ``second`` is the second most probable label, ``confidence`` the
+        probability of the first. The shares are those of a fused row's
+        decision: positive for the label that won, negative against it.
     """
     parts = [_tidy(tables[name], name) for name in MODALITIES if name in tables]
     if timeline and "frames" in tables:
@@ -296,7 +303,7 @@ def prediction_table(
     columns = list(PREDICTION_COLUMNS)
     if timeline:
         columns[3:3] = ["frame", "time_s"]
-    labels = list(tables["fused"].columns)
+    labels = [*tables["fused"].columns, *SHARE_COLUMNS]
     if not parts:
         return pd.DataFrame(columns=[*columns, *labels])
     table = pd.concat(parts, ignore_index=True)
@@ -304,12 +311,22 @@ def prediction_table(
         path_of(clips.loc[c], m) for c, m in zip(table["clip"], table["modality"], strict=True)
     ]
     table.insert(1, "path", paths)
+    _add_shares(table, tables.get("shares"))
     order = {clip: position for position, clip in enumerate(clips.index)}
     table = table.sort_values("clip", key=lambda ids: ids.map(order), kind="stable")
     if timeline:
         table["frame"] = table["frame"].astype("Int64") if "frame" in table else pd.NA
         table["time_s"] = table["time_s"] if "time_s" in table else float("nan")
     return table[[*columns, *labels]].reset_index(drop=True)
+
+
+def _add_shares(table: pd.DataFrame, shares: pd.DataFrame | None) -> None:
+    fused = table["modality"] == "fused"
+    for column in SHARE_COLUMNS:
+        modality = column.removesuffix("_share")
+        table[column] = float("nan")
+        if shares is not None and modality in shares:
+            table.loc[fused, column] = shares[modality].reindex(table.loc[fused, "clip"]).to_numpy()
 
 
 def _tidy(probabilities: pd.DataFrame, modality: str) -> pd.DataFrame:

@@ -40,7 +40,7 @@ NOTES = """
 Weights, calibration and penalties were fitted on the other four folds' held-out rows: chosen with
 the test fold unseen. The models behind those rows had learnt from the test fold's actors, as
 cross-validation has it. Choosing the best of {count} fusions by this table is itself a choice on
-these folds, which flatters the best row a little. The form of grouped_pool is such a choice too:
+these folds, which flatters the best row. The form of grouped_pool is such a choice too:
 it was settled after about thirty forms and settings had been tried on these same posteriors.
 
 Interval: bootstrap of the accuracy over {actors} actors. p: sign-flip test of the accuracy over

@@ -76,8 +76,12 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     assert main(["predict", str(film), "--model", str(model), "--output", str(path)]) == 0
     table = tableio.read(path)
     assert list(table.columns) == [
-        "clip", "path", "modality", "emotion", "second", "confidence", *EMOTIONS
+        "clip", "path", "modality", "emotion", "second", "confidence", *EMOTIONS,
+        "audio_share", "video_share",
     ]  # fmt: skip
+    fused = table.iloc[2]
+    assert abs(fused["audio_share"]) + abs(fused["video_share"]) == pytest.approx(1)
+    assert table[["audio_share", "video_share"]].iloc[:2].isna().all(axis=None)
     assert table["modality"].tolist() == ["audio", "video", "fused"]
     assert (table["path"] == str(film)).all()
     assert (table[list(EMOTIONS)].max(axis=1) - table["confidence"]).abs().max() < 1e-9
