@@ -2,7 +2,6 @@
 
 * ``aggregate``: the frames of a clip to one row.
 * ``calibration``: temperature and vector scaling of one table.
-* ``late``: mean, product and weighted pool with given weights.
 * ``methods``: one file for each way to fuse that can be fitted and compared;
   ``fuser`` fits, applies, explains and describes them.
 * ``nested``: the fused predictions of every fold, fitted on the others.
