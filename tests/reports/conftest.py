@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.fusion import late
+from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.tables import EMOTIONS, make_clips
 
 HOSTILE = ("<script>window.hacked=1</script>", "../../x", '"><img src=x onerror=hack()>', "a$b$")
@@ -50,7 +50,7 @@ def make_run():
         tables["video"].iloc[::5] = np.nan
         parts = dict(zip(tables, model_names, strict=True))
         models = [RunModel(parts[m], m, table, folds) for m, table in tables.items()]
-        fused = late.fuse(tables).loc[clips.index]
+        fused = Fuser("mean")(tables).loc[clips.index]
         models.append(RunModel("both", "fused", fused, folds, parts, 1.5))
         settings = {"title": "A test", "protocol": "leave_one_actor_out", "seed": 3} | options
         return Run(clips=clips, models=tuple(models), **settings)
