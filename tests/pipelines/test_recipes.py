@@ -5,10 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+OPENFACE_UNITS = [
+    *((number, "r") for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)),
+    *((n, "c") for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)),
+]
 RECIPES = sorted(path.name for path in PIPELINES.glob("*.py"))
 
 
@@ -49,6 +54,37 @@ def test_benchmark_batch_and_prediction(corpus, tmp_path):
     done = run("predict_fused.py", wav, "--model", tmp_path / "model", cache=cache)
     assert done.returncode == 0, done.stderr
     assert wav.name in done.stdout.replace("\n", "")
+
+
+def test_voice_and_action_units_end_in_a_table_runs_and_a_page(tmp_path):
+    from multimodal_ser import synthetic
+    from multimodal_ser.datasets import ravdess
+    from multimodal_ser.tables import EMOTIONS
+
+    corpus = tmp_path / "corpus"  # enough takes that no class misses a random fold
+    synthetic.make_corpus(corpus, actors=4, takes=3, video=False, progress=False)
+    clips = ravdess.index(corpus)
+    rng = np.random.default_rng(0)
+    codes = clips["emotion"].cat.codes.to_numpy()
+    units = [f"AU{number:02d}_{kind}" for number, kind in OPENFACE_UNITS]
+    values = rng.random((len(clips), len(units)))
+    values[np.arange(len(clips)), codes] += 1.0
+    table = pd.DataFrame(values, columns=units)
+    table["name"] = [f"01-{clip.removeprefix('ravdess/')}" for clip in clips.index]
+    table.to_csv(tmp_path / "units.csv", sep=";", index=False)
+    done = run("audio_action_units.py", "--data", corpus, "--action-units", tmp_path / "units.csv",
+               "--run", tmp_path / "runs", "--adapted", cache=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    rows = [row for row in rows if "---" not in row[0]]
+    assert [row[1] for row in rows] == ["audio", "video", "fused"] * 3
+    strict_video = float(rows[1][3])
+    assert strict_video > 100 / len(EMOTIONS)
+    assert "speaker-adapted" in rows[3][0]
+    assert "leaky" in rows[6][0]
+    assert {"strict", "speaker-adapted", "leaky", "report.html"} == {
+        path.name for path in (tmp_path / "runs").iterdir()
+    }
 
 
 @pytest.mark.real_data
