@@ -44,9 +44,9 @@ def map_clips(
         One :class:`Outcome` per item, in the order of ``items``.
 
     Example:
-        >>> outcomes = map_clips(divmod, {"a": (7, 2), "b": (1, 0)}, workers=1, progress=False)
+        >>> outcomes = map_clips(int, {"a": ("7",), "b": ("x",)}, workers=1, progress=False)
         >>> [(o.clip, o.value, o.error) for o in outcomes]
-        [('a', (3, 1), None), ('b', None, 'ZeroDivisionError: division by zero')]
+        [('a', 7, None), ('b', None, "ValueError: invalid literal for int() with base 10: 'x'")]
     """
     from tqdm import tqdm
 

@@ -12,6 +12,7 @@ ROOMS = {
     "datasets": ("NAME", "index"),
     "audio.features": ("NAME", "VERSION", "RATE_HZ", "names", "extract"),
     "audio.classifiers": ("build",),
+    "video.features": ("NAME", "VERSION", "names"),
     "video.detectors": ("detect",),
     "video.backbones": ("PARAMS", "SIZES", "TRAINING", "build"),
     "fusion.methods": ("FITTED", "LOGARITHMIC", "OPTIONS", "shapes", "fit", "evidence"),

@@ -6,10 +6,9 @@ change) and ``names()``; how it is read is each file's own.
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.plugins import load_plugin
 
 NAMES = ("openface",)
 
@@ -24,6 +23,4 @@ def load(name: str) -> ModuleType:
         >>> load("openface").NAME
         'openface'
     """
-    if name not in NAMES:
-        raise UnknownName("video feature set", name, NAMES)
-    return importlib.import_module(f"{__name__}.{name}")
+    return load_plugin(__name__, "video feature set", name, NAMES)
