@@ -116,14 +116,19 @@ def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
     verb.add_argument(
         "--audio",
         default="svc",
-        help=f"audio model{many}: svc (default), xgboost, random_forest, conv1d, none",
+        help=f"audio model{many}: svc (default), logistic_regression, mlp, xgboost, "
+        "random_forest, conv1d, none",
     )
     verb.add_argument(
         "--video",
         default="fer_cnn",
         help=f"video model{many}: fer_cnn (default), fer_transfer, aei_cnn, aei_cnn_pooled, none",
     )
-    verb.add_argument("--features", default="aei157", help="audio features (default: aei157)")
+    verb.add_argument(
+        "--features",
+        default="aei157",
+        help="audio features: aei157 (default, a published set of 157) or functionals (2,669)",
+    )
     verb.add_argument("--every", type=int, metavar="N", help="sample every Nth frame (default: 20)")
     verb.add_argument(
         "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"
