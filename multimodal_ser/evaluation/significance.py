@@ -36,6 +36,10 @@ EXACT_ACTORS = 14
 #: Differences closer than this are one: sums of the same terms in another order.
 _TIE = 1e-12
 
+#: Draws of fewer actors than this hardly differ; an interval of them would
+#: claim a certainty that is not there.
+MIN_ACTORS = 3
+
 
 class SignFlip(NamedTuple):
     """Outcome of :func:`sign_flip_test`.
@@ -72,7 +76,8 @@ def bootstrap_interval(
         seed: of the draws.
 
     Returns:
-        Lower and upper end, 0 to 1; both NaN with fewer than two actors.
+        Lower and upper end, 0 to 1; both NaN with fewer than
+        :data:`MIN_ACTORS` actors.
 
     Raises:
         ValueError: another metric is asked for.
@@ -88,7 +93,7 @@ def bootstrap_interval(
     """
     _check_metric(metric)
     hits, totals = _counts(probabilities, clips)
-    if len(hits) < 2:
+    if len(hits) < MIN_ACTORS:
         return float("nan"), float("nan")
     drawn = np.random.default_rng(seed).integers(len(hits), size=(n_draws, len(hits)))
     values = _METRICS[metric](hits[drawn].sum(axis=1), totals[drawn].sum(axis=1))

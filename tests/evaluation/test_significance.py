@@ -48,8 +48,8 @@ def test_the_seed_decides():
     assert bootstrap_interval(table, clips, seed=1) != bootstrap_interval(table, clips, seed=2)
 
 
-def test_one_actor_has_no_interval():
-    table, clips = case(1, lambda actor: 0.6)
+def test_a_few_actors_have_no_interval():
+    table, clips = case(2, lambda actor: 0.6)
     assert np.isnan(bootstrap_interval(table, clips)).all()
 
 
