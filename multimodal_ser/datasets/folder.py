@@ -2,7 +2,8 @@
 
 A film and a sound file of the same name in the same folder are one clip, the
 sound file being its sound. RAVDESS names keep their meaning, so that labels
-and the pairing of modalities come by themselves. A file in a folder named
+and the pairing of modalities come by themselves; of a take that is there both
+with sound (01-) and as a silent copy (02-), the former is used. A file in a folder named
 after an emotion has that label.
 """
 
