@@ -8,7 +8,12 @@ import pandas as pd
 from multimodal_ser.errors import UnknownName
 from multimodal_ser.fusion.numeric import FLOOR
 
-NAMES = ("mean", "median", "product")
+NAMES = ("mean", "median", "log_pool", "attention")
+
+#: How strongly :func:`pool_frames` by ``attention`` prefers frames that say
+#: something: a frame of full certainty counts e^3, about 20, times as much as
+#: one of none.
+SHARPNESS = 3.0
 
 
 def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
@@ -18,7 +23,10 @@ def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
         frames: probability table with index ``(clip, frame, time_s)``; frames
             of NaN (no face) do not count.
         method: ``mean``; ``median`` of each label, then divided by the sum;
-            ``product``, the normalised geometric mean.
+            ``log_pool``, the normalised geometric mean; ``attention``, the mean
+            weighted by each frame's own certainty, exp(3 (1 - H / H_max)) with
+            the frame's entropy H. The last is not learned: weights learned from
+            sequences are those of the video classifier ``temporal``.
 
     Returns:
         Probability table with index ``clip``, clips in order of appearance; a
@@ -36,11 +44,17 @@ def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
     """
     if method not in NAMES:
         raise UnknownName("way to combine frames", method, NAMES)
-    values = frames
-    if method == "product":
-        values = np.log(frames.clip(lower=FLOOR))
-    groups = values.groupby(level="clip", sort=False)
+    if method == "attention":
+        frames = frames.mul(_certainty_weights(frames), axis=0)
+    elif method == "log_pool":
+        frames = np.log(frames.clip(lower=FLOOR))
+    groups = frames.groupby(level="clip", sort=False)
     pooled = groups.median() if method == "median" else groups.mean()
-    if method == "product":
+    if method == "log_pool":
         pooled = np.exp(pooled.sub(pooled.max(axis=1), axis=0))
     return pooled.div(pooled.sum(axis=1, min_count=1), axis=0)
+
+
+def _certainty_weights(frames: pd.DataFrame) -> pd.Series:
+    entropy = -(frames * np.log(frames.clip(lower=FLOOR))).sum(axis=1, skipna=False)
+    return np.exp(SHARPNESS * (1 - entropy / np.log(frames.shape[1])))

@@ -51,7 +51,7 @@ def test_the_mean_and_the_geometric_mean_are_what_they_say():
     rows = [[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]
     mean = aggregate.pool_frames(frames(a=rows), "mean").loc["a"]
     np.testing.assert_allclose(mean, np.mean(rows, axis=0))
-    product = aggregate.pool_frames(frames(a=rows), "product").loc["a"]
+    product = aggregate.pool_frames(frames(a=rows), "log_pool").loc["a"]
     expected = np.sqrt(np.prod(rows, axis=0))
     np.testing.assert_allclose(product, expected / expected.sum())
 
@@ -62,5 +62,16 @@ def test_the_median_ignores_one_wild_frame():
 
 
 def test_another_method_is_refused():
-    with pytest.raises(UnknownName, match="mean, median, product"):
+    with pytest.raises(UnknownName, match="mean, median, log_pool, attention"):
         aggregate.pool_frames(frames(a=[[1, 0, 0]]), "max")
+
+
+def test_attention_listens_to_the_frames_that_say_something():
+    table = frames(a=[[0.9, 0.05, 0.05], [0.3, 0.4, 0.3]])
+    by_mean = aggregate.pool_frames(table, "mean").loc["a", "sad"]
+    told = aggregate.pool_frames(table, "attention").loc["a", "sad"]
+    assert by_mean + 0.1 < told < 0.9
+    alike = frames(a=[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    np.testing.assert_allclose(
+        aggregate.pool_frames(alike, "attention"), aggregate.pool_frames(alike, "mean")
+    )
