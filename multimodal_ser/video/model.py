@@ -6,7 +6,7 @@ for the clip is told by ``pooling`` and done elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from multimodal_ser.video import backbones
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import as_input, frame_batches
 from multimodal_ser.video.extract import VERSION, ClipFrames, FrameParams, FrameStore
-from multimodal_ser.video.training import callbacks
+from multimodal_ser.video.training import callbacks, make_optimizer, resume
 
 #: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
@@ -40,7 +40,8 @@ class VideoModel:
         pooling: kept in the description for whoever combines the frames.
         weights: a ``.keras`` file to start from; see the backbone.
         training: all settings at once; None takes the backbone's own.
-        augment: whether training pictures are changed a little.
+        augment: whether training pictures are changed a little, or the function
+            that changes them; see :func:`~multimodal_ser.video.batches.frame_batches`.
 
     Raises:
         UnknownName: there is no such backbone.
@@ -64,7 +65,7 @@ class VideoModel:
         pooling: str = "mean",
         weights: str | Path | None = None,
         training: Training | None = None,
-        augment: bool = True,
+        augment: bool | Callable = True,
     ):
         module = backbones.load(backbone)
         self.backbone, self.labels = backbone, _check_labels(labels)
@@ -118,7 +119,36 @@ class VideoModel:
             ModelError: the stored pictures have another size than the model's,
                 or ``weights`` does not fit the backbone.
         """
+        held = self._targets(store, clips.iloc[:0] if validation is None else validation)
         targets = self._targets(store, clips)
+        return self.fit_shares(store, targets, held, checkpoint=checkpoint, progress=progress)
+
+    def fit_shares(
+        self,
+        store: FrameStore,
+        targets: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        *,
+        checkpoint: Path | None = None,
+        progress: bool = True,
+    ) -> VideoModel:
+        """Train on the frames of clips whose labels are shares, such as votes.
+
+        Args:
+            store: the frames.
+            targets: index clip, one column a label in the model's order; rows
+                sum to 1.
+            validation: other people's clips, likewise; see :meth:`fit`.
+            checkpoint: see :meth:`fit`.
+            progress: whether to show a bar.
+
+        Returns:
+            The model. ``history`` has a row an epoch, those of an interrupted
+            training included.
+
+        Raises:
+            SerError, ModelError: see :meth:`fit`.
+        """
         classes = int(targets.any().sum())
         if classes < 2:
             raise SerError(
@@ -126,16 +156,17 @@ class VideoModel:
                 "training needs clips of at least two"
             )
         batches, held_out = self._batches(store, targets, train=True), None
-        held_targets = self._targets(store, clips.iloc[:0] if validation is None else validation)
-        if len(held_targets):
-            held_out = self._batches(store, held_targets, train=False)
+        if validation is not None and len(validation):
+            held_out = self._batches(store, validation, train=False)
         self.history = self._train(batches, held_out, checkpoint, progress)
         return self
 
     def _train(self, batches, held_out, checkpoint: Path | None, progress: bool) -> pd.DataFrame:
-        network, keras = self.network, load_keras(self.seed)
-        optimizer = keras.optimizers.Adam(self.training.learning_rate)
+        network = self.network
+        load_keras(self.seed)
+        optimizer = make_optimizer(self.training, len(batches))
         network.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+        begin, before = resume(network, checkpoint)
         told = callbacks(
             self.training,
             network,
@@ -147,12 +178,14 @@ class VideoModel:
         log = network.fit(
             batches,
             validation_data=held_out,
+            initial_epoch=begin,
             epochs=self.training.epochs,
             shuffle=False,  # the batches are mixed already; Keras would mix by global chance
             callbacks=told,
             verbose=0,
         )
-        return pd.DataFrame(log.history, index=pd.Index(log.epoch, name="epoch"))
+        after = pd.DataFrame(log.history, index=pd.Index(log.epoch, name="epoch"))
+        return pd.concat([before, after])
 
     def predict_frames(self, store: FrameStore, clips: pd.DataFrame | Iterable[str]):
         """Return the probabilities of every sampled frame.
@@ -253,7 +286,7 @@ class VideoModel:
             targets,
             batch_size=self.training.batch_size,
             seed=self.seed,
-            augment=train and self.augment,
+            augment=self.augment if train else False,
             shuffle=train,
             steps=self.training.steps_per_epoch if train else None,
         )

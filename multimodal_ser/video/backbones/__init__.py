@@ -21,7 +21,7 @@ from multimodal_ser.errors import ModelError
 from multimodal_ser.networks import load_network
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_transfer")
+NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ class Training:
         batch_size: frames a step.
         epochs: at most so many; early stopping ends sooner.
         steps_per_epoch: batches an epoch; None goes through every frame once.
-        learning_rate: of Adam.
+        learning_rate: of the optimizer.
         patience: epochs without a better validation loss before stopping.
+        optimizer: ``adam`` at one rate, or ``sgd``: Nesterov momentum 0.9, the
+            rate rising over the first epoch and then falling to 0 along half a
+            cosine by the last.
+        weight_decay: of ``sgd``, on kernels only.
     """
 
     batch_size: int = 32
@@ -41,6 +45,8 @@ class Training:
     steps_per_epoch: int | None = None
     learning_rate: float = 1e-3
     patience: int = 10
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
 
 
 def load(name: str) -> ModuleType:
