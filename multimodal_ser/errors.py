@@ -39,8 +39,20 @@ class TableError(SerError):
     """A table lacks a column, doubles a clip, or holds a value it must not."""
 
 
+class StoreError(SerError):
+    """The feature store cannot be written; no clip is to blame, so the run ends."""
+
+
 class ModelError(SerError):
     """A model folder is missing, incomplete, or does not fit the request."""
+
+
+class MissingWeights(SerError):
+    """Weights that others made are not on this machine, or are not what they claim."""
+
+
+class DownloadError(SerError):
+    """A file cannot be had from the network, or is not what was asked for."""
 
 
 class UnknownName(SerError):
