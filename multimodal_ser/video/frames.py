@@ -1,14 +1,19 @@
 """The only decoder of pictures: sampled grey frames of a film, one at a time.
 
-A frame is converted straight from the film's own luma to 8-bit grey over the
-full range 0 to 255, without a colour picture in between; the result agrees
-with ``cv2.cvtColor(..., COLOR_BGR2GRAY)`` of what OpenCV decodes. Frames
-between the sampled ones are decoded, because later ones are coded as changes
-to them, but not converted.
+No more is decoded than the wanted frames need. The packets of the film are
+read first, which tells where every frame is (:mod:`~multimodal_ser.video.packets`);
+then each wanted frame is decoded from the last key frame before it on, groups
+of pictures that hold none are passed over, and nothing after the last is
+decoded. What comes out is compared with what the packets promised. Where they
+tell nothing certain (times that are missing or doubled, damage, codecs whose
+packets need not hold a frame) the film is decoded whole; both ways give the
+same frames.
 """
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +22,20 @@ import numpy as np
 
 from multimodal_ser.errors import MediaError
 from multimodal_ser.media import COPY_AGAIN, check_file, check_whole
+from multimodal_ser.video.luma import upright_gray
+from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan, survey
+from multimodal_ser.video.sampling import EVERY as EVERY
+from multimodal_ser.video.sampling import Sampling
 
-#: System A keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
-EVERY = 20
+#: Clips are already decoded in parallel, and two threads decode one no faster;
+#: with one, what is made of a damaged film is the same every time.
+DECODER_THREADS = 1
 
-#: Each thread of the decoder holds a frame of its own, and clips are already
-#: decoded in parallel: more would cost memory and gain nothing.
-DECODER_THREADS = 2
+#: Containers that say in their header what FFmpeg otherwise finds out by
+#: decoding the first frames, which costs about as much as seven of them.
+MATROSKA = "matroska,webm"
+SELF_DESCRIBING = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
+NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
 
 
 class Frame(NamedTuple):
@@ -40,25 +52,40 @@ class Frame(NamedTuple):
     gray: np.ndarray
 
 
-def iter_frames(path: str | Path, *, every: int = EVERY) -> Iterator[Frame]:
-    """Yield frames 0, ``every``, 2 * ``every``, ... of a film.
+class _Uncertain(Exception):
+    """The packets do not tell, or told wrongly, which frame is which."""
+
+
+def iter_frames(
+    path: str | Path,
+    *,
+    every: int | None = None,
+    every_seconds: float | None = None,
+    keyframes_only: bool = False,
+) -> Iterator[Frame]:
+    """Yield the sampled frames of a film: every 20th, if no other way is named.
 
     The film's rotation mark is honoured, so that a film taken with a telephone
-    held upright comes out upright. Memory does not depend on the film's
-    length. A frame that the decoder marks as corrupt is left out.
+    held upright comes out upright. A picture at a time is held, and 18 bytes
+    of every packet: 2 MB for an hour. A frame that the decoder marks as corrupt
+    is left out.
 
     Args:
         path: any film that FFmpeg reads.
-        every: distance between the frames yielded, at least 1.
+        every: frames 0, ``every``, 2 * ``every``, ...; at least 1.
+        every_seconds: the first frame at or after each multiple of so many
+            seconds; at least 0.001.
+        keyframes_only: the frames that are coded by themselves, and nothing
+            else is decoded: the fastest way, at the film's own distances.
 
     Yields:
         One :class:`Frame` after another, ``index`` rising.
 
     Raises:
-        MediaError: the file is missing, empty, not a film or has sound only;
-            or, after the frames that there are, that it is cut short: that
-            less can be decoded of it than its header promises.
-        ValueError: ``every`` is below 1.
+        MediaError: the file is missing, empty, not a film, has sound only, or
+            is cut short: less is in it than its header promises. That a film
+            is damaged can turn out after some of its frames.
+        ValueError: more than one way to sample is named, or out of range.
 
     Example:
         >>> for frame in iter_frames("clip.mp4", every=20):  # doctest: +SKIP
@@ -66,16 +93,19 @@ def iter_frames(path: str | Path, *, every: int = EVERY) -> Iterator[Frame]:
         0 (720, 1280)
         20 (720, 1280)
     """
-    if every < 1:
-        raise ValueError(f"every is {every}; it must be at least 1")
+    sampling = Sampling(every, every_seconds, keyframes_only)
     path = check_file(path)
-    found = 0
-    with _open(path) as container:
-        stream = _picture_stream(container, path)
-        for frame in _decode(container, stream, every, path):
-            found += 1
+    last = -1
+    try:
+        for frame in _decode_needed(path, sampling):
             yield frame
-    if not found:
+            last = frame.index
+    except _Uncertain:
+        for frame in _decode_all(path, sampling):
+            if frame.index > last:
+                yield frame
+                last = frame.index
+    if last < 0:
         raise MediaError(path, "no frame of it can be decoded", COPY_AGAIN)
 
 
@@ -98,22 +128,41 @@ def resize(gray: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(gray, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _open(path: Path):
+def _open(path: Path, options: dict | None = None):
     import av
 
     try:
         # Only local files: a play list under the name of a film must not make
         # the decoder reach for the network.
-        return av.open(str(path), options={"protocol_whitelist": "file"})
+        return av.open(str(path), options={"protocol_whitelist": "file", **(options or {})})
     except (av.error.FFmpegError, OSError, ValueError):
         with open(path, "rb") as file:
             head = file.read(12)
         # Every mp4 and mov names its kind in bytes 4 to 8. If that is there,
         # what is missing is the index (moov), which is written last.
         if head[4:8] == b"ftyp":
-            problem = "it is cut short: the index of its frames is missing"
-            raise MediaError(path, problem, COPY_AGAIN) from None
+            raise _no_index(path) from None
         raise MediaError(path, "it is not a film", "give an mp4, mov, avi, mkv or webm") from None
+
+
+def _no_index(path: Path) -> MediaError:
+    return MediaError(path, "it is cut short: the index of its frames is missing", COPY_AGAIN)
+
+
+def _box_is_cut(path: Path) -> bool:
+    """Return whether an mp4's last box claims more bytes than there are."""
+    at, size = 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:  # the length follows the name, as 64 bits
+                length = int.from_bytes(head[8:], "big")
+            if length < 8:
+                return False  # 0: to the end of the file; others are no boxes
+            at += length
+    return at > size
 
 
 def _picture_stream(container, path: Path):
@@ -121,6 +170,9 @@ def _picture_stream(container, path: Path):
 
     attached = av.stream.Disposition.attached_pic  # a sound file's cover picture
     films = [stream for stream in container.streams.video if not stream.disposition & attached]
+    known = films and films[0].codec_context is not None
+    if not known and "mp4" in container.format.name and _box_is_cut(path):
+        raise _no_index(path)
     if not films:
         problem = (
             "it has no picture, only sound" if container.streams.audio else "it has no picture"
@@ -134,16 +186,119 @@ def _picture_stream(container, path: Path):
     return stream
 
 
-def _decode(container, stream, every: int, path: Path) -> Iterator[Frame]:
-    start, time_s, index = None, 0.0, -1
-    for index, picture in enumerate(_pictures(container, stream)):
-        time_s = _time(picture, index, stream)
-        start = time_s if start is None else start
-        if index % every == 0 and not picture.is_corrupt:
-            yield Frame(index, time_s - start, _upright_gray(picture))
-    if index >= 0:
-        frame_s = 1 / float(stream.average_rate or stream.guessed_rate or 25)
-        check_whole(path, "picture", time_s - start + frame_s, _stated_seconds(stream))
+def _decode_needed(path: Path, sampling: Sampling) -> Iterator[Frame]:
+    """Yield the wanted frames, decoding only what they need, or raise _Uncertain."""
+    with _open(path, NO_PROBE) as container:
+        if container.format.name not in SELF_DESCRIBING:
+            raise _Uncertain
+        stream = _picture_stream(container, path)
+        if stream.codec_context.codec.canonical_name not in ONE_FRAME_A_PACKET:
+            raise _Uncertain
+        found = survey(container, stream)
+        if found is None:
+            raise _Uncertain
+        unit_s, times = float(stream.time_base), found.pts[found.shown]
+        seen_s = float(times.max() - times.min()) * unit_s + _frame_seconds(stream)
+        start_s = float(times.min()) * unit_s
+        check_whole(path, "picture", seen_s, _stated_seconds(container, stream, start_s))
+        if not found.whole:
+            raise _Uncertain
+        wanted = plan(found, unit_s, sampling)
+        _rewind(container, stream, found)
+        for picture in _planned_pictures(container, stream, found, wanted):
+            if not picture.is_corrupt:
+                time_s = picture.pts * unit_s - start_s
+                yield Frame(wanted.index[picture.pts], time_s, upright_gray(picture))
+
+
+def _rewind(container, stream, found: Survey) -> None:
+    import av
+
+    try:
+        container.seek(int(found.pts.min()), stream=stream)
+    except (av.error.FFmpegError, OSError):
+        raise _Uncertain from None
+
+
+def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterator:
+    """Yield the pictures of the wanted frames, in order."""
+    import av
+
+    context, packets = stream.codec_context, enumerate(container.demux(stream))
+    due = _Due(wanted, context)
+    try:
+        for start, stop in wanted.runs:
+            for position, packet in packets:
+                if position < start:
+                    continue
+                if packet.pts != found.pts[position]:
+                    raise _Uncertain
+                for picture in context.decode(due.prepare(packet, found.shown[position])):
+                    yield from due.arrived(picture)
+                if position == stop - 1:
+                    break
+            for picture in context.decode(None):
+                yield from due.arrived(picture)
+            due.none_left()
+            context.flush_buffers()
+    except (av.error.FFmpegError, OSError):
+        raise _Uncertain from None
+    if due.count < len(wanted.index):
+        raise _Uncertain
+
+
+class _Due:
+    """Which pictures the packets given to the decoder must become."""
+
+    def __init__(self, wanted: Plan, context):
+        self.index, self.count, self.context = wanted.index, 0, context
+        self.waiting: list[tuple[int, bool]] = []  # a heap of (pts, whether it may be left out)
+        # H.264 alone says of a picture for certain that no other refers to it.
+        self.may_leave_out, self.leaves_out = context.name == "h264", False
+
+    def prepare(self, packet, shown: bool):
+        """Note a packet that is about to be decoded, and return it."""
+        idle = self.may_leave_out and packet.pts not in self.index
+        if idle != self.leaves_out:
+            self.context.skip_frame = "NONREF" if idle else "DEFAULT"
+            self.leaves_out = idle
+        if shown:
+            heapq.heappush(self.waiting, (packet.pts, idle))
+        return packet
+
+    def arrived(self, picture) -> Iterator:
+        while self.waiting and self.waiting[0][0] != picture.pts:
+            self._give_up()
+        if not self.waiting:
+            raise _Uncertain
+        heapq.heappop(self.waiting)
+        if picture.pts in self.index:
+            self.count += 1
+            yield picture
+
+    def none_left(self) -> None:
+        while self.waiting:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if not heapq.heappop(self.waiting)[1]:
+            raise _Uncertain
+
+
+def _decode_all(path: Path, sampling: Sampling) -> Iterator[Frame]:
+    """Yield the wanted frames, decoding every frame of the film."""
+    wanted = sampling.picker()
+    with _open(path) as container:
+        stream = _picture_stream(container, path)
+        start, time_s, index = None, 0.0, -1
+        for index, picture in enumerate(_pictures(container, stream)):
+            time_s = _time(picture, index, stream)
+            start = time_s if start is None else start
+            if wanted(index, time_s - start, picture.key_frame) and not picture.is_corrupt:
+                yield Frame(index, time_s - start, upright_gray(picture))
+        if index >= 0:
+            seen_s = time_s - start + _frame_seconds(stream)
+            check_whole(path, "picture", seen_s, _stated_seconds(container, stream, start))
 
 
 def _pictures(container, stream) -> Iterator:
@@ -160,20 +315,27 @@ def _pictures(container, stream) -> Iterator:
         yield picture
 
 
-def _stated_seconds(stream) -> float:
-    return float(stream.duration * stream.time_base) if stream.duration else 0.0
+def _stated_seconds(container, stream, start_s: float) -> float:
+    """Return how long the header says that the film is, 0 where it does not."""
+    if container.format.name != MATROSKA:
+        return float(stream.duration * stream.time_base) if stream.duration else 0.0
+    # Matroska tells when a film ends, not how long it is: for each stream in a
+    # tag, and otherwise for the file, whose sound may go on for longer.
+    ends = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
+    if ends:
+        hours, minutes, seconds = map(float, ends.groups())
+        end_s = 3600 * hours + 60 * minutes + seconds
+    else:
+        end_s = 0.0 if container.streams.audio else (container.duration or 0) / 1e6
+    return max(0.0, end_s - max(0.0, start_s))
+
+
+def _frame_seconds(stream) -> float:
+    return 1 / float(stream.average_rate or stream.guessed_rate or 25)
 
 
 def _time(picture, index: int, stream) -> float:
     if picture.time is not None:
         return float(picture.time)
     # Raw streams carry no times; their nominal rate is all there is.
-    return index / float(stream.average_rate or stream.guessed_rate or 25)
-
-
-def _upright_gray(picture) -> np.ndarray:
-    gray = picture.to_ndarray(format="gray")
-    # The mark says by how much the picture is turned anticlockwise when shown,
-    # and so does rot90. Marks between the quarter turns do not occur in films.
-    turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(gray, turns))
+    return index * _frame_seconds(stream)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import warnings
 from itertools import islice
 
@@ -6,8 +8,9 @@ import pytest
 
 from multimodal_ser.errors import MediaError
 from multimodal_ser.video import frames
+from multimodal_ser.video.sampling import Sampling
 
-from . import film
+from . import coded, film
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +150,7 @@ def test_only_a_film_that_breaks_off_early_is_refused(counted, monkeypatch, kept
     class Breaking:
         def __init__(self, container):
             self.container, self.streams = container, container.streams
+            self.format = container.format
 
         def __enter__(self):
             return self
@@ -158,7 +162,7 @@ def test_only_a_film_that_breaks_off_early_is_refused(counted, monkeypatch, kept
             yield from islice(self.container.decode(stream), stream.frames * kept // 30)
             raise av.error.InvalidDataError(1, "broken")
 
-    monkeypatch.setattr(frames, "_open", lambda path: Breaking(real(path)))
+    monkeypatch.setattr(frames, "_open", lambda path, options=None: Breaking(real(path)))
     if kept == 29:
         assert next(frames.iter_frames(counted)).index == 0
         assert list(frames.iter_frames(counted))
@@ -168,14 +172,257 @@ def test_only_a_film_that_breaks_off_early_is_refused(counted, monkeypatch, kept
 
 
 def test_only_sampled_frames_are_converted_and_none_is_kept(counted, monkeypatch):
-    converted, real = [], frames._upright_gray
+    converted, real = [], frames.upright_gray
     monkeypatch.setattr(
-        frames, "_upright_gray", lambda picture: converted.append(1) or real(picture)
+        frames, "upright_gray", lambda picture: converted.append(1) or real(picture)
     )
     film_ = frames.iter_frames(counted, every=10)
     next(film_)
     assert len(converted) == 1  # the rest waits until it is asked for
     assert len(list(film_)) == 4 and len(converted) == 5
+
+
+WAYS = (
+    {"every": 1},
+    {"every": 7},
+    {"every": 20},
+    {"every": 1000},
+    {"every_seconds": 0.3},
+    {"keyframes_only": True},
+)
+
+
+def same_as_whole(path, ways=WAYS):
+    """Compare ways to sample with the film decoded whole by PyAV alone."""
+    pictures, times, keys = coded.whole(path)
+    numbers = range(len(pictures))
+    seconds = [n / coded.RATE if times[n] is None else times[n] - times[0] for n in numbers]
+    for way in ways:
+        wanted = Sampling(**way).picker()
+        want = [n for n in numbers if wanted(n, seconds[n], keys[n])]
+        got = list(frames.iter_frames(path, **way))
+        assert [frame.index for frame in got] == want, way
+        assert [frame.time_s for frame in got] == pytest.approx([seconds[n] for n in want]), way
+        assert all(np.array_equal(frame.gray, pictures[frame.index]) for frame in got), way
+    return len(pictures)
+
+
+@pytest.fixture
+def decoded_whole(monkeypatch):
+    """How often a film was decoded whole, since its packets did not tell enough."""
+    calls, real = [], frames._decode_all
+    monkeypatch.setattr(frames, "_decode_all", lambda *a: calls.append(a) or real(*a))
+    return calls
+
+
+@pytest.mark.parametrize("name", coded.KINDS)
+def test_the_same_frames_as_decoding_the_film_whole(tmp_path, name, decoded_whole):
+    path = coded.kind(tmp_path / "a", name)
+    assert same_as_whole(path) == coded.COUNT
+    fast = coded.KINDS[name][3]
+    # where refreshes stand for key frames, the decoder and the packets disagree on those
+    assert len(decoded_whole) == (0 if fast else len(WAYS)) + (name == "h264 refresh")
+
+
+@pytest.mark.parametrize("name", ["h264 b", "h264 open", "hevc", "vp9", "mpeg4 b avi"])
+def test_opencv_counts_and_shows_the_same_frames(tmp_path, name):
+    path = coded.kind(tmp_path / "a", name)
+    got = list(frames.iter_frames(path, every=9))
+    shown = opencv_grey(path, [frame.index for frame in got])
+    difference = np.abs(np.array([frame.gray for frame in got], int) - shown)
+    assert got[-1].index == 54 and difference.max() <= 3
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_film_of_varying_rate(tmp_path, ending, decoded_whole):
+    times = np.cumsum(np.random.default_rng(1).integers(1, 90, coded.COUNT)).tolist()
+    path = coded.write(tmp_path / f"a.{ending}", "libx264", {"g": "12", "bf": "3"}, times=times)
+    assert same_as_whole(path) == coded.COUNT and not decoded_whole
+    got = [frame.time_s for frame in frames.iter_frames(path, every_seconds=0.5)]
+    assert [int(time_s / 0.5 + 0.01) for time_s in got] == list(range(len(got)))
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize(("moved", "left"), [(-5, 56), (5, 61), (50, 61)])
+def test_a_film_that_begins_at_another_time(tmp_path, ending, moved, left, decoded_whole):
+    def move(number, packet):
+        packet.pts += round(moved / coded.RATE / packet.time_base)
+        packet.dts += round(moved / coded.RATE / packet.time_base)
+
+    edited = {"use_editlist": "1", "avoid_negative_ts": "disabled"} if ending == "mp4" else {}
+    source = coded.kind(tmp_path / "a", "h264 b")
+    path = coded.remuxed(source, tmp_path / f"b.{ending}", move, edited)
+    # an edit list cuts off what is before 0; Matroska moves the film instead
+    assert same_as_whole(path) == (left if ending == "mp4" else coded.COUNT)
+    assert not decoded_whole
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_film_that_does_not_begin_with_a_key_frame(tmp_path, ending):
+    source = coded.kind(tmp_path / "a", "h264 b")
+    path = coded.remuxed(source, tmp_path / f"b.{ending}", lambda number, packet: number < 5)
+    assert same_as_whole(path) == coded.COUNT - 12
+
+
+def test_a_wrong_promise_is_noticed_and_made_good(tmp_path, monkeypatch, decoded_whole):
+    path = coded.kind(tmp_path / "a", "h264 b")
+    real = frames.survey
+
+    def shifted(container, stream):
+        found = real(container, stream)
+        begins = np.roll(found.begins, 5)  # no frame can be decoded from there
+        return found._replace(begins=begins)
+
+    monkeypatch.setattr(frames, "survey", shifted)
+    got = list(frames.iter_frames(path, every=7))
+    pictures, _, _ = coded.whole(path)
+    assert decoded_whole and [frame.index for frame in got] == list(range(0, coded.COUNT, 7))
+    assert all(np.array_equal(frame.gray, pictures[frame.index]) for frame in got)
+
+
+def fed_packets(path, monkeypatch, **way):
+    """Return how many packets are decoded, and how many of those may be left out."""
+    fed, real = [], frames._Due.prepare
+
+    def prepare(due, packet, shown):
+        packet = real(due, packet, shown)
+        fed.append(due.context.skip_frame)
+        return packet
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frames._Due, "prepare", prepare)
+        list(frames.iter_frames(path, **way))
+    return len(fed), fed.count("NONREF")
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "count"),
+    [
+        # groups of 12: frames 0; 12 to 20; 36 to 40; 60
+        ("h264", {"every": 20}, 1 + 9 + 5 + 1),
+        ("h264", {"every": 1000}, 1),
+        ("h264", {"every_seconds": 1}, 1 + 2 + 3),
+        ("h264", {"keyframes_only": True}, 6),
+        ("h264", {"every": 1}, 61),
+        ("mjpeg", {"every": 20}, 4),
+        ("vp9", {"every": 20}, 16),
+        ("h264 one group", {"every": 25}, 51),
+    ],
+)
+def test_no_more_is_decoded_than_the_wanted_frames_need(tmp_path, monkeypatch, name, way, count):
+    path = coded.kind(tmp_path / "a", name)
+    assert fed_packets(path, monkeypatch, **way)[0] == count
+
+
+def test_frames_that_no_other_needs_may_be_left_out(tmp_path, monkeypatch):
+    path = coded.kind(tmp_path / "a", "h264 b")
+    fed, idle = fed_packets(path, monkeypatch, every=20)
+    assert idle == fed - 4
+
+
+@pytest.mark.real_data
+def test_real_films_are_sampled_as_if_decoded_whole(shared_data, monkeypatch, decoded_whole):
+    paths = sorted((shared_data / "ravdess/video/Actor_05").glob("*.mp4"))
+    same_as_whole(paths[0], [{}, {"keyframes_only": True}])
+    for path in paths:
+        # frames 0 to 20, 29 to 40 and 58 to 80 of 92 or more
+        assert fed_packets(path, monkeypatch, every=20)[0] == 21 + 12 + 23
+    assert not decoded_whole
+
+
+@pytest.mark.parametrize(("muxer", "name"), [({}, "b"), ({"movflags": "faststart"}, "f")])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.6, 0.8])
+def test_an_mp4_cut_short_anywhere_says_so(tmp_path, muxer, name, share):
+    options = coded.KINDS["h264 b"][2]
+    path = coded.write(tmp_path / f"{name}.mp4", "libx264", options, muxer=muxer)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(MediaError, match=r"cut short|no frame of it can be decoded") as caught:
+        list(frames.iter_frames(path))
+    assert "copy or download it again" in str(caught.value)
+
+
+def test_an_index_cut_in_the_middle_is_no_unknown_compression(tmp_path):
+    path = coded.kind(tmp_path / "a", "h264 b")
+    content = path.read_bytes()
+    index = content.index(b"moov") - 4
+    for kept in range(index + 8, len(content) - 1, 97):
+        path.write_bytes(content[:kept])
+        try:
+            list(frames.iter_frames(path))
+        except MediaError as error:
+            assert "cut short" in str(error), kept
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
+@pytest.mark.parametrize("name", ["h264 b mkv", "vp9"])
+def test_matroska_cut_short_says_so_before_anything_is_decoded(
+    tmp_path, name, share, decoded_whole, monkeypatch
+):
+    path = coded.kind(tmp_path / "a", name)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    monkeypatch.setattr(frames, "upright_gray", None)
+    with pytest.raises(MediaError, match=r"cut short or damaged: only \d\.\d s of its 2\.4 s"):
+        list(frames.iter_frames(path))
+    assert not decoded_whole
+
+
+def test_damage_amid_a_film_is_told_where_it_is_met(tmp_path):
+    path = coded.kind(tmp_path / "a", "h264")
+    content = bytearray(path.read_bytes())
+    begin, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    content[(begin + end) // 2 : end] = bytes(end - (begin + end) // 2)
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match="cut short or damaged: only"):
+        list(frames.iter_frames(path))
+
+
+HOUR = """
+import resource, sys
+from multimodal_ser.video.frames import iter_frames
+count = sum(1 for _ in iter_frames(sys.argv[1], every=int(sys.argv[2])))
+print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def long_film(source, target, copies):
+    """Put a film behind itself many times, without coding it again."""
+    import av
+
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = film.streams.video[0]
+        packets = [
+            (bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
+            for packet in film.demux(stream)
+            if packet.dts is not None
+        ]
+        copied = out.add_stream_from_template(stream)
+        span = round(len(packets) / coded.RATE / stream.time_base)
+        for copy in range(copies):
+            for content, pts, dts, is_key in packets:
+                packet = av.Packet(content)
+                packet.stream, packet.time_base = copied, stream.time_base
+                packet.pts, packet.dts = pts + copy * span, dts + copy * span
+                packet.is_keyframe = is_key
+                out.mux(packet)
+    return target
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
+    drawn = list(coded.pictures(75, size=(64, 48)))
+    source = coded.write(tmp_path / "a.mp4", "libx264", {"g": "25", "bf": "2"}, drawn=drawn)
+    peak_kb = {}
+    for copies in (20, 1200):
+        path = long_film(source, tmp_path / "long.mp4", copies)
+        run = subprocess.run(
+            [sys.executable, "-c", HOUR, str(path), "500"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        count, peak_kb[copies] = map(int, run.stdout.split())
+        assert count == 75 * copies // 500
+    # 18 bytes of every packet, while they are sorted some 100: 9 MB for 90,000
+    assert peak_kb[1200] - peak_kb[20] < 40_000
 
 
 def test_every_below_one_is_refused(counted):

@@ -1,0 +1,90 @@
+"""Which frames of a film are wanted: one choice of three."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: System A keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
+EVERY = 20
+
+#: Times in films are rounded, in Matroska to whole milliseconds: a frame that
+#: comes so many seconds early counts as on time.
+SLACK_S = 0.001
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Exactly one way to choose frames; every 20th when none is named.
+
+    Attributes:
+        every: frames 0, ``every``, 2 * ``every``, ...; at least 1.
+        every_seconds: the first frame at or after 0, ``every_seconds``,
+            2 * ``every_seconds``, ... seconds; at least 0.001. A frame is taken
+            once, even where the film has fewer frames than that.
+        keyframes_only: the frames that are coded by themselves; how far they
+            are apart is up to whoever made the film, often 1 to 10 seconds.
+
+    Raises:
+        ValueError: more than one is named, or a value is out of range.
+
+    Example:
+        >>> Sampling(every_seconds=0.5)
+        Sampling(every=None, every_seconds=0.5, keyframes_only=False)
+        >>> Sampling().every
+        20
+    """
+
+    every: int | None = None
+    every_seconds: float | None = None
+    keyframes_only: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.keyframes_only) is not bool:
+            raise ValueError(f"keyframes_only is {self.keyframes_only!r}; give True or False")
+        chosen = (self.every is not None, self.every_seconds is not None, self.keyframes_only)
+        if sum(chosen) > 1:
+            raise ValueError(f"{self} names more than one way to sample; give one of the three")
+        if not any(chosen):
+            object.__setattr__(self, "every", EVERY)
+        if self.every is not None and (type(self.every) is not int or self.every < 1):
+            raise ValueError(f"every is {self.every!r}; give a whole number of frames from 1 up")
+        if self.every_seconds is not None and not _is_seconds(self.every_seconds):
+            seconds = self.every_seconds
+            raise ValueError(f"every_seconds is {seconds!r}; give a number of seconds from 0.001")
+
+    def picker(self) -> Callable[[int, float, bool], bool]:
+        """Return a function that is asked about every frame of one film, in order.
+
+        It takes the frame's index, its time in seconds from the first frame and
+        whether it is a key frame, and says whether it is wanted.
+
+        Example:
+            >>> wanted = Sampling(every_seconds=0.1).picker()
+            >>> [index for index in range(8) if wanted(index, index / 25, False)]
+            [0, 3, 5]
+        """
+        if self.keyframes_only:
+            return lambda index, time_s, is_key: is_key
+        if self.every is not None:
+            return lambda index, time_s, is_key: index % self.every == 0
+        return _time_picker(self.every_seconds)
+
+
+def _is_seconds(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= SLACK_S
+
+
+def _time_picker(seconds: float) -> Callable[[int, float, bool], bool]:
+    reached = -1
+
+    def wanted(index: int, time_s: float, is_key: bool) -> bool:
+        nonlocal reached
+        step = math.floor((time_s + SLACK_S) / seconds)
+        if step <= reached:
+            return False
+        reached = step
+        return True
+
+    return wanted
