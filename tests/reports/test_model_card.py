@@ -1,0 +1,23 @@
+import pytest
+
+from multimodal_ser.errors import SerError
+from multimodal_ser.reports import model_card
+
+FULL = {name: f"About {name.lower()}." for name in model_card.SECTIONS}
+
+
+def test_sections_stand_in_order_whatever_order_they_came_in(tmp_path):
+    path = model_card.write_card(tmp_path / "m", "m", dict(reversed(FULL.items())))
+    headings = [line[3:] for line in path.read_text().splitlines() if line.startswith("## ")]
+    assert headings == list(model_card.SECTIONS)
+    assert path.read_text() == model_card.card("m", FULL)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"Bias": " "}, "lacks 'Bias'"), ({"Praise": "Great."}, "unknown section 'Praise'")],
+)
+def test_a_card_with_a_gap_is_refused(tmp_path, change, said):
+    with pytest.raises(SerError, match=said):
+        model_card.write_card(tmp_path, "m", FULL | change)
+    assert not list(tmp_path.iterdir())
