@@ -1,8 +1,14 @@
 """Faces in pictures: which one counts, and how it is cut out.
 
-Every frame is looked at by itself. Where no face is found there is no box;
-the box of the frame before is never carried over, since that would show the
-network a wall and call it an emotion.
+Every frame is searched by itself and whole. Where no face is found there is no
+box; the box of the frame before is never carried over, since that would show
+the network a wall and call it an emotion. It only decides which of several
+faces is meant, so that the pictures of a clip show one person.
+
+Searching first around the last box was tried and left out: it takes the Haar
+cascade 4 ms in place of 28, but its boxes then depend on where the search
+began (intersection over union with the whole search 0.93 to 0.99), it misses
+who comes in, and YuNet searches the whole picture in 7 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +20,14 @@ import numpy as np
 
 from multimodal_ser.video import detectors
 from multimodal_ser.video.frames import Frame, resize
+
+#: Boxes with at least this intersection over union are of the same face: of two
+#: equal ones, those shifted by at most two thirds of their width.
+SAME_FACE = 0.2
+
+#: A followed face is left for one of more than this many times its area: it was
+#: a passer-by, or a fold of clothes.
+MUCH_LARGER = 2.0
 
 
 class Box(NamedTuple):
@@ -37,10 +51,11 @@ class Box(NamedTuple):
 def detect_faces(
     frames: Iterable[Frame], detector: str = "haar"
 ) -> Iterator[tuple[Frame, Box | None]]:
-    """Pair every frame with the box of its main face, or None.
+    """Pair every frame of one clip with the box of its main face, or None.
 
     Args:
-        frames: as :func:`multimodal_ser.video.frames.iter_frames` yields them.
+        frames: as :func:`multimodal_ser.video.frames.iter_frames` yields them,
+            all of one clip: the face is followed from one to the next.
         detector: one of ``detectors.NAMES``.
 
     Yields:
@@ -48,6 +63,7 @@ def detect_faces(
 
     Raises:
         UnknownName: there is no such detector.
+        MissingWeights: the detector's weights are not on this machine.
 
     Example:
         >>> dark = Frame(0, 0.0, np.zeros((90, 160), np.uint8))
@@ -55,23 +71,45 @@ def detect_faces(
         [None]
     """
     detect = detectors.load(detector).detect
+    last = None
     for frame in frames:
-        yield frame, choose(detect(frame.gray), frame.gray.shape)
+        box = choose(detect(frame.gray), frame.gray.shape, last)
+        last = box or last
+        yield frame, box
 
 
-def choose(boxes: Sequence[Box], shape: tuple[int, int]) -> Box | None:
-    """Return the largest box; among equally large ones the most central.
+def choose(boxes: Sequence[Box], shape: tuple[int, int], last: Box | None = None) -> Box | None:
+    """Return the box of the main face.
+
+    That is the largest, among equally large ones the most central; but the
+    face that was chosen last, where it is here and none is much larger
+    (:data:`SAME_FACE`, :data:`MUCH_LARGER`), so that two people of about one
+    size do not take turns.
 
     Args:
         boxes: the faces found, possibly none.
         shape: ``(height, width)`` of the picture.
+        last: the box chosen last in this clip.
 
     Example:
-        >>> choose([Box(0, 0, 9, 9, 0.9), Box(5, 5, 20, 20, 0.6)], (90, 160)).w
-        20
-        >>> choose([], (90, 160)) is None
+        >>> left, right = Box(0, 0, 19, 19, 0.9), Box(50, 5, 20, 20, 0.6)
+        >>> choose([left, right], (90, 160)) == right
+        True
+        >>> choose([left, right], (90, 160), last=Box(1, 0, 19, 19, 0.9)) == left
+        True
+        >>> choose([], (90, 160), last=left) is None
         True
     """
+    largest = _largest(boxes, shape)
+    if largest is None or last is None:
+        return largest
+    followed = max(boxes, key=lambda box: overlap(box, last))
+    gone = overlap(followed, last) < SAME_FACE
+    dwarfed = largest.w * largest.h > MUCH_LARGER * followed.w * followed.h
+    return largest if gone or dwarfed else followed
+
+
+def _largest(boxes: Sequence[Box], shape: tuple[int, int]) -> Box | None:
     height, width = shape
 
     def rank(box: Box) -> tuple[float, float]:
@@ -79,6 +117,20 @@ def choose(boxes: Sequence[Box], shape: tuple[int, int]) -> Box | None:
         return box.w * box.h, -off_centre
 
     return max(boxes, key=rank, default=None)
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes, 0 to 1.
+
+    Example:
+        >>> overlap(Box(0, 0, 4, 4, 1.0), Box(2, 0, 4, 4, 1.0))
+        0.3333333333333333
+    """
+    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    both = max(0.0, width) * max(0.0, height)
+    union = one.w * one.h + other.w * other.h - both
+    return both / union if union > 0 else 0.0
 
 
 def crop(gray: np.ndarray, box: Box, size: int, margin: float = 0.0) -> np.ndarray:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("haar",)
+NAMES = ("haar", "yunet")
 
 
 def load(name: str) -> ModuleType:

@@ -1,7 +1,8 @@
 """Fixed-size descriptions of a clip's picture, one file each.
 
 A feature set is a module with ``NAME``, ``VERSION`` (raised when its numbers
-change) and ``names()``; how it is read is each file's own.
+change), ``names()`` of what ``summarise`` makes of a clip, and ``frame_names()``
+of what is known of each frame; how frames are read is each file's own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from types import ModuleType
 
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("openface",)
+NAMES = ("blendshapes", "openface")
 
 
 def load(name: str) -> ModuleType:

@@ -1,8 +1,10 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.errors import TableError, UnknownName
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.video import features
 from multimodal_ser.video.features import openface
 
@@ -133,6 +135,10 @@ def test_frames_are_read_with_blanks_taken_off_and_sorted(tmp_path):
         ("text", r"clip\.csv: column AU01_r has '-nan\(ind\)' in row 2"),
         ("faces", r"clip\.csv: column timestamp has 0 twice; use FeatureExtraction"),
         ("time", r"clip\.csv: column timestamp is empty in row 3"),
+        ("several", r"clip\.csv: it follows 2 faces; choose a face_id among 0, 1"),
+        ("cut", r"clip\.csv: column timestamp is empty in row 7"),
+        ("ragged", r"clip\.csv: not a readable table"),
+        ("binary", r"clip\.csv: "),
     ],
 )
 def test_bad_frame_tables_say_file_column_and_remedy(tmp_path, damage, words):
@@ -146,8 +152,29 @@ def test_bad_frame_tables_say_file_column_and_remedy(tmp_path, damage, words):
         table.loc[1, "timestamp"] = 0
     elif damage == "time":
         table.loc[1, "timestamp"] = np.nan
-    with pytest.raises(TableError, match=words):
-        openface.read_csv(write_frames(table, tmp_path / "clip.csv"))
+    elif damage == "several":
+        table["face_id"] = np.arange(len(table)) % 2
+    path = write_frames(table, tmp_path / "clip.csv")
+    whole = path.read_text()
+    if damage == "cut":  # the disk was full in the middle of the last row
+        path.write_text(whole[: whole.rindex("\n", 0, -1) + 7])
+    elif damage == "ragged":
+        path.write_text(whole + "1, " * (len(table.columns) + 5) + "1\n")
+    elif damage == "binary":
+        path.write_bytes(np.random.default_rng(0).bytes(4000))
+    with pytest.raises(TableError, match=words) as caught:
+        openface.read_csv(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_of_several_faces_can_be_chosen(tmp_path):
+    one, two = frame_table(), frame_table()
+    two["face_id"], two["AU12_r"] = 7, 3.0
+    path = write_frames(pd.concat([one, two]).sort_values("timestamp"), tmp_path / "clip.csv")
+    chosen = openface.read_csv(path, face_id=7)
+    assert len(chosen) == 6 and (chosen["AU12_r"] == 3).all()
+    with pytest.raises(TableError, match="no face_id 3; choose among 0, 7"):
+        openface.read_csv(path, face_id=3)
 
 
 def test_statistics_are_of_successful_frames_alone(tmp_path):
@@ -161,7 +188,102 @@ def test_statistics_are_of_successful_frames_alone(tmp_path):
     assert values["AU25_c_share"] == pytest.approx(2 / 5)
     assert values["AU25_c_onsets"] == 2
     assert values["pose_Tz_mm_median"] == 500
-    assert values["success_share"] == pytest.approx(5 / 6)
+    assert values["found_share"] == pytest.approx(5 / 6)
+
+
+def random_frames(n_frames=40, seed=0):
+    random = np.random.default_rng(seed)
+    table = frame_table(n_frames)
+    for column in (*openface.INTENSITIES, *openface.MOVEMENTS):
+        table[column] = random.normal(size=n_frames).cumsum()
+    for column in openface.PRESENCES:
+        table[column] = random.integers(0, 2, n_frames)
+    table["success"] = (random.random(n_frames) < 0.8).astype(int)
+    table["confidence"] = random.uniform(0.5, 1, n_frames).round(2)
+    return table
+
+
+def test_statistics_are_those_of_pandas_and_polyfit(tmp_path):
+    table = random_frames()
+    got = openface.summarise(openface.read_csv(write_frames(table, tmp_path / "clip.csv")))
+    values = dict(zip(openface.names(), got.tolist(), strict=True))
+    kept = table[(table["success"] == 1) & (table["confidence"] >= openface.MIN_CONFIDENCE)]
+    assert 5 < len(kept) < len(table)
+    for column, name in {"AU04_r": "AU04_r", "pose_Rx": "pose_Rx_rad"}.items():
+        series = kept[column]
+        expected = {
+            "mean": series.mean(), "std": series.std(ddof=0), "min": series.min(),
+            "max": series.max(), "median": series.median(), "p10": series.quantile(0.1),
+            "p90": series.quantile(0.9), "range": series.max() - series.min(),
+            "slope": np.polyfit(kept["timestamp"], series, 1)[0],
+        }  # fmt: skip
+        for statistic, value in expected.items():
+            assert values[f"{name}_{statistic}"] == pytest.approx(value, rel=1e-4, abs=1e-5)
+    presence = kept["AU25_c"].tolist()
+    begun = sum(b > a for a, b in itertools.pairwise(presence))
+    assert values["AU25_c_onsets"] == begun
+    assert values["AU28_c_share"] == pytest.approx(kept["AU28_c"].mean())
+    assert values["found_share"] == pytest.approx(len(kept) / len(table))
+
+
+def test_what_is_measured_in_lost_frames_does_not_matter():
+    table = random_frames()
+    other = table.copy()
+    lost = ~openface.found(table)
+    other.loc[lost, [*openface.ACTION_UNITS, *openface.MOVEMENTS]] = 99.0
+    np.testing.assert_array_equal(openface.summarise(table), openface.summarise(other))
+    np.testing.assert_array_equal(openface.sequence(table), openface.sequence(other))
+
+
+def test_twice_the_speed_doubles_slopes_alone():
+    table = random_frames()
+    names = np.array(openface.names())
+    one = openface.summarise(table)
+    two = openface.summarise(table.assign(timestamp=table["timestamp"] / 2))
+    slopes = np.char.endswith(names, "_slope")
+    np.testing.assert_allclose(two[slopes], 2 * one[slopes], rtol=1e-4)
+    np.testing.assert_array_equal(two[~slopes], one[~slopes])
+
+
+def test_a_sequence_keeps_time_and_marks_lost_frames():
+    table = random_frames()
+    got = openface.sequence(table)
+    assert got.shape == (40, 43) and got.dtype == np.float32
+    seen = openface.found(table)
+    assert (np.isnan(got).all(axis=1) == ~seen).all() and np.isfinite(got[seen]).all()
+    at = openface.frame_names().index("pose_Rz_rad")
+    np.testing.assert_allclose(got[seen, at], table.loc[seen, "pose_Rz"], rtol=1e-6)
+
+
+def test_less_confidence_asked_keeps_more_frames():
+    table = random_frames()
+    counts = [openface.found(table, least).sum() for least in (0.0, 0.7, 0.9, 1.1)]
+    assert counts == sorted(counts, reverse=True) and counts[-1] == 0
+    assert counts[0] == table["success"].sum()
+
+
+def test_a_folder_of_tables_costs_only_its_damaged_files(tmp_path):
+    (tmp_path / "Actor_12").mkdir()
+    write_frames(random_frames(seed=1), tmp_path / "Actor_12" / "01-01-06-01-02-01-12.csv")
+    write_frames(random_frames(seed=2), tmp_path / "my clip.csv")
+    write_frames(frame_table().assign(success=0), tmp_path / "empty room.csv")
+    (tmp_path / "bad.csv").write_text("no table")
+    features, sequences, failures = openface.read_folder(tmp_path)
+    assert list(features.clips) == ["ravdess/01-06-01-02-01-12", "my clip"] == list(sequences)
+    assert features.names == openface.names()
+    expected = openface.summarise(random_frames(seed=2))
+    np.testing.assert_allclose(features.take(["my clip"])[0], expected, rtol=1e-4, atol=1e-5)
+    assert failures["clip"].tolist() == ["bad"]
+    assert "bad.csv: the table has no rows" in failures.loc[0, "error"]
+
+
+def test_a_folder_without_tables_or_with_twins_is_refused(tmp_path):
+    with pytest.raises(SerError, match="no CSV in this folder"):
+        openface.read_folder(tmp_path)
+    for modality in ("01", "02"):
+        write_frames(frame_table(), tmp_path / f"{modality}-01-06-01-02-01-12.csv")
+    with pytest.raises(SerError, match="of the same clip ravdess/01-06-01-02-01-12; keep one"):
+        openface.read_folder(tmp_path)
 
 
 def test_no_successful_frame_gives_nan_and_one_is_enough(tmp_path):
@@ -177,7 +299,7 @@ def test_frames_without_a_column_are_refused():
 
 
 def test_names_are_unique():
-    assert len(set(openface.names())) == len(openface.names()) == 186
+    assert len(set(openface.names())) == len(openface.names()) == 261
     assert len(openface.ACTION_UNITS) == 35
 
 
