@@ -4,7 +4,8 @@ The key is a hash of the file's content, the extractor's name and version, and
 its parameters. So a file may be renamed or moved without being read again,
 and changing the file, a parameter or the extractor makes just that anew.
 Entries are written to a temporary name and renamed, so an interrupted run
-leaves either a whole entry or none; a damaged entry counts as absent.
+leaves either a whole entry or none, and several runs may share a store; a
+damaged entry counts as absent.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from multimodal_ser.errors import MediaError, StoreError
+
 #: Names the folder of the store when none is given on the command line.
 CACHE_VARIABLE = "MULTIMODAL_SER_CACHE"
+
+#: How the name of a file begins while it is being written, and after how many
+#: seconds such a file is taken for what a killed run left behind.
+WRITING, LITTER_SECONDS = ".writing-", 24 * 3600
 
 
 def default_folder() -> Path:
@@ -90,19 +98,28 @@ class Cache:
         try:
             with np.load(self.path(key), allow_pickle=False) as entry:
                 return {name: entry[name] for name in entry.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        except Exception:  # whatever a damaged archive makes its reader raise
             return None
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write an entry atomically.
 
         Raises:
-            OSError: the disk is full or the folder cannot be written.
+            StoreError: the disk is full or the folder cannot be written; what
+                the store held before is untouched.
         """
         if self.folder is None:
             return
         path = self.path(key)
-        write_atomically(path, lambda file: np.savez(file, **arrays))
+        _remove_litter(path.parent)
+        try:
+            write_atomically(path, lambda file: np.savez(file, **arrays))
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder}: features cannot be kept there ({error.strerror or error}); "
+                "free space or rights in it, or name another folder with --cache; "
+                "what is done stays done"
+            ) from error
 
     def make(
         self,
@@ -112,15 +129,52 @@ class Cache:
         params: Mapping,
         function: Callable[[], Mapping[str, np.ndarray]],
     ) -> dict[str, np.ndarray]:
-        """Return the entry of a file, calling ``function`` only when there is none."""
+        """Return the entry of a file, calling ``function`` only when there is none.
+
+        Raises:
+            MediaError: the file was changed while ``function`` read it.
+            StoreError: the entry cannot be written.
+        """
         if self.folder is None:
             return dict(function())
-        key = content_key(path, name, version, params)
-        found = self.get(key)
-        if found is None:
-            found = dict(function())
-            self.put(key, found)
-        return found
+        with unchanged(path):
+            key = content_key(path, name, version, params)
+            found = self.get(key)
+            if found is not None:
+                return found
+            made = dict(function())
+        self.put(key, made)
+        return made
+
+
+@contextmanager
+def unchanged(path: str | Path) -> Iterator[None]:
+    """Refuse what was made of a file that was written meanwhile.
+
+    A copy that is still coming in would be kept under the key of its first part.
+
+    Raises:
+        MediaError: size or time differ between the beginning and the end.
+
+    Example:
+        >>> with unchanged(__file__):
+        ...     digest = content_key(__file__, "set", 1, {})
+    """
+    before = os.stat(path)
+    yield
+    after = os.stat(path)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise MediaError(path, "it was changed while it was read", "run again when it is complete")
+
+
+def _remove_litter(folder: Path) -> None:
+    """Remove what runs killed a day ago or longer were writing."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(WRITING):
+                with suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > LITTER_SECONDS:
+                        os.unlink(entry.path)
 
 
 def write_atomically(path: str | Path, write: Callable) -> None:
@@ -142,7 +196,7 @@ def write_atomically(path: str | Path, write: Callable) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=WRITING)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -150,7 +204,9 @@ def write_atomically(path: str | Path, write: Callable) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk does not say for which file
         Path(temporary).unlink(missing_ok=True)
         raise
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from multimodal_ser.errors import MediaError
@@ -25,16 +27,20 @@ def check_file(path: str | Path) -> Path:
         multimodal_ser.errors.MediaError: nowhere.mp4: there is no such file; check the path
     """
     path = Path(path)
-    if path.is_dir():
-        raise MediaError(path, "it is a folder, not a recording", "name the file inside it")
-    if not path.exists():
-        raise MediaError(path, "there is no such file", "check the path")
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise MediaError(path, "it is a folder, not a recording", "name the file inside it")
+        if not stat.S_ISREG(mode):  # a pipe would be waited for, a device read for ever
+            raise MediaError(path, "it is no ordinary file", "copy its content into one")
         with open(path, "rb") as file:
             first = file.read(1)
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError(path, "there is no such file", "check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
         raise MediaError(
-            path, f"it cannot be read ({error.strerror})", "check its rights"
+            path, f"it cannot be read ({reason})", "check its name and rights"
         ) from None
     if not first:
         raise MediaError(path, "it is empty (0 bytes)", COPY_AGAIN)

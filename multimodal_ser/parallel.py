@@ -1,47 +1,131 @@
-"""One map over clips, used by every extraction.
+"""One map over clips, used by every extraction: on this machine or on a cluster.
 
 A clip that fails costs itself: its error becomes a row of the failures table
-and the others go on. Results come back in the order given, one at a time, so
-memory does not grow with the number of clips unless the caller keeps them.
+and the others go on, also when the error is a decoder that crashes or never
+returns (:mod:`multimodal_ser.workers`). Results come back in the order given,
+one at a time, so memory does not grow with the number of clips unless the
+caller keeps them.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
 
+from multimodal_ser import workers as processes
 from multimodal_ser.errors import SerError
+from multimodal_ser.workers import Outcome
+
+__all__ = ["Engine", "Outcome", "map_clips", "time_limit"]
+
+#: The time limit of a clip when none is given: so many seconds, and so many
+#: more for each megabyte of its file. A film of an hour has hundreds of
+#: megabytes, and a RAVDESS take of 1.5 MB is read in less than a second.
+LIMIT_SECONDS, LIMIT_SECONDS_PER_MB = 300.0, 10.0
+
+#: How many clips a worker is given ahead of the one whose result is awaited.
+#: Bounds what is held in memory while a slow clip is first in line.
+AHEAD = 16
 
 
-class Outcome(NamedTuple):
-    """What became of one clip: a value, or an error and None."""
+@dataclass(frozen=True)
+class Engine:
+    """Where clips are computed, and how long one may take.
 
-    clip: str
-    value: Any
-    error: str | None
+    Wherever the library takes ``workers``, it takes an engine too.
+
+    Attributes:
+        workers: processes on this machine; None takes one a core.
+        timeout_seconds: time limit of a clip; None takes
+            :data:`LIMIT_SECONDS` and :data:`LIMIT_SECONDS_PER_MB`.
+        scheduler: address of a Dask scheduler, such as
+            ``tcp://192.0.2.1:8786``, whose workers compute instead of this
+            machine's. They need this package, and the recordings and the cache
+            under the same paths. Who can reach a Dask scheduler can run code
+            on its workers: keep it within a trusted network, or use TLS
+            (Dask's configuration ``distributed.comm.tls``).
+        in_process: whether to compute in this very process, which saves the
+            start of another but dies with the decoder. None does so for a
+            single clip without ``timeout_seconds`` when no worker is ready.
+
+    Raises:
+        SerError: a number is out of range, or the address is not one.
+
+    Example:
+        >>> Engine(workers=2, timeout_seconds=60).workers
+        2
+    """
+
+    workers: int | None = None
+    timeout_seconds: float | None = None
+    scheduler: str | None = None
+    in_process: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise SerError(f"workers is {self.workers}; give 1 or more, or nothing: one a core")
+        if self.timeout_seconds is not None and not 0 < self.timeout_seconds < 1e7:
+            raise SerError(f"the time limit is {self.timeout_seconds} s; give more than 0 s")
+        if self.scheduler is not None and "://" not in self.scheduler:
+            raise SerError(
+                f"{self.scheduler}: not an address of a Dask scheduler; "
+                "give it as tcp://host:8786, as 'dask scheduler' prints it"
+            )
+
+    @classmethod
+    def of(cls, workers: int | Engine | None, *, several: bool | None = None) -> Engine:
+        """Return an engine, whatever way the workers were given.
+
+        Args:
+            workers: a number, None, or an engine.
+            several: whether the clips at hand are some of several, so that
+                even one must not be computed where it could end the run.
+
+        Example:
+            >>> Engine.of(3), Engine.of(Engine(2), several=True).in_process
+            (Engine(workers=3, ...), False)
+        """
+        engine = workers if isinstance(workers, cls) else cls(workers)
+        if several and engine.in_process is None:
+            engine = replace(engine, in_process=False)
+        return engine
 
 
 def map_clips(
     function: Callable[..., Any],
     items: Mapping[str, tuple],
     *,
-    workers: int | None = None,
+    workers: int | Engine | None = None,
     description: str = "clips",
     progress: bool = True,
 ) -> Iterator[Outcome]:
     """Call ``function(*arguments)`` for every clip, in parallel, and yield outcomes.
 
+    Each clip is computed in a worker process with one numeric thread. One that
+    crashes, or is not done within its time limit, costs its clip alone. When
+    the caller stops early, also by Ctrl-C, the workers end at once.
+
     Args:
-        function: a module-level function, so that a worker process can find it.
-        items: clip id -> tuple of arguments.
-        workers: processes; None takes one a core, 1 stays in this process.
+        function: pure, and best of a module; its result must be picklable.
+        items: clip id -> tuple of arguments. If the first is a path, failures
+            name it and the time limit looks at its size.
+        workers: processes, None for one a core, or an :class:`Engine`.
         description: shown before the progress bar.
-        progress: whether to show a bar on standard error.
+        progress: whether to show a bar on standard error, with clips a second
+            and the time left.
 
     Yields:
         One :class:`Outcome` per item, in the order of ``items``.
+
+    Raises:
+        StoreError: the feature store cannot be written.
+        SerError: the cluster cannot be reached or has lost its workers.
 
     Example:
         >>> outcomes = map_clips(int, {"a": ("7",), "b": ("x",)}, workers=1, progress=False)
@@ -50,43 +134,111 @@ def map_clips(
     """
     from tqdm import tqdm
 
-    workers = min(workers or os.cpu_count() or 1, max(len(items), 1))
+    engine = Engine.of(workers)
     bar = tqdm(total=len(items), desc=description, unit="clip", disable=not progress)
     with bar:
-        for outcome in _outcomes(function, items, workers):
+        for outcome in _outcomes(function, items, engine):
             bar.update()
             yield outcome
 
 
-def _outcomes(function: Callable, items: Mapping[str, tuple], workers: int) -> Iterator[Outcome]:
-    if workers == 1:
-        for clip, arguments in items.items():
-            yield _guarded(function, clip, arguments)
+def _outcomes(function: Callable, items: Mapping[str, tuple], engine: Engine) -> Iterator[Outcome]:
+    if not items:
         return
-    from joblib import Parallel, delayed, parallel_config
+    if _stays_here(items, engine):
+        for clip, arguments in items.items():
+            yield processes.run_here(function, clip, arguments)
+        return
+    packed, folder = processes.packed(function), os.getcwd()
+    calls = (
+        (packed, clip, arguments, engine.timeout_seconds or time_limit(arguments), folder)
+        for clip, arguments in items.items()
+    )
+    if engine.scheduler is not None:
+        from multimodal_ser.cluster import run_calls
 
-    # One numeric thread a worker: the clips are the parallel part, and more
-    # threads than cores only take turns.
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = Parallel(n_jobs=workers, return_as="generator")
-        yield from pool(delayed(_guarded)(function, clip, args) for clip, args in items.items())
+        yield from run_calls(calls, engine.scheduler)
+    else:
+        yield from _run_calls(calls, min(engine.workers or _cores(), len(items)))
 
 
-@functools.cache
-def _numeric_libraries():
-    import numpy  # noqa: F401 (its library must be loaded to be found)
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+def _stays_here(items: Mapping, engine: Engine) -> bool:
+    if engine.in_process is not None or engine.scheduler is not None:
+        return bool(engine.in_process)
+    return len(items) == 1 and engine.timeout_seconds is None and not processes.any_ready()
 
 
-def _guarded(function: Callable, clip: str, arguments: tuple) -> Outcome:
-    # One thread here too: sums in another order differ in the last digits,
-    # and a clip's numbers must not depend on how many workers there were.
+def _cores() -> int:
+    from joblib import cpu_count  # knows the limits that a container sets
+
+    return cpu_count()
+
+
+def time_limit(arguments: tuple) -> float:
+    """Return how many seconds a clip may take when the user sets no limit.
+
+    Args:
+        arguments: of the clip's function; the first may be its path.
+
+    Example:
+        >>> time_limit(("no-such.mp4",))
+        300.0
+    """
     try:
-        with _numeric_libraries().limit(limits=1):
-            return Outcome(clip, function(*arguments), None)
-    except SerError as error:
-        return Outcome(clip, None, str(error))
-    except Exception as error:  # any decoder's error is this clip's own
-        return Outcome(clip, None, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        size_mb = os.path.getsize(arguments[0]) / 1e6 if arguments else 0
+    except (OSError, TypeError, ValueError):
+        size_mb = 0
+    return LIMIT_SECONDS + LIMIT_SECONDS_PER_MB * size_mb
+
+
+def _run_calls(calls: Iterable[tuple], count: int) -> Iterator[Outcome]:
+    """Run calls in ``count`` child processes, each watched by a thread of its own."""
+    crew, tasks = processes.Crew(), queue.SimpleQueue()
+    for _ in range(count):
+        threading.Thread(target=_watch, args=(crew, tasks), daemon=True).start()
+    try:
+        yield from in_order(calls, lambda call: _submit(tasks, call), lambda: AHEAD * count)
+    finally:
+        crew.stop()
+        for _ in range(count):
+            tasks.put(None)
+
+
+def _submit(tasks: queue.SimpleQueue, call: tuple) -> Future:
+    future: Future = Future()
+    tasks.put((future, call))
+    return future
+
+
+def _watch(crew: processes.Crew, tasks: queue.SimpleQueue) -> None:
+    while (task := tasks.get()) is not None:
+        future, call = task
+        if crew.stopped:
+            continue
+        try:
+            future.set_result(crew.run(*call))
+        except BaseException as error:  # told to whoever waits for the result
+            future.set_exception(error)
+
+
+def in_order(
+    calls: Iterable[tuple],
+    submit: Callable[[tuple], Any],
+    limit: Callable[[], int],
+    wait: Callable[[Any, tuple], Outcome] = lambda future, call: future.result(),
+) -> Iterator[Outcome]:
+    """Submit calls a bounded number ahead and yield their results in order.
+
+    Args:
+        calls: read only as far as needed.
+        submit: takes a call and returns its future.
+        limit: how many futures there may be at a time.
+        wait: takes a future and its call and returns the outcome.
+    """
+    waiting: deque = deque()
+    for call in calls:
+        waiting.append((submit(call), call))
+        while len(waiting) >= max(1, limit()):
+            yield wait(*waiting.popleft())
+    while waiting:
+        yield wait(*waiting.popleft())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.tables import CLIP_COLUMNS, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
 
@@ -42,7 +43,9 @@ def check_ending(path: str | Path) -> str:
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table, its named index as the first columns.
 
-    JSON is a list of one object a row; a missing value is null.
+    JSON is a list of one object a row; a missing value is null. In CSV, a text
+    that a spreadsheet would take for a formula gets an apostrophe in front, which
+    :func:`read` takes away again: a recording may have any name.
 
     Args:
         table: to write.
@@ -57,6 +60,7 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
         table = table.reset_index()
     buffer = io.BytesIO()
     if ending == ".csv":
+        table = _texts_changed(table, _FORMULA, "'")
         table.to_csv(buffer, index=False, lineterminator="\n")
     elif ending == ".json":
         table.to_json(buffer, orient="records", indent=1, force_ascii=False, double_precision=10)
@@ -79,7 +83,8 @@ def read(path: str | Path) -> pd.DataFrame:
     try:
         if ending == ".csv":
             # Codes such as actor 05 must not become the number 5.
-            return pd.read_csv(path, dtype={name: "string" for name in _TEXT})
+            table = pd.read_csv(path, dtype={name: "string" for name in _TEXT})
+            return _texts_changed(table, _QUOTED_FORMULA, "")
         if ending == ".json":
             return pd.read_json(path, orient="records", dtype={name: "string" for name in _TEXT})
         return pd.read_parquet(path)
@@ -88,6 +93,28 @@ def read(path: str | Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TableError(f"{path}: not a readable {ending[1:]} table ({reason})") from error
+
+
+#: A text that a spreadsheet runs when a CSV file is opened in it, and one that was
+#: kept from it; apostrophes count along, so that reading undoes writing exactly.
+_FORMULA = re.compile(r"(?='*[=+\-@\t\r])")
+_QUOTED_FORMULA = re.compile(r"'(?='*[=+\-@\t\r])")
+
+
+def _texts_changed(table: pd.DataFrame, begins: re.Pattern, instead: str) -> pd.DataFrame:
+    """Return the table with another beginning of every text that begins so."""
+
+    def changed(value):
+        found = begins.match(value) if isinstance(value, str) else None
+        return value if found is None else instead + value[found.end() :]
+
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    changes = {
+        name: table[name].astype(object).map(changed, na_action="ignore")
+        for name in texts
+        if any(isinstance(value, str) and begins.match(value) for value in table[name])
+    }
+    return table.assign(**changes).rename(columns=changed)
 
 
 _TEXT = ("clip", "path", *(name for name in CLIP_COLUMNS if name != "duration"))
@@ -105,6 +132,52 @@ def read_clips(path: str | Path) -> pd.DataFrame:
     Raises:
         TableError: it has no clip ids or no paths, or is malformed.
     """
+    return make_clips(_clip_rows(path))
+
+
+def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a clips table for prediction, leaving out rows that cannot be used.
+
+    A row is left out when it has no clip id, no path, or the id of a row above;
+    an emotion that does not exist is taken as unknown, since
+    nothing is learnt from it.
+
+    Args:
+        path: CSV, JSON or Parquet.
+
+    Returns:
+        The clips table, and the failures (stage ``index``) of what is left out.
+
+    Raises:
+        TableError: it has not the columns of a clips table, or is malformed.
+
+    Example:
+        >>> clips, left_out = read_usable_clips("clips.csv")  # doctest: +SKIP
+    """
+    kept: dict[str, dict] = {}
+    failures = []
+    for number, row in enumerate(_clip_rows(path), start=1):
+        files = [str(row[column]) for column in ("audio", "video") if row.get(column)]
+        problem = _row_problem(row["clip"], files, kept)
+        if problem is None:
+            known = row.get("emotion") in EMOTIONS
+            kept[row["clip"]] = row if known else {**row, "emotion": None}
+            continue
+        name = str(row["clip"] or "")
+        error = f"{path}: row {number} ({name or 'nameless'}): {problem}"
+        failures.append((name, files[0] if files else "", "index", error))
+    return make_clips(kept.values()), failure_table(failures)
+
+
+def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
+    if not clip:
+        return "it has no clip id; give it one"
+    if not files:
+        return "it names neither sound nor picture; name a file"
+    return "a row above has the same clip id; keep one" if clip in kept else None
+
+
+def _clip_rows(path: str | Path) -> list[dict]:
     table = read(path)
     if "clip" not in table.columns or not {"audio", "video"} & set(table.columns):
         raise TableError(
@@ -112,4 +185,4 @@ def read_clips(path: str | Path) -> pd.DataFrame:
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
     known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]]
-    return make_clips(known.astype(object).where(known.notna(), None).to_dict("records"))
+    return known.astype(object).where(known.notna(), None).to_dict("records")

@@ -2,7 +2,8 @@
 
 Features and frames are kept, so that an interrupted run goes on where it was
 and later trainings start at once; clips that cannot be used are listed in
-``failures.csv``, and the others go on.
+``failures.csv``, and the others go on. Ends with status 0 when every clip was
+used, 1 when some were not, 2 when the run could not go on, 130 when interrupted.
 
     python pipelines/batch_ravdess.py --data RAVDESS --model MODEL --output batch
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 from multimodal_ser import inference, tableio
 from multimodal_ser.cache import Cache, default_folder
 from multimodal_ser.datasets import ravdess
+from multimodal_ser.errors import SerError
+from multimodal_ser.parallel import Engine
 
 
 def main() -> int:
@@ -26,6 +29,8 @@ def main() -> int:
     parser.add_argument("--output", default="batch", type=Path, help="(default: %(default)s)")
     parser.add_argument("--timeline", action="store_true", help="also every sampled frame")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--scheduler", help="address of a Dask scheduler, such as tcp://host:8786")
+    parser.add_argument("--timeout-seconds", type=float, help="stop reading a clip after so long")
     parser.add_argument("--cache", help="where features and frames are kept")
     options = parser.parse_args()
 
@@ -36,7 +41,7 @@ def main() -> int:
         options.model,
         timeline=options.timeline,
         cache=Cache(options.cache or default_folder()),
-        workers=options.workers,
+        workers=Engine(options.workers, options.timeout_seconds, options.scheduler),
         progress=True,
     )
     tableio.write(predictions, options.output / "predictions.parquet")
@@ -46,4 +51,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (SerError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -55,3 +55,20 @@ def test_other_tables_are_refused(tmp_path, text):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(TableError, match="clips table needs"):
         tableio.read_clips(tmp_path / "c.csv")
+
+
+def test_rows_that_cannot_be_used_are_left_out_and_told(tmp_path):
+    rows = [
+        ("a", "a.wav", None, "sad"), ("a", "b.wav", None, "sad"), (None, "c.wav", None, None),
+        ("d", None, None, None), ("e", None, "e.mp4", "bored"),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["clip", "audio", "video", "emotion"])
+    table.to_csv(tmp_path / "clips.csv", index=False)
+    clips, failures = tableio.read_usable_clips(tmp_path / "clips.csv")
+    assert clips.index.tolist() == ["a", "e"]
+    assert clips["audio"].iloc[0] == "a.wav"
+    assert clips["emotion"].tolist()[0] == "sad" and clips["emotion"].isna().iloc[1]
+    assert failures["clip"].tolist() == ["a", "", "d"]
+    told = failures["error"].str.extract(r"row (\d) \((\w+)\): (.*);")
+    assert told[0].tolist() == ["2", "3", "4"]
+    assert told[1].tolist() == ["a", "nameless", "d"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from multimodal_ser.errors import SerError
@@ -34,7 +34,23 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in VIDEO_ENDINGS
 
 
-def walk(root: str | Path) -> Iterator[Path]:
+def shown(path: str | Path) -> str | None:
+    r"""Return how to write a name that is not valid UTF-8, or None for one that is.
+
+    No table can hold such a name, so its file cannot be used.
+
+    Example:
+        >>> shown("Zoë.wav") is None, shown(os.fsdecode(b"Zo\xeb.wav"))
+        (True, 'Zo\\xeb.wav')
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return None
+
+
+def walk(root: str | Path, refuse: Callable[[str], None] | None = None) -> Iterator[Path]:
     """Yield every recording below a folder, sorted, hidden files left out.
 
     Hidden files are left out because unpacking an archive made on a Mac
@@ -42,6 +58,8 @@ def walk(root: str | Path) -> Iterator[Path]:
 
     Args:
         root: a folder; links to folders are followed, a loop of links once.
+        refuse: told of recordings left out because their names are no UTF-8,
+            as :func:`shown` writes them.
 
     Raises:
         SerError: there is no such folder.
@@ -59,5 +77,9 @@ def walk(root: str | Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder) / name
-            if not name.startswith(".") and (is_audio(path) or is_video(path)):
+            if name.startswith(".") or not (is_audio(path) or is_video(path)):
+                continue
+            if (written := shown(path)) is None:
                 yield path
+            elif refuse is not None:
+                refuse(written)

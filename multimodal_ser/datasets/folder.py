@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from multimodal_ser.datasets import ravdess
-from multimodal_ser.datasets.files import is_audio, is_video, walk
+from multimodal_ser.datasets.files import is_audio, is_video, shown, walk
 from multimodal_ser.errors import MediaError, SerError
 from multimodal_ser.tables import EMOTIONS, make_clips
 
@@ -72,20 +72,23 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
     unusable: list[MediaError] = []
     for source in map(Path, sources):
         try:
-            files += _files(source)
+            files += _files(source, unusable)
         except MediaError as error:
             unusable.append(error)
     groups = _groups(dict.fromkeys(files))
     return make_clips(_row(clip, paths) for clip, paths in groups.items()), unusable
 
 
-def _files(source: Path) -> list[Path]:
-    if source.is_dir():
-        found = list(walk(source))
-        if not found:
+def _files(source: Path, unusable: list[MediaError]) -> list[Path]:
+    if (written := shown(source)) is not None:
+        raise _misnamed(written)
+    if os.path.isdir(source):
+        n_before = len(unusable)
+        found = list(walk(source, lambda written: unusable.append(_misnamed(written))))
+        if not found and len(unusable) == n_before:
             raise MediaError(source, "no recording in this folder", "give one with wav or mp4")
         return found
-    if not source.exists():
+    if not os.path.exists(source):  # which, unlike Path.exists, takes any name
         raise MediaError(source, "there is no such file", "check the path")
     if not (is_audio(source) or is_video(source)):
         raise MediaError(
@@ -94,6 +97,10 @@ def _files(source: Path) -> list[Path]:
             "give wav, flac, ogg, mp3, m4a, mp4 or avi",
         )
     return [source]
+
+
+def _misnamed(written: str) -> MediaError:
+    return MediaError(written, "its name is not valid UTF-8", "rename it")
 
 
 def _groups(files: Iterable[Path]) -> dict[str, list[Path]]:

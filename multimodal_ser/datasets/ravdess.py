@@ -243,9 +243,11 @@ def validate(root: str | Path, probe: Callable[[Path], object] | None = None) ->
     Raises:
         SerError: there is no such folder.
     """
-    paths = list(walk(root))
+    unwritable: list[str] = []
+    paths = list(walk(root, unwritable.append))
     takes, misnamed, surplus = _scan(paths)
     problems = [("misnamed", str(path), _reason(path)) for path in misnamed]
+    problems += [("misnamed", path, "its name is not valid UTF-8") for path in unwritable]
     problems += [("doubled", str(other), f"the take is also {best}") for other, best in surplus]
     problems += _identical(paths)
     problems += _unreadable(paths, probe) if probe else []
