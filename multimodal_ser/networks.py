@@ -37,11 +37,16 @@ def load_keras(seed: int | None = None):
 
 
 def save_network(network, path: str | Path) -> None:
-    """Write a network as a ``.keras`` file, atomically.
+    """Write a network as a ``.keras`` file, atomically, without its optimizer's state.
 
     Raises:
         OSError: the file cannot be written.
     """
+    if getattr(network, "optimizer", None) is not None:
+        # Keras would write the momenta too, as many numbers as there are weights.
+        bare = type(network).from_config(network.get_config())
+        bare.set_weights(network.get_weights())
+        network = bare
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "network.keras"
         network.save(draft)

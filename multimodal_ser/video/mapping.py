@@ -106,7 +106,7 @@ def mapped(network, matrix: np.ndarray):
     """
     keras = load_keras()
     layer = keras.layers.Dense(matrix.shape[1], use_bias=False, trainable=False, name="mapping")
-    shares = layer(network.output)
+    shares = layer(network.outputs[0])
     shares = shares / keras.ops.sum(shares, axis=-1, keepdims=True)
     layer.set_weights([matrix])
-    return keras.Model(network.input, shares, name=f"{network.name}_mapped")
+    return keras.Model(network.inputs, shares, name=f"{network.name}_mapped")

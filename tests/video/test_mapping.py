@@ -56,8 +56,9 @@ def test_wrong_values_are_refused():
         mapping.weights(FERPLUS_LABELS, PRIOR * 0)
 
 
-def test_the_network_does_what_the_table_does(tmp_path):
-    own = backbones.load("fer_resnet").build(seed=3)
+@pytest.mark.parametrize("backbone", ["fer_resnet", "fer_cnn"])
+def test_the_network_does_what_the_table_does(tmp_path, backbone):
+    own = backbones.load(backbone).build(n_classes=8, seed=3)
     both = mapping.mapped(own, mapping.weights(FERPLUS_LABELS, PRIOR))
     save_network(both, tmp_path / "mapped.keras")
     pictures = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)

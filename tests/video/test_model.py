@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.errors import ModelError, SerError, UnknownName
-from multimodal_ser.networks import load_keras
+from multimodal_ser.networks import load_keras, load_network, save_network
 from multimodal_ser.tables import FRAME_INDEX, check_probabilities
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.extract import ClipFrames, FrameParams, FrameStore
@@ -216,3 +216,14 @@ def test_the_room_is_light_to_import():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     count, heavy = run.stdout.split(maxsplit=1)
     assert int(count) >= 14 and heavy.strip() == "[]"
+
+
+def test_the_optimizer_is_not_kept(separable, tmp_path):
+    store, clips = separable
+    model = small().fit(store, clips, progress=False)
+    save_network(model.network, tmp_path / "trained.keras")
+    weights = sum(weight.nbytes for weight in model.network.get_weights())
+    assert weights < (tmp_path / "trained.keras").stat().st_size < 1.5 * weights + 50_000
+    again = load_network(tmp_path / "trained.keras")
+    for ours, theirs in zip(model.network.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
