@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multimodal_ser import light
 from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.networks import load_keras, load_network, save_network
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX
@@ -78,11 +79,20 @@ class VideoModel:
         if epochs is not None:
             self.training = replace(self.training, epochs=epochs)
         self._weights, self._network = weights, None
+        self._light: light.LightNetwork | None = None
+        self._network_path: Path | None = None
         self.history: pd.DataFrame | None = None
 
     @property
     def network(self):
-        """The ``keras.Model``, built when first needed."""
+        """The ``keras.Model``, built or read when first needed.
+
+        Who asks for it may train it, so from then on it predicts, too.
+        """
+        self._light = None
+        if self._network is None and self._network_path is not None:
+            found = load_network(self._network_path)
+            self._network = _check_network(found, self, self._network_path)
         if self._network is None:
             module = backbones.load(self.backbone)
             self._network = module.build(
@@ -211,13 +221,16 @@ class VideoModel:
                     found = self._checked(clip, store[clip])
                     rows.extend((clip, int(i), float(t)) for i, t in zip(*found[:2], strict=True))
                     usable.extend(found.usable)
-                    yield found.pictures[found.usable]
+                    # An hour of large pictures is not copied without need.
+                    whole = found.usable.all()
+                    yield found.pictures if whole else found.pictures[found.usable]
 
         size = max(1, BATCH_PIXELS // self.params.size_px**2)
         # One call a batch: ``predict`` would spend more on its own set-up than
         # a small network spends on the pictures.
         batches = regroup(pictures(), size)
-        predicted = [self.network.predict_on_batch(as_input(batch)) for batch in batches]
+        network = self._light or self.network
+        predicted = [network.predict_on_batch(as_input(batch)) for batch in batches]
         values = np.full((len(rows), len(self.labels)), np.nan, np.float32)
         if predicted:
             values[np.array(usable, bool)] = np.concatenate(predicted)
@@ -241,17 +254,37 @@ class VideoModel:
             "frames_version": VERSION,
         }
 
-    def save_weights(self, path: str | Path) -> None:
-        """Write the network as a ``.keras`` file, atomically.
+    def save_weights(self, path: str | Path) -> str | None:
+        """Write the network as a ``.keras`` file, and exported, as ``.onnx`` beside it.
+
+        Args:
+            path: of the ``.keras`` file.
+
+        Returns:
+            Why there is no exported network; None where there is one.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: a file cannot be written.
         """
-        save_network(self.network, path)
+        from multimodal_ser.export_networks import network_to_onnx
+
+        network, exported = self.network, Path(path).with_suffix(".onnx")
+        exported.unlink(missing_ok=True)  # it would be another network's
+        save_network(network, path)
+        size = self.params.size_px
+        pictures = np.random.default_rng(self.seed).random((3, size, size, 1), np.float32)
+        try:
+            light.export(network_to_onnx(network), exported, network.predict_on_batch, pictures)
+        except light.NotExportable as reason:
+            return str(reason)
+        return None
 
     @classmethod
     def load(cls, description: dict, network_path: str | Path) -> VideoModel:
         """Return a saved model.
+
+        Where the exported network is, it predicts, without Keras, and the
+        ``.keras`` file is needed only to train on.
 
         Args:
             description: what :meth:`describe` gave; checked, since it may come
@@ -266,8 +299,31 @@ class VideoModel:
             >>> VideoModel.load(model.describe(), "video.keras")  # doctest: +SKIP
         """
         model = cls(**check_description(description))
-        network = load_network(network_path)
-        model._network = _check_network(network, model, network_path)
+        model._network_path = Path(network_path)
+        exported = model._network_path.with_suffix(".onnx")
+        if exported.exists():
+            model._light = _check_network(light.load(exported), model, exported)
+        else:
+            _ = model.network
+        return model
+
+    @classmethod
+    def of_network(cls, backbone: str, network, **settings) -> VideoModel:
+        """Return a model around a network that was trained elsewhere.
+
+        Args:
+            backbone: whose pictures it takes; one of ``backbones.NAMES``.
+            network: a ``keras.Model``.
+            settings: as for :class:`VideoModel`.
+
+        Raises:
+            ModelError: the network takes other pictures or gives other labels.
+
+        Example:
+            >>> VideoModel.of_network("fer_resnet", mapped(own, matrix))  # doctest: +SKIP
+        """
+        model = cls(backbone, **settings)
+        model._network = _check_network(network, model, network.name)
         return model
 
     def _targets(self, store: FrameStore, clips: pd.DataFrame) -> pd.DataFrame:
@@ -310,12 +366,13 @@ def regroup(arrays: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """
     waiting, count = [], 0
     for array in arrays:
-        waiting.append(array)
-        count += len(array)
-        while count >= size:
-            joined = np.concatenate(waiting)
-            yield joined[:size]
-            waiting, count = [joined[size:]], count - size
+        begin = 0
+        while count + len(array) - begin >= size:
+            stop = begin + size - count
+            yield np.concatenate([*waiting, array[begin:stop]])
+            waiting, count, begin = [], 0, stop
+        waiting.append(array[begin:])
+        count += len(array) - begin
     if count:
         yield np.concatenate(waiting)
 
@@ -352,7 +409,7 @@ the keys backbone, params, labels, pooling, seed, frames_version; save the model
         arguments["params"] = FrameParams(**description["params"])
         VideoModel(**arguments)
     except (SerError, TypeError, ValueError) as error:
-        raise ModelError(f"{what} is wrong: {error}") from None
+        raise ModelError(f"{what} is wrong: {error!s:.300}") from None
     return arguments
 
 

@@ -1,0 +1,241 @@
+"""Face networks measured: on FER+'s private test, and as a mapping to RAVDESS's emotions.
+
+FER+: test pictures that are copies of training pictures are out; the label is
+the emotion with more than half of ten votes. The temperature of each network is
+fitted on the public test. ``mini_XCEPTION`` is the network that many projects
+take from https://github.com/oarriaga/face_classification (MIT); it was trained
+on FER2013's own labels, knows no contempt, and is measured on the same pictures.
+
+RAVDESS: the face crops of one actor, if given, every network's FER labels mapped to the
+eight emotions, no RAVDESS video used in training. One actor is an anecdote, not
+a benchmark.
+
+    python pipelines/evaluate_fer.py --data FER2013.npz --networks FOLDER FOLDER \\
+        --mini-xception fer2013_mini_XCEPTION.102-0.66.hdf5 --faces faces_bgr224_jpeg.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import terminal
+from multimodal_ser.datasets import fer2013, ravdess
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.fusion import aggregate, calibration
+from multimodal_ser.networks import load_keras, load_network
+from multimodal_ser.tables import EMOTIONS
+from multimodal_ser.video import detectors, faces, mapping
+from multimodal_ser.video.batches import as_input
+from multimodal_ser.video.frames import resize
+
+#: Shares of the labels among the training votes, by which the mapping divides.
+PRIOR_FLOOR = 1e-4
+
+
+class Network(NamedTuple):
+    """A face network: its labels, its parameters, and a function of pictures."""
+
+    name: str
+    labels: tuple[str, ...]
+    parameters: int
+    predict: Callable[[np.ndarray], np.ndarray]
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    options = _options()
+    data = fer2013.distinct(fer2013.read(options.data))
+    networks = [ours(folder) for folder in options.networks]
+    if options.mini_xception:
+        networks.append(_mini_xception(options.mini_xception))
+    found = {network.name: on_ferplus(network, data) for network in networks}
+    test = len(_labelled(data, 2)[0])
+    training = int(fer2013.vote_shares(data.votes)[1][data.usage == 0].sum())
+    print(f"FER+: {training} training pictures, {test} private test pictures with a majority")
+    _show(options, "ferplus", pd.DataFrame([row for row, _ in found.values()]))
+    _show(options, "ferplus_classes", pd.DataFrame({n: recall for n, (_, recall) in found.items()}))
+    if options.faces:
+        _on_ravdess(networks, data, options)
+
+
+def on_ferplus(network: Network, data: fer2013.FacePictures) -> tuple[dict, pd.Series]:
+    """Return a row of the table and the recall of each class on the private test."""
+    public, private = (_labelled(data, usage) for usage in (1, 2))
+    held = _ferplus_table(network, public[0])
+    temperature = calibration.fit_temperature(held, public[1])
+    table = _ferplus_table(network, private[0])
+    scores = metrics.score(calibration.soften(table, temperature), private[1])
+    turned = _ferplus_table(network, private[0][:, :, ::-1])
+    both = metrics.score((table + turned) / 2, private[1])
+    row = {
+        "network": network.name,
+        "parameters": network.parameters,
+        "accuracy %": 100 * scores["war"],
+        "with mirror image %": 100 * both["war"],
+        "UAR %": 100 * scores["uar"],
+        "ECE % raw": 100 * metrics.score(table, private[1])["ece"],
+        "ECE % calibrated": 100 * scores["ece"],
+        "temperature": temperature,
+        "ms a face, batch of 32": _milliseconds(network, private[0], 32),
+        "ms a face, one at a time": _milliseconds(network, private[0], 1),
+    }
+    return row, metrics.per_class(table, private[1])["recall"] * 100
+
+
+def _labelled(data: fer2013.FacePictures, usage: int) -> tuple[np.ndarray, pd.Series]:
+    winner = fer2013.majority(data.votes)
+    chosen = (data.usage == usage) & (winner >= 0)
+    truth = pd.Series([fer2013.FERPLUS_LABELS[k] for k in winner[chosen]])
+    return data.pictures[chosen], truth.rename_axis("clip")
+
+
+def _ferplus_table(network: Network, pictures: np.ndarray) -> pd.DataFrame:
+    """Return probabilities of the FER+ labels; 0 for a label that a network lacks."""
+    table = pd.DataFrame(network.predict(pictures), columns=list(network.labels))
+    return table.reindex(columns=list(fer2013.FERPLUS_LABELS), fill_value=0.0).rename_axis("clip")
+
+
+def _milliseconds(network: Network, pictures: np.ndarray, batch: int) -> float:
+    """Return the least time a face over several batches, in milliseconds."""
+    starts = range(0, min(20 * batch, len(pictures)), batch)
+    parts = [pictures[start : start + batch] for start in starts]
+    network.predict(parts[0])
+    times = []
+    for part in parts:
+        started = time.perf_counter()
+        network.predict(part)
+        times.append((time.perf_counter() - started) / len(part))
+    return 1000 * min(times)
+
+
+def _on_ravdess(networks: list[Network], data: fer2013.FacePictures, options) -> None:
+    pictures, index = ravdess_faces(options.faces, options.detector)
+    truth = pd.Series({name: _emotion(name) for name in index.unique("clip")})
+    print(f"RAVDESS faces: {len(truth)} clips, a face found in {len(pictures)} pictures")
+    prior = training_prior(data)
+    rows, tables = [], {}
+    for network in networks:
+        shown = (network.predict(pictures) + network.predict(pictures[:, :, ::-1])) / 2
+        table = pd.DataFrame(shown, index, list(network.labels))
+        for corrected in (False, True):
+            told = mapping.to_emotions(
+                table, prior[list(network.labels)] if corrected else None, options.calm_share
+            )
+            for pooling in aggregate.NAMES:
+                clips = aggregate.pool_frames(told, pooling)
+                scores = metrics.score(clips, truth)
+                row = {"network": network.name, "prior": "divided" if corrected else "kept"}
+                row |= {"frames to clip": pooling, "accuracy %": 100 * scores["war"]}
+                row |= {"calm or neutral as one %": 100 * _merged_accuracy(clips, truth)}
+                rows.append(row | {"UAR %": 100 * scores["uar"], "ECE %": 100 * scores["ece"]})
+                tables[network.name, corrected, pooling] = clips
+    _show(options, "ravdess", pd.DataFrame(rows))
+    counts = metrics.confusion(tables[networks[0].name, True, "mean"], truth)
+    print(f"{networks[0].name}, prior divided, mean of frames; rows true, columns predicted")
+    _show(options, "ravdess_confusion", counts.rename_axis(None, axis=1).reset_index(names="true"))
+
+
+def training_prior(data: fer2013.FacePictures) -> pd.Series:
+    """Return the mean share of each FER+ label among the training pictures."""
+    shares, usable = fer2013.vote_shares(data.votes)
+    prior = shares[usable & (data.usage == 0)].mean(axis=0)
+    return pd.Series(prior, fer2013.FERPLUS_LABELS).clip(lower=PRIOR_FLOOR)
+
+
+def _emotion(clip: str) -> str:
+    return EMOTIONS[int(ravdess.parse_name(clip).emotion) - 1]
+
+
+def _merged_accuracy(clips: pd.DataFrame, truth: pd.Series) -> float:
+    """Return the accuracy when calm and neutral count as one emotion."""
+    merged = clips.assign(neutral=clips["neutral"] + clips["calm"]).drop(columns="calm")
+    return float((merged.idxmax(axis=1) == truth.replace("calm", "neutral")).mean())
+
+
+def ravdess_faces(path: str, detector: str) -> tuple[np.ndarray, pd.MultiIndex]:
+    """Return the faces of clips, cut as films are, and their (clip, frame, time_s)."""
+    import cv2
+
+    detect = detectors.load(detector).detect
+    with np.load(path, allow_pickle=False) as entry:
+        jpeg, offset, clip, frame = (entry[k] for k in ("jpeg", "offset", "clip", "frame"))
+    pictures, rows = [], []
+    for k in range(len(clip)):
+        gray = cv2.imdecode(jpeg[offset[k] : offset[k + 1]], cv2.IMREAD_GRAYSCALE)
+        box = faces.choose(detect(gray), gray.shape)
+        if box is not None:
+            pictures.append(faces.crop(gray, box, fer2013.SIZE_PX))
+            rows.append((str(clip[k]), int(frame[k]), float(frame[k])))
+    return np.stack(pictures), pd.MultiIndex.from_tuples(rows, names=["clip", "frame", "time_s"])
+
+
+def ours(folder: str) -> Network:
+    """Return a network that ``train_fer.py`` trained."""
+    network = load_network(Path(folder) / "video.keras")
+    about = json.loads((Path(folder) / "video.json").read_text(encoding="utf-8"))
+    labels = tuple(about["labels"])
+
+    def predict(pictures: np.ndarray) -> np.ndarray:
+        return _in_batches(network, as_input(pictures))
+
+    name = f"{about['backbone']} ({Path(folder).name})"
+    return Network(name, labels, network.count_params(), predict)
+
+
+def _mini_xception(path: str) -> Network:
+    network = load_keras().saving.load_model(path, compile=False, safe_mode=True)
+    size = network.input_shape[1]
+
+    def predict(pictures: np.ndarray) -> np.ndarray:
+        # As its project prepares pictures: 64x64, -1 to 1.
+        scaled = np.stack([_enlarged(picture, size) for picture in pictures])
+        return _in_batches(network, 2 * as_input(scaled) - 1)
+
+    return Network("mini_XCEPTION", fer2013.FER_LABELS, network.count_params(), predict)
+
+
+def _enlarged(picture: np.ndarray, size: int) -> np.ndarray:
+    import cv2
+
+    if size < len(picture):
+        return resize(picture, size)
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _in_batches(network, values: np.ndarray, size: int = 128) -> np.ndarray:
+    parts = [values[start : start + size] for start in range(0, len(values), size)]
+    return np.concatenate([network.predict_on_batch(part) for part in parts])
+
+
+def _show(options, name: str, table: pd.DataFrame) -> None:
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.rename_axis("class").reset_index()
+    text = terminal.markdown(table)
+    print(f"\n{text}\n", flush=True)
+    if options.output:
+        Path(options.output).mkdir(parents=True, exist_ok=True)
+        (Path(options.output) / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", required=True, help="FER2013 with FER+ votes")
+    parser.add_argument("--networks", nargs="+", required=True, help="folders of train_fer.py")
+    parser.add_argument("--mini-xception", help="its .hdf5 file")
+    parser.add_argument("--faces", help=".npz of labelled RAVDESS face crops")
+    parser.add_argument("--detector", choices=detectors.NAMES, default="haar")
+    parser.add_argument("--calm-share", type=float, default=mapping.CALM_SHARE)
+    parser.add_argument("--output", help="also write each table, as Markdown, to this folder")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
