@@ -9,17 +9,19 @@ prediction just as it was for training.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from multimodal_ser import released
 from multimodal_ser.cache import Cache, write_atomically
 from multimodal_ser.errors import ModelError
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX, MODALITIES, failure_table, top
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ CHUNK_CLIPS = 32
 PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confidence")
 #: What a fused row owes to each modality; they follow the labels.
 SHARE_COLUMNS = ("audio_share", "video_share")
+#: The share of a clip's sampled frames in which a face was found.
+FACE_COLUMN = "face_rate"
 
 
 @dataclass
@@ -72,7 +76,8 @@ class Model:
             probability tables with index ``clip``; NaN where a modality is
             missing. ``frames``: index ``(clip, frame, time_s)``. ``shares``:
             what each modality adds to the fused decision, -1 to 1
-            (:meth:`Fuser.contributions`).
+            (:meth:`Fuser.contributions`). ``face_rates``, where the video
+            model looks at faces: share of sampled frames with one.
         """
         clips = pd.Index(list(clips), name="clip")
         tables = {}
@@ -83,6 +88,8 @@ class Model:
             result["frames"] = self.video.predict_frames(frames, clips)
             pooled = aggregate.pool_frames(result["frames"], self.pooling)
             tables["video"] = pooled.reindex(clips)
+            if self.video.params.crop == "face":
+                result["face_rates"] = frames.face_rates()
         tables = {
             name: calibration.soften(table, self.temperatures.get(name, 1.0))
             for name, table in tables.items()
@@ -90,20 +97,32 @@ class Model:
         result["shares"] = self.fuser.contributions(tables).reindex(clips)
         return {**tables, "fused": self.fuser(tables).reindex(clips), **result}
 
-    def save(self, folder: str | Path, run: Mapping | None = None) -> Path:
+    def save(
+        self, folder: str | Path, run: Mapping | None = None, *, original: bool = True
+    ) -> Path:
         """Write the model into a folder.
+
+        Networks and classifiers are written for their own libraries and,
+        exported, as ONNX, which is what predictions are made with.
 
         Args:
             folder: made when it does not exist; its model is replaced.
-            run: what to keep in ``run.json`` about the training.
+            run: what to keep in ``run.json`` about the training. Where a part
+                cannot be exported, ``not_exported`` is added and says why.
+            original: whether to write the audio classifier for its own library
+                too; a released model is half as large without.
 
         Returns:
             The folder.
 
         Raises:
+            NotExportable: the audio classifier cannot be exported and no
+                original is wanted.
             OSError: the folder cannot be written.
         """
         folder = Path(folder)
+        (folder / "params.json").unlink(missing_ok=True)
+        reasons = {}
         params: dict = {
             "format": FORMAT,
             "labels": list(self.labels),
@@ -112,12 +131,14 @@ class Model:
             "temperatures": self.temperatures,
         }
         if self.audio is not None:
-            self.audio.save_weights(folder / "audio")
+            reasons["audio"] = self.audio.save_weights(folder / "audio", original=original)
             params["audio"] = self.audio.describe()
         if self.video is not None:
-            self.video.save_weights(folder / "video" / "network.keras")
+            reasons["video"] = self.video.save_weights(folder / "video" / "network.keras")
             params["video"] = self.video.describe()
-        write_json(folder / "run.json", dict(run or {}))
+        lacking = {name: reason for name, reason in reasons.items() if reason is not None}
+        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
+        write_json(folder / "run.json", run)
         write_json(folder / "params.json", params)  # last: its presence means whole
         return folder
 
@@ -132,26 +153,31 @@ def write_json(path: str | Path, content: Mapping) -> None:
     write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
 
 
-def load_model(folder: str | Path) -> Model:
-    """Read a model that ``train`` saved.
+def load_model(model: str | Path | None = None) -> Model:
+    """Read a model.
 
-    Nothing in the folder is run: scikit-learn parts are read by skops, networks
-    in Keras's safe mode.
+    Nothing in its folder is run: exported networks are read by ONNX Runtime,
+    scikit-learn parts by skops, networks in Keras's safe mode.
 
     Args:
-        folder: holds ``params.json``.
+        model: a folder that ``train`` made, or the name of a released model
+            (:func:`multimodal_ser.released_models`); None takes the released default.
 
     Returns:
         The model, ready to predict.
 
     Raises:
-        ModelError: the folder holds no model, or one that is damaged, newer
-            than this program, or names types that are not trusted.
+        ModelError: there is no such model, or it is damaged, newer than this
+            program, or names types that are not trusted.
+
+    Example:
+        >>> load_model("no-such-model")
+        Traceback (most recent call last):
+        multimodal_ser.errors.ModelError: no-such-model: ...
     """
-    folder = Path(folder)
+    folder = released.find(model)
     params = _read_params(folder)
     audio = video = None
-    labels = tuple(params["labels"])
     try:
         if "audio" in params:
             from multimodal_ser.audio.model import AudioModel
@@ -161,30 +187,29 @@ def load_model(folder: str | Path) -> Model:
             from multimodal_ser.video.model import VideoModel
 
             video = VideoModel.load(params["video"], folder / "video" / "network.keras")
+        fuser = Fuser.from_description(params["fusion"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
-    if audio is None and video is None:
-        raise ModelError(f"{folder}: params.json names neither audio nor video; train it again")
-    return Model(
-        audio,
-        video,
-        labels,
-        params["pooling"],
-        Fuser.from_description(params["fusion"]),
-        dict(params["temperatures"]),
-    )
+    labels = tuple(params["labels"])
+    if any(part.labels != labels for part in (audio, video) if part is not None):
+        raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
+    return Model(audio, video, labels, params["pooling"], fuser, dict(params["temperatures"]))
 
 
 def _read_params(folder: Path) -> dict:
     path = folder / "params.json"
     try:
-        params = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST_PARAMS + 1)
+        if len(text) > _LARGEST_PARAMS:
+            raise ModelError(f"{path}: it is too large for a description; train the model again")
+        params = json.loads(text)
     except OSError as error:
         raise ModelError(
             f"{folder}: there is no model in it (no params.json); "
             "make one with 'multimodal-ser train DATA --output FOLDER'"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not valid JSON ({error}); train the model again") from error
     needed = {"format", "labels", "pooling", "fusion", "temperatures"}
     lost = sorted(needed - set(params)) if isinstance(params, dict) else ["everything"]
@@ -192,10 +217,40 @@ def _read_params(folder: Path) -> dict:
         raise ModelError(f"{path}: it lacks {', '.join(lost)}; train the model again")
     if params["format"] != FORMAT:
         raise ModelError(
-            f"{path}: it has format {params['format']}, this program reads {FORMAT}; "
+            f"{path}: it has format {params['format']!r:.80}, this program reads {FORMAT}; "
             "update multimodal_ser or train the model again"
         )
+    for key, fits in _CHECKS.items():
+        if not fits(params[key]):
+            raise ModelError(f"{path}: it has {key} {params[key]!r:.80}; train the model again")
+    if not {"audio", "video"} & set(params):
+        raise ModelError(f"{path}: it names neither audio nor video; train the model again")
     return params
+
+
+def _is_label_scheme(value: object) -> bool:
+    # Printable: labels reach terminals, tables and pages.
+    named = isinstance(value, list) and all(
+        isinstance(name, str) and name.isprintable() and 0 < len(name) < 100 for name in value
+    )
+    return named and 2 <= len(value) <= _MOST_LABELS and len(set(value)) == len(value)
+
+
+def _is_temperatures(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        name in MODALITIES and type(number) in (int, float) and 1e-3 <= number <= 1e3
+        for name, number in value.items()
+    )
+
+
+#: A released model's params.json has some 5 kB.
+_LARGEST_PARAMS = 2**22
+_MOST_LABELS = 1000
+_CHECKS: dict[str, Callable[[object], bool]] = {
+    "labels": _is_label_scheme,
+    "pooling": lambda value: isinstance(value, str) and value in aggregate.NAMES,
+    "temperatures": _is_temperatures,
+}
 
 
 def predict_clips(
@@ -203,7 +258,7 @@ def predict_clips(
     clips: pd.DataFrame,
     *,
     cache: Cache | None = None,
-    workers: int | None = None,
+    workers: int | Engine | None = None,
     progress: bool = True,
 ) -> Iterator[tuple[dict[str, pd.DataFrame], pd.DataFrame]]:
     """Predict clips a few at a time, so that memory does not grow with their number.
@@ -212,7 +267,7 @@ def predict_clips(
         model: from :func:`load_model` or training.
         clips: a clips table; labels are not looked at.
         cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips; None takes one a core.
+        workers: processes for reading clips, None for one a core, or an engine.
         progress: whether to show a bar on standard error.
 
     Yields:
@@ -222,6 +277,7 @@ def predict_clips(
     from tqdm import tqdm
 
     cache = cache or Cache(None)
+    workers = Engine.of(workers, several=len(clips) > 1)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
         for start in range(0, len(clips), CHUNK_CLIPS):
@@ -230,7 +286,7 @@ def predict_clips(
             bar.update(len(part))
 
 
-def _predict_part(model: Model, part: pd.DataFrame, cache: Cache, workers: int | None):
+def _predict_part(model: Model, part: pd.DataFrame, cache: Cache, workers: Engine):
     features, frames = None, None
     failures = []
     quiet = {"cache": cache, "workers": workers, "progress": False}
@@ -291,10 +347,12 @@ def prediction_table(
 
     Returns:
         DataFrame with :data:`PREDICTION_COLUMNS`, one column per label and
-        :data:`SHARE_COLUMNS`; a row per clip and modality that is not missing.
+        :data:`SHARE_COLUMNS` and :data:`FACE_COLUMN`; a row per clip and
+        modality that is not missing.
         ``second`` is the second most probable label, ``confidence`` the
         probability of the first. The shares are those of a fused row's
-        decision: positive for the label that won, negative against it.
+        decision: positive for the label that won, negative against it. The
+        face rate, 0 to 1, is that of a video row whose model looks at faces.
     """
     parts = [_tidy(tables[name], name) for name in MODALITIES if name in tables]
     if timeline and "frames" in tables:
@@ -303,7 +361,7 @@ def prediction_table(
     columns = list(PREDICTION_COLUMNS)
     if timeline:
         columns[3:3] = ["frame", "time_s"]
-    labels = [*tables["fused"].columns, *SHARE_COLUMNS]
+    labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN]
     if not parts:
         return pd.DataFrame(columns=[*columns, *labels])
     table = pd.concat(parts, ignore_index=True)
@@ -312,6 +370,8 @@ def prediction_table(
     ]
     table.insert(1, "path", paths)
     _add_shares(table, tables.get("shares"))
+    seen = (table["modality"] == "video") & ("face_rates" in tables)
+    table[FACE_COLUMN] = table["clip"].map(tables.get("face_rates", {})).where(seen)
     order = {clip: position for position, clip in enumerate(clips.index)}
     table = table.sort_values("clip", key=lambda ids: ids.map(order), kind="stable")
     if timeline:
@@ -344,21 +404,22 @@ def _tidy(probabilities: pd.DataFrame, modality: str) -> pd.DataFrame:
 
 def predict(
     sources: str | Path | pd.DataFrame | Iterable[str | Path],
-    model: Model | str | Path,
+    model: Model | str | Path | None = None,
     *,
     timeline: bool = False,
     cache: Cache | None = None,
-    workers: int | None = None,
+    workers: int | Engine | None = None,
     progress: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict recordings.
 
     Args:
         sources: a file or folder, several of them, or a clips table.
-        model: a model or its folder.
+        model: a model, its folder, or the name of a released one; None takes
+            the released default.
         timeline: whether to add a row for every sampled frame.
         cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips; None takes one a core.
+        workers: processes for reading clips, None for one a core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The released models, from data: made, measured, and their cards written.
+r"""The released models, from data: made, measured, and their cards written.
 
 ``models/ravdess``: the voice by an ensemble on 2,669 functionals, trained on all
 1,440 speech clips of RAVDESS; the face by the network of ``models/fer_plus``
@@ -15,7 +15,7 @@ writes nothing. ``--actor05`` adds the 60 clips of the one actor whose labelled 
 are at hand: his voice by a model that never heard him, his face by the network
 that saw no RAVDESS film. One actor is an anecdote, not a benchmark.
 
-    python pipelines/build_models.py --data RAVDESS --fer FER2013.npz \\
+    python pipelines/build_models.py --data RAVDESS --fer FER2013.npz \
         --networks FER_FOLDER --actor05 faces_bgr224_jpeg.npz --output models
 """
 

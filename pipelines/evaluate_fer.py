@@ -1,4 +1,4 @@
-"""Face networks measured: on FER+'s private test, and as a mapping to RAVDESS's emotions.
+r"""Face networks measured: on FER+'s private test, and as a mapping to RAVDESS's emotions.
 
 FER+: test pictures that are copies of training pictures are out; the label is
 the emotion with more than half of ten votes. The temperature of each network is
@@ -10,7 +10,7 @@ RAVDESS: the face crops of one actor, if given, every network's FER labels mappe
 eight emotions, no RAVDESS video used in training. One actor is an anecdote, not
 a benchmark.
 
-    python pipelines/evaluate_fer.py --data FER2013.npz --networks FOLDER FOLDER \\
+    python pipelines/evaluate_fer.py --data FER2013.npz --networks FOLDER FOLDER \
         --mini-xception fer2013_mini_XCEPTION.102-0.66.hdf5 --faces faces_bgr224_jpeg.npz
 """
 

@@ -1,4 +1,4 @@
-"""Face networks trained on FER2013, with the votes of FER+ or with its own labels.
+r"""Face networks trained on FER2013, with the votes of FER+ or with its own labels.
 
 ``--labels ferplus``: the shares of FER+'s votes as soft targets, copies of
 pictures removed. The epoch with the least loss on the public test is kept; the
@@ -12,7 +12,7 @@ teacher. ``--start`` begins with the weights of a network trained before.
 Every epoch is a checkpoint: run the command again and it goes on where it stopped.
 
     python pipelines/train_fer.py --data FER2013.npz --output models/fer_plus
-    python pipelines/train_fer.py --data FER2013.npz --labels fer2013 \\
+    python pipelines/train_fer.py --data FER2013.npz --labels fer2013 \
         --start models/fer_plus --output FER_SEVEN
     python pipelines/train_fer.py --data FER2013.npz --backbone fer_cnn --output FER_CNN
 """

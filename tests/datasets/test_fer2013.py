@@ -100,10 +100,10 @@ def test_damage_is_named(faces, tmp_path, damage, said):
 def test_missing_parts_are_named(faces, tmp_path):
     with pytest.raises(SerError, match="no such file or folder"):
         fer2013.read(tmp_path / "none.npz")
-    with pytest.raises(SerError, match="must hold fer2013.csv and fer2013new.csv"):
+    with pytest.raises(SerError, match=r"must hold fer2013\.csv and fer2013new\.csv"):
         fer2013.read(tmp_path)
     (tmp_path / "text.npz").write_text("not a zip")
-    with pytest.raises(SerError, match="not a whole .npz"):
+    with pytest.raises(SerError, match=r"not a whole \.npz"):
         fer2013.read(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", jpeg=np.zeros(3, np.uint8))
     with pytest.raises(SerError, match="no array 'ferplus_votes'"):

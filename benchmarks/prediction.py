@@ -1,0 +1,305 @@
+"""Time predictions: a plain script written the way system A is, and ours.
+
+Run from the repository's root, on films and speech of any kind::
+
+    python benchmarks/prediction.py --data RAVDESS --model models/ravdess
+
+*Batch.* Both ways predict the same clips with the same networks, on one core
+with one thread, in turn, several times over; the least time counts, in seconds
+of the processor. Libraries are loaded and every clip was read once before. The
+networks are system A's, with weights of chance, which take the same time as
+trained ones. Nothing is kept between clips and rounds.
+
+"Plain" is how the system's text reads: OpenCV reads every frame and each 20th is
+used; every librosa function is given the signal; ``predict`` of each Keras
+network is called once a clip; the two results are multiplied.
+
+*Start.* The command is started anew for one film, its model loaded and its
+result printed; of several starts the least counts, of the wall's time, and of
+the processor's. The result is written to ``benchmarks/results``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from _environment import header, one_core
+from audio_features import RATE_HZ, plain_a
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "av", "opencv-python-headless", "librosa", "keras", "onnxruntime")
+EVERY, SIZE_PX = 20, 48
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+
+
+def plain_sound(path: Path, network):
+    """Return one clip's probabilities from its sound, or None if it is silent."""
+    import librosa
+
+    if path.suffix == ".mp4":
+        signal = _plain_track(path)
+        if signal is None:
+            return None
+    else:
+        signal, _ = librosa.load(path, sr=RATE_HZ)
+    return network.predict(plain_a(signal)[None, :, None], verbose=0)[0]
+
+
+def _plain_track(path: Path):
+    import av
+    import librosa
+    import numpy as np
+
+    with av.open(str(path)) as film:
+        if not film.streams.audio:
+            return None
+        rate = film.streams.audio[0].rate
+        parts = [frame.to_ndarray() for frame in film.decode(audio=0)]
+    return librosa.resample(
+        librosa.to_mono(np.concatenate(parts, 1)), orig_sr=rate, target_sr=RATE_HZ
+    )
+
+
+def plain_picture(path: Path, network, crop: str):
+    """Return one clip's probabilities from its pictures, or None without a face."""
+    import cv2
+    import numpy as np
+
+    film, number, pictures = cv2.VideoCapture(str(path)), 0, []
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    while True:
+        there, picture = film.read()
+        if not there:
+            break
+        if number % EVERY == 0:
+            gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+            if crop == "face":
+                faces = cascade.detectMultiScale(gray, 1.1, 5)
+                if not len(faces):
+                    continue
+                x, y, w, h = max(faces, key=lambda box: box[2] * box[3])
+                gray = gray[y : y + h, x : x + w]
+            pictures.append(cv2.resize(gray, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA))
+        number += 1
+    values = np.array(pictures, np.float32)[..., None] / 255
+    return network.predict(values, verbose=0).mean(axis=0)
+
+
+def plain(paths: list[Path], networks: dict, crop: str) -> list:
+    """Return each clip's most probable label's number."""
+    found = []
+    for path in paths:
+        parts = [plain_sound(path, networks["audio"])]
+        if path.suffix == ".mp4":
+            parts.append(plain_picture(path, networks["video"], crop))
+        told = [part for part in parts if part is not None]
+        found.append(int((told[0] if len(told) == 1 else told[0] * told[1]).argmax()))
+    return found
+
+
+def ours(paths: list[Path], model) -> list:
+    """Return the same, from this library."""
+    from multimodal_ser import predict
+    from multimodal_ser.parallel import Engine
+
+    table, failures = predict(paths, model, workers=Engine(in_process=True))
+    assert failures.empty, failures
+    fused = table[table["modality"] == "fused"].set_index("path")["emotion"]
+    labels = list(model.labels)
+    return [labels.index(fused[str(path)]) for path in paths]
+
+
+def system_a(crop: str, folder: Path) -> tuple[dict, object]:
+    """Return system A's networks by Keras, and the same as a model of this library."""
+    import numpy as np
+    import pandas as pd
+
+    from multimodal_ser.audio.model import AudioModel
+    from multimodal_ser.inference import Model, load_model
+    from multimodal_ser.tables import EMOTIONS, Features, make_clips
+    from multimodal_ser.video.extract import FrameParams
+    from multimodal_ser.video.model import VideoModel
+
+    clips = make_clips([{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(16)])
+    values = np.random.default_rng(0).normal(size=(16, 157)).astype(np.float32)
+    features = Features(pd.Index(clips.index), values, tuple(map(str, range(157))))
+    audio = AudioModel("aei157", "conv1d", params={"epochs": 1}).fit(features, clips)
+    params = FrameParams(every=EVERY, size_px=SIZE_PX, crop=crop)
+    video = VideoModel("fer_transfer", params=params)
+    networks = {"audio": audio.estimator.network_, "video": video.network}
+    Model(audio, video).save(folder)
+    return networks, load_model(folder)
+
+
+def batch(films: list[Path], speech: list[Path], released: Path | None, rounds: int) -> list[dict]:
+    """Time both ways on both kinds of clips; return a row each."""
+    from multimodal_ser.inference import load_model
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for crop in ("frame", "face"):
+            networks, model = system_a(crop, Path(folder) / crop)
+            kinds = {f"films, the {'whole frame' if crop == 'frame' else 'face'}": films}
+            kinds |= {"speech": speech} if crop == "frame" else {}
+            for kind, paths in kinds.items():
+                ways = {
+                    "plain": lambda p, n=networks, c=crop: plain(p, n, c),
+                    "ours": lambda p, m=model: ours(p, m),
+                }
+                rows += timed(f"system A: {kind}", paths, ways, rounds)
+    if released is not None:
+        model = load_model(released)
+        for kind, paths in {"films": films, "speech": speech}.items():
+            way = {"ours": lambda p: ours(p, model)}
+            rows += timed(f"{released.name}: {kind}", paths, way, rounds)
+    return rows
+
+
+def timed(what: str, paths: list[Path], ways: dict[str, Callable], rounds: int) -> list[dict]:
+    """Return the least processor seconds of each way over all clips."""
+    if not paths:
+        return []
+    said, least = {}, {}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            before = time.process_time()
+            said[name] = way(paths if number else paths[:5])
+            spent = time.process_time() - before
+            if number:  # before that, libraries are loaded and graphs compiled
+                least[name] = min(spent, least.get(name, spent))
+    rows = []
+    for name, seconds in least.items():
+        row = {"what": what, "way": name, "clips": len(paths), "rate": len(paths) / seconds}
+        if "plain" in least:
+            row["faster"] = least["plain"] / seconds
+            same = sum(a == b for a, b in zip(said["plain"], said[name], strict=True))
+            row["same"] = same / len(paths)
+        rows.append(row)
+    return rows
+
+
+def starts(words: list[str], times: int) -> tuple[float, float]:
+    """Return the least wall and processor seconds of a command, started anew each time."""
+    walls, spent = [], []
+    for _ in range(times):
+        before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        run = subprocess.run(words, capture_output=True, text=True)
+        walls.append(time.perf_counter() - wall)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if run.returncode:
+            sys.exit(f"error: {' '.join(words)} ended with {run.returncode}: {run.stderr[-500:]}")
+    return min(walls), min(spent)
+
+
+def start_rows(film: Path | None, model: Path | None, times: int) -> list[tuple]:
+    """Return what was started, and its seconds."""
+    command = [sys.executable, "-m", "multimodal_ser.cli"]
+    rows = [("`multimodal-ser --help`", *starts([*command, "--help"], times))]
+    if film is not None and model is not None:
+        words = [*command, "predict", str(film), "--model", str(model), "--no-cache", "--quiet"]
+        rows.append(("`multimodal-ser predict` of one film", *starts(words, times)))
+    return rows
+
+
+def linked(paths: list[Path], count: int, folder: Path) -> list[Path]:
+    """Return links to the paths, in turn, until there are enough."""
+    links = []
+    for number in range(count if paths else 0):
+        source = paths[number % len(paths)]
+        link = folder / f"{number:05}-{source.name}"
+        link.symlink_to(source.resolve())
+        links.append(link)
+    return links
+
+
+def _child(options: argparse.Namespace) -> None:
+    one_core()
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    warnings.filterwarnings("ignore")
+    films, sounds = _recordings(options.data)
+    with tempfile.TemporaryDirectory() as folder:
+        links = linked(films, options.films, Path(folder))
+        speech = sounds[:: max(1, len(sounds) // options.clips)][: options.clips]
+        released = Path(options.model) if options.model else None
+        rows = batch(links, speech, released, options.rounds)
+    Path(options.child).write_text(json.dumps(rows))
+
+
+def _recordings(folder: str) -> tuple[list[Path], list[Path]]:
+    every = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    films = [path for path in every if path.suffix.lower() == ".mp4"]
+    speech = [path for path in every if path.suffix.lower() in SOUNDS]
+    speech = [path for path in speech if path.name.startswith("03-01-")] or speech
+    if not films and not speech:
+        sys.exit(f"error: {folder}: there is no film and no recording below it")
+    return films, speech
+
+
+def text_of(rows: list[dict], started: list[tuple], options: argparse.Namespace) -> str:
+    """Return the result as Markdown."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lines = ["# Predictions: a plain script and ours", "", "  \n".join(header(PACKAGES, cores)), ""]
+    lines += [
+        f"## Batch, one core, least of {options.rounds} rounds",
+        "",
+        "| clips | way | number | clips a second of one core | faster than plain | same label |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        faster = f"{row['faster']:.1f}" if "faster" in row else "-"
+        same = f"{row['same']:.0%}" if "same" in row else "-"
+        cells = (row["what"], row["way"], row["clips"], f"{row['rate']:.2f}", faster, same)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += ["", f"## Start, least of {options.starts}", ""]
+    lines += ["| command | wall s | processor s |", "|---|---|---|"]
+    lines += [f"| {what} | {wall:.2f} | {spent:.2f} |" for what, wall, spent in started]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    options = _options()
+    if options.child:
+        return _child(options)
+    films, _ = _recordings(options.data)
+    model = Path(options.model) if options.model else None
+    started = start_rows(films[0] if films else None, model, options.starts)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.json"
+        # In a process of its own, which is kept to one core before anything is loaded.
+        subprocess.run([sys.executable, *sys.argv, "--child", str(rows)], check=True)
+        text = text_of(json.loads(rows.read_text()), started, options)
+    print(text)
+    path = Path(options.output or RESULTS / f"prediction_{date.today().isoformat()}.md")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return None
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", required=True, help="folder with films and recordings")
+    parser.add_argument("--model", metavar="FOLDER", help="a trained model, timed as well")
+    parser.add_argument("--films", type=int, default=20, help="films, by links (default: 20)")
+    parser.add_argument("--clips", type=int, default=100, help="speech clips (default: 100)")
+    parser.add_argument("--rounds", type=int, default=5, help="times over (default: 5)")
+    parser.add_argument("--starts", type=int, default=5, help="cold starts (default: 5)")
+    parser.add_argument("--output", help="result file (default: benchmarks/results/...)")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""System E: CREMA-D, positive (neutral, happy) against negative (angry, disgust).
+
+Published: actor demographics and sentences joined to the clips; sadness and fear
+dropped; chroma (deviation), contrast (mean), energy (mean, deviation), MFCC
+(deviation), flatness (deviation) and zero-crossing rate (mean, deviation);
+logistic regression, k nearest neighbours, random forest, support vector machine
+and XGBoost, each by grid search for precision. XGBoost was best: precision and
+accuracy 0.83 on a random split.
+
+Where the source is silent: the random split is five of 80 to 20, every clip
+being tested once; the grids are :data:`GRIDS`; they are searched inside each
+training part, by four folds grouped by actor (under the random split too, where
+the source's inner folds were random like its outer ones); positive is the class
+whose precision counts. Speaker-independent are five folds of actors, each sex
+dealt out by itself. The forest and the boosted trees have 200 and 100 trees.
+
+    python pipelines/cremad_valence.py --data CREMA-D --figures figures/cremad_valence
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import pandas as pd
+
+from multimodal_ser import replication
+from multimodal_ser.audio.features import valence22
+from multimodal_ser.datasets import cremad
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.labels import labels_of, relabel
+from multimodal_ser.tables import Features
+
+FEATURES, SCHEME, STRICT = "valence22", "valence2", "actors"
+N_INNER_FOLDS = 4
+#: Actors of the whole data set.
+ALL_ACTORS = len(cremad.ACTORS)
+#: Model -> parameters that are not searched, and the grid.
+GRIDS: dict[str, tuple[dict, dict]] = {
+    "logistic_regression": ({}, {"c": [0.01, 0.1, 1.0, 10.0]}),
+    "knn": ({}, {"n_neighbors": [5, 9, 15, 25], "weights": ["uniform", "distance"]}),
+    "random_forest": (
+        {"n_estimators": 200, "bootstrap": True, "n_jobs": 1},
+        {"max_depth": [5, 10], "min_samples_leaf": [1, 4]},
+    ),
+    "svc": ({}, {"c": [0.3, 1.0, 3.0, 10.0], "gamma": ["auto", 0.03]}),
+    "xgboost": (
+        {"n_jobs": 1, "subsample": 0.7},
+        {"max_depth": [3, 6], "learning_rate": [0.03, 0.1, 0.3]},
+    ),
+}
+#: Model -> published accuracy and precision of the random split.
+PUBLISHED = {"xgboost": ("83", "83")}
+NOTES = """
+{clips} clips of {actors} of CREMA-D's {all_actors} actors{few}; pipelines/cremad_valence.py{quick},
+seed {seed}. In percent; precision is that of 'positive', which the grid searches inside each
+training part looked for; interval: 95 %, bootstrap over actors, of the accuracy. {leaky} columns:
+a test clip's speaker is in training. {share:.1f} % of the clips are negative. The source's text
+gives figures of XGBoost alone.
+"""
+
+
+def main() -> int:
+    """Measure and print the table."""
+    parser = replication.arguments(__doc__, "CREMA-D: sound files and the tables of its actors")
+    return replication.finish(parser.parse_args(), report)
+
+
+def report(options: argparse.Namespace) -> str:
+    """Return the table and what it means, as Markdown.
+
+    Args:
+        options: of :func:`replication.arguments`.
+    """
+    clips = relabel(cremad.index(options.data), SCHEME)
+    clips, features = replication.load(clips, FEATURES, options)
+    kept = final(features)
+    rows, drawn = [], []
+    for name in list(GRIDS)[:2] if options.quick else GRIDS:
+        print(name, file=sys.stderr)
+        tables = {scheme: _table(name, scheme, clips, kept, options) for scheme in _SCHEMES}
+        rows.append(_row(name, tables, clips, options.seed))
+        if options.figures:
+            drawn += replication.result_figures(tables[STRICT], clips, f"{name}, strict")
+    replication.write_figures(options, "System E: positive against negative", drawn)
+    n_actors = clips["actor"].nunique()
+    notes = NOTES.format(
+        clips=len(clips),
+        actors=n_actors,
+        all_actors=ALL_ACTORS,
+        few=", all that were at hand" if n_actors < ALL_ACTORS else "",
+        quick=" --quick" * options.quick,
+        seed=options.seed,
+        leaky=replication.LEAKY,
+        share=100 * (clips["emotion"] == "negative").mean(),
+    )
+    return replication.markdown(rows, notes)
+
+
+_SCHEMES = ("random_leaky", STRICT)
+
+
+def final(features: Features) -> Features:
+    """Return the eight features that the source's final model kept.
+
+    Args:
+        features: of the set ``valence22``.
+    """
+    at = [features.names.index(name) for name in valence22.FINAL]
+    return Features(features.clips, features.values[:, at], valence22.FINAL)
+
+
+def _table(
+    name: str, scheme: str, clips: pd.DataFrame, features: Features, options: argparse.Namespace
+) -> pd.DataFrame:
+    fixed, grid = GRIDS[name]
+    return replication.held_out(
+        lambda: replication.Searched(
+            FEATURES,
+            name,
+            labels=labels_of(SCHEME),
+            space=grid,
+            fixed=fixed,
+            seed=options.seed,
+            method="grid",
+            n_folds=N_INNER_FOLDS,
+            scoring="precision",
+        ),
+        features,
+        clips,
+        make_folds(clips, scheme, seed=options.seed),
+        resume=replication.place(options, scheme, name),
+    )
+
+
+def _row(name: str, tables: dict[str, pd.DataFrame], clips: pd.DataFrame, seed: int) -> dict:
+    accuracy, precision = PUBLISHED.get(name, (replication.NOTHING,) * 2)
+    leaky, strict = (
+        metrics.per_class(tables[scheme], clips["emotion"]).loc["positive", "precision"]
+        for scheme in _SCHEMES
+    )
+    return {
+        "model": name,
+        "published accuracy": accuracy,
+        "published precision": precision,
+        **replication.leaky_cell(tables["random_leaky"], clips, "accuracy, random"),
+        f"precision, random, {replication.LEAKY}": replication.percent(leaky),
+        **replication.strict_cells(tables[STRICT], clips, "actor folds", seed),
+        "precision, actor folds": replication.percent(strict),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Files and names from strangers: refused in one line, or harmless."""
+
+import csv
+import io
+import json
+import pickle
+import shutil
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser import inference, tableio
+from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.reports.html import clip_report
+from multimodal_ser.tables import EMOTIONS
+
+#: Values that no honest params.json holds, of every kind that JSON has.
+STRANGE = (
+    None, True, False, 0, -1, 1, 10**400, 1.5, float("nan"), float("inf"), "", "x", "../../x",
+    "\ud800", "a\nb", "\x1b[2J", "<script>", [], {}, [[]], [None], ["sad"], ["sad", "sad"],
+    [1, 2], {"": 0}, {"audio": -1}, {"audio": "1"}, {"x": {"y": []}}, list(range(300)),
+)  # fmt: skip
+
+
+class Trap:
+    """Unpickled, it leaves a file; nothing here may ever unpickle it."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.fixture
+def model(stand_in, tmp_path):
+    return shutil.copytree(stand_in / "ravdess", tmp_path / "model")
+
+
+def paths_of(value, at=()):
+    """The places of a JSON value, each as the keys that lead there."""
+    yield at
+    inner = value if isinstance(value, dict) else {}
+    inner = dict(enumerate(value)) if isinstance(value, list) else inner
+    for key, child in inner.items():
+        yield from paths_of(child, (*at, key))
+
+
+def put(value, at, strange):
+    if not at:
+        return strange
+    for key in at[:-1]:
+        value = value[key]
+    value[at[-1]] = strange
+
+
+def load_or_refuse(folder) -> bool:
+    """Whether a model is refused; any other error than ModelError is raised."""
+    try:
+        inference.load_model(folder)
+    except ModelError as error:
+        assert "\n" not in str(error) and len(str(error)) < 1000
+        str(error).encode()  # can be printed
+        return True
+    return False
+
+
+def test_params_with_strange_values_are_refused(model):
+    """Every place of params.json, each with some strange values, and each left out."""
+    text, refused, tried = (model / "params.json").read_text(), 0, 0
+    whole, rng = json.loads(text), np.random.default_rng(0)
+    for place in paths_of(whole):
+        for strange in rng.choice(len(STRANGE), 6, replace=False):
+            params = json.loads(text)
+            params = put(params, place, STRANGE[strange]) if not place else params
+            if place:
+                put(params, place, STRANGE[strange])
+            (model / "params.json").write_text(json.dumps(params))
+            refused, tried = refused + load_or_refuse(model), tried + 1
+        if place and isinstance(place[-1], str):
+            params = json.loads(text)
+            inner = params
+            for key in place[:-1]:
+                inner = inner[key]
+            del inner[place[-1]]
+            (model / "params.json").write_text(json.dumps(params))
+            refused, tried = refused + load_or_refuse(model), tried + 1
+    # What is left is harmless: a seed, a classifier's own parameters, a temperature of 1.
+    assert refused > 0.8 * tried and tried > 100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[" * 100_000, b'{"format": 1' + b" " * 2**23, b"1e999", b'"\\ud800"'],
+)
+def test_params_that_are_no_description_are_refused(model, content):
+    (model / "params.json").write_bytes(content)
+    assert load_or_refuse(model)
+
+
+def test_params_cannot_lead_out_of_the_folder(model):
+    params = json.loads((model / "params.json").read_text())
+    for key in ("feature_set", "classifier"):
+        (model / "params.json").write_text(
+            json.dumps({**params, "audio": {**params["audio"], key: "../../../cli"}})
+        )
+        assert load_or_refuse(model)
+
+
+@pytest.mark.parametrize(
+    "file", ["audio/estimator.onnx", "video/network.onnx", "audio/estimator.skops"]
+)
+def test_a_pickle_in_place_of_weights_is_refused(model, tmp_path, file):
+    if file.endswith("skops"):
+        (model / "audio/estimator.onnx").unlink()
+    (model / file).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    assert load_or_refuse(model)
+    assert not (tmp_path / "sprung").exists()
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "."), content)
+    return buffer.getvalue()
+
+
+def test_a_pickle_within_skops_or_keras_is_refused(model, tmp_path):
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    schema = {"__class__": "Trap", "__module__": "tests.test_safety", "__loader__": "ObjectNode"}
+    (model / "audio/estimator.onnx").unlink()
+    for files in ({"schema__json": json.dumps(schema).encode()}, {"schema__json": trap}):
+        (model / "audio/estimator.skops").write_bytes(zipped(**files, data__pkl=trap))
+        assert load_or_refuse(model)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_keras_file_that_brings_code_is_refused(model, tmp_path):
+    from multimodal_ser.networks import load_keras
+
+    keras, mark = load_keras(), tmp_path / "sprung"
+    code = f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"
+    network = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Lambda(eval(code))])
+    mark.unlink(missing_ok=True)
+    (model / "video/network.onnx").unlink()
+    network.save(model / "video/network.keras")
+    mark.unlink(missing_ok=True)
+    assert load_or_refuse(model)
+    assert not mark.exists()
+
+
+def test_a_pickle_within_the_scaling_of_a_network_is_refused(tmp_path):
+    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.networks import load_keras, save_network
+
+    keras = load_keras()
+    save_network(
+        keras.Sequential([keras.Input((2, 1)), keras.layers.Flatten()]), tmp_path / "network.keras"
+    )
+    trap = np.array([Trap(tmp_path / "sprung")], dtype=object)
+    np.savez(tmp_path / "scaling.npz", mean=trap, scale=trap, classes=trap)
+    with pytest.raises((SerError, ValueError, OSError)):
+        KerasClassifier.load(tmp_path, "multimodal_ser.audio.classifiers.conv1d")
+    assert not (tmp_path / "sprung").exists()
+
+
+NAMES = ("<script>alert(1)</script>", "../../x", "=cmd()", "+1", "-1", "@x", 'a","b', "'=x", "a\tb")
+
+
+@pytest.fixture
+def predictions():
+    """One row a strange name, as predict gives it."""
+    table = pd.DataFrame({"clip": NAMES, "path": [f"{name}.wav" for name in NAMES]})
+    shares = {label: 0.05 for label in EMOTIONS} | {"sad": 0.65}
+    return table.assign(
+        modality="audio", emotion="sad", second="calm", confidence=0.65, **shares,
+        audio_share=np.nan, video_share=np.nan, face_rate=np.nan,
+    )  # fmt: skip
+
+
+def test_no_cell_of_a_csv_file_is_a_formula(predictions, tmp_path):
+    tableio.write(predictions, tmp_path / "p.csv")
+    with open(tmp_path / "p.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    texts = [row[head.index(name)] for row in rows for name in ("clip", "path")]
+    assert len(texts) == 2 * len(NAMES)
+    assert not [text for text in texts if text[0] in "=+-@\t\r"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_names_come_back_from_every_table_as_they_were(predictions, tmp_path, ending):
+    tableio.write(predictions, tmp_path / f"p.{ending}")
+    again = tableio.read(tmp_path / f"p.{ending}")
+    for column in ("clip", "path"):
+        assert again[column].tolist() == predictions[column].tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {f"p.{ending}"}
+
+
+def test_a_column_named_as_a_formula_is_none_either(tmp_path):
+    tableio.write(pd.DataFrame({"=cmd()": [1.0]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text().startswith("'=cmd()")
+    assert list(tableio.read(tmp_path / "t.csv").columns) == ["=cmd()"]
+
+
+def test_names_are_text_on_a_page(predictions, tmp_path):
+    page = clip_report(predictions, tmp_path / "p.html").read_text()
+    assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+    assert {path.name for path in tmp_path.iterdir()} == {"p.html"}
