@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 a first session:
   multimodal-ser demo                                  see everything on a corpus it makes
+  multimodal-ser download ravdess --output RAVDESS     the recordings, from Zenodo
   multimodal-ser validate RAVDESS/                     what is missing or broken
   multimodal-ser index RAVDESS/ --output clips.csv     which clips there are
   multimodal-ser benchmark clips.csv --protocol luna5  scores on unseen speakers
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _download(verbs)
     for add in (_index, _validate, _extract, _train, _benchmark, _report, _predict, _demo):
         add(verbs)
     return parser
@@ -100,6 +102,18 @@ def _data_argument(verb: argparse.ArgumentParser) -> None:
 
 def _work_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--workers", type=int, help="processes for reading clips (default: cores)")
+    verb.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="read clips on a Dask cluster, such as tcp://host:8786; its workers need this "
+        "package, and DATA and --cache under the same paths; for trusted networks only",
+    )
+    verb.add_argument(
+        "--timeout-seconds",
+        type=float,
+        metavar="S",
+        help="stop reading a clip after so long (default: 300, and 10 more per megabyte)",
+    )
     verb.add_argument("--cache", metavar="DIR", help="where extracted features are kept")
     verb.add_argument("--no-cache", action="store_true", help="extract anew and keep nothing")
     verb.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -129,12 +143,29 @@ def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
         default="aei157",
         help="audio features: aei157 (default, a published set of 157) or functionals (2,669)",
     )
-    verb.add_argument("--every", type=int, metavar="N", help="sample every Nth frame (default: 20)")
+    sampling = verb.add_mutually_exclusive_group()
+    sampling.add_argument(
+        "--every", type=int, metavar="N", help="sample every Nth frame (default: 20)"
+    )
+    sampling.add_argument(
+        "--every-seconds", type=float, metavar="S", help="or a frame every S seconds"
+    )
+    sampling.add_argument(
+        "--key-frames", action="store_true", help="or the film's key frames: the fastest"
+    )
     verb.add_argument(
         "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"
     )
+    verb.add_argument(
+        "--detector",
+        choices=("haar", "yunet"),
+        help="what finds faces: haar (default, comes with OpenCV), or yunet (a network, faster, "
+        "finds turned faces too; its weights are downloaded)",
+    )
     verb.add_argument("--epochs", type=int, help="passes over the video frames, at most")
-    verb.add_argument("--pooling", choices=("mean", "median", "product"), default="mean")
+    verb.add_argument(
+        "--pooling", choices=("mean", "median", "log_pool", "attention"), default="mean"
+    )
     verb.add_argument(
         "--fusion",
         default="log_pool",
@@ -142,6 +173,50 @@ def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
         "on held-out training actors), mean, product, grouped_pool, vector_pool, stacking",
     )
     verb.add_argument("--seed", type=int, default=0)
+
+
+def _download(verbs) -> None:
+    verb = verbs.add_parser(
+        "download",
+        help="fetch RAVDESS, or weights that others made",
+        description="Fetch RAVDESS, or weights that others made. What was interrupted goes on, "
+        "and what is there already is not fetched again. 'download ravdess --help' explains one.",
+    )
+    things = verb.add_subparsers(title="what", metavar="WHAT", required=True)
+    ravdess = _verb(
+        things,
+        "ravdess",
+        _run_download_ravdess,
+        "fetch RAVDESS from Zenodo, check it and unpack it",
+        "example:\n"
+        "  multimodal-ser download ravdess --parts speech-audio,speech-video --actors 1-4\n",
+    )
+    ravdess.add_argument(
+        "--parts",
+        default="speech-audio",
+        help="with commas between: speech-audio (default), song-audio, speech-video, song-video",
+    )
+    ravdess.add_argument("--actors", default="1-24", help="such as 1-4,7 (default: %(default)s)")
+    ravdess.add_argument(
+        "--output", metavar="DIR", default="RAVDESS", help="(default: %(default)s)"
+    )
+    ravdess.add_argument(
+        "--keep-archives", action="store_true", help="leave the zip files in DIR/archives"
+    )
+    weights = _verb(things, "weights", _run_download_weights, "fetch weights that others made")
+    weights.add_argument("--names", help="which, with commas between (default: all)")
+    weights.add_argument(
+        "--output",
+        metavar="DIR",
+        help="(default: $MULTIMODAL_SER_WEIGHTS, or the user's cache folder)",
+    )
+    for thing in (ravdess, weights):
+        thing.add_argument(
+            "--offline",
+            action="store_true",
+            help="make no connection, say what is missing; also $MULTIMODAL_SER_OFFLINE=1",
+        )
+        thing.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 def _index(verbs) -> None:
@@ -230,13 +305,18 @@ def _predict(verbs) -> None:
         _run_predict,
         "predict the emotion of clips from sound, picture and both",
         "examples:\n"
+        "  multimodal-ser predict talk.mp4\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"
         "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n",
     )
     verb.add_argument(
         "sources", metavar="SOURCE", nargs="+", help="wav or mp4 files, folders, or a clips table"
     )
-    verb.add_argument("--model", metavar="DIR", required=True, help="folder made by 'train'")
+    verb.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="folder made by 'train', or the name of a released model (default: ravdess)",
+    )
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
     _output_argument(verb, "the predictions")
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
@@ -256,6 +336,54 @@ def _demo(verbs) -> None:
     )
     verb.add_argument("--actors", type=int, default=6, help="how many to synthesise (default: 6)")
     verb.add_argument("--seed", type=int, default=0)
+
+
+def _run_download_ravdess(options) -> int:
+    from multimodal_ser.datasets import download, ravdess, ravdess_archives
+
+    parts, actors = options.parts.split(","), ravdess_archives.actors_of(options.actors)
+    ravdess_archives.archives(parts, actors)  # a wrong name is told before anything else
+    print(f"RAVDESS is {ravdess.LICENCE}.\nIf you use it, cite:\n{ravdess.BIBTEX}", flush=True)
+    done = download.download(
+        options.output,
+        parts=parts,
+        actors=actors,
+        offline=options.offline,
+        keep_archives=options.keep_archives,
+        progress=not options.quiet,
+    )
+    for name in done.unchecked:
+        checked = "its length and the CRC-32 of each file are right"
+        print(f"{name}: its MD5 is not known here and could not be asked for; {checked}")
+    print(f"{done.recordings} recordings in {options.output}, {done.written} of them new")
+    print(f"check them: multimodal-ser validate {options.output}")
+    return 0
+
+
+def _run_download_weights(options) -> int:
+    from multimodal_ser.errors import UnknownName
+    from multimodal_ser.fetch import fetch
+    from multimodal_ser.weights import WEIGHTS, weights_folders
+
+    names = options.names.split(",") if options.names else list(WEIGHTS)
+    for name in names:
+        if name not in WEIGHTS:
+            raise UnknownName("set of weights", name, tuple(WEIGHTS))
+    folder = Path(options.output or weights_folders()[0])
+    for name in names:
+        wanted = WEIGHTS[name]
+        print(f"{name}: {wanted.source}; licence {wanted.licence}", flush=True)
+        target = folder / wanted.file
+        fetched = fetch(
+            wanted.url,
+            target,
+            size=wanted.size_bytes,
+            checksum=f"sha256:{wanted.sha256}",
+            offline=options.offline,
+            progress=not options.quiet,
+        )
+        print(f"{target}: {'fetched' if fetched else 'already there'}, its checksum holds")
+    return 0
 
 
 def _run_index(options) -> int:
@@ -329,10 +457,20 @@ def _run_extract(options) -> int:
             table = pd.DataFrame(data.features.values, index=data.features.clips, columns=columns)
             tableio.write(table, options.output)
     if data.frames is not None:
-        parts.append(f"frames of {len(data.frames.clips)} clips")
+        parts.append(f"frames of {len(data.frames.clips)} clips{_face_summary(data, options)}")
     cache = _work(options)["cache"]
     print(f"{' and '.join(parts)}, kept in {cache.folder or 'memory only'}")
     return _say_failures(data.failures)
+
+
+def _face_summary(data, options) -> str:
+    from multimodal_ser import training
+
+    if training.frame_params(_recipe(options)).crop != "face" or not len(data.frames):
+        return ""
+    rates = data.frames.face_rates()
+    worst = rates.idxmin()
+    return f" (a face in {rates.mean():.0%} of a clip's frames, least {rates.min():.0%} in {worst})"
 
 
 def _run_train(options) -> int:
@@ -403,22 +541,23 @@ def _run_report(options) -> int:
 
 
 def _run_predict(options) -> int:
+    import pandas as pd
+
     from multimodal_ser import inference, tableio, terminal
 
     model = inference.load_model(options.model)
     if options.output:
         tableio.check_ending(options.output)
-    sources = options.sources
+    sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
-        sources = tableio.read_clips(sources[0])
+        sources, left_out = tableio.read_usable_clips(sources[0])
     predictions, failures = inference.predict(
         sources,
         model,
         timeline=options.timeline or bool(options.report),
-        progress=not options.quiet,
-        cache=_work(options)["cache"],
-        workers=options.workers,
+        **_work(options),
     )
+    failures = pd.concat([left_out, failures], ignore_index=True)
     if options.output:
         tableio.write(predictions, options.output)
         print(f"{predictions['clip'].nunique()} clip(s) predicted, written to {options.output}")
@@ -459,7 +598,10 @@ def _recipe(options):
         video=_names(options.video)[0],
         video_params={"epochs": options.epochs} if options.epochs else {},
         every=options.every,
+        every_seconds=options.every_seconds,
+        keyframes_only=options.key_frames,
         crop=options.crop,
+        detector=options.detector,
         pooling=options.pooling,
         fusion=options.fusion,
         seed=options.seed,
@@ -472,9 +614,11 @@ def _names(text: str) -> list[str | None]:
 
 def _work(options) -> dict:
     from multimodal_ser.cache import Cache, default_folder
+    from multimodal_ser.parallel import Engine
 
     folder = None if options.no_cache else Path(options.cache or default_folder())
-    return {"cache": Cache(folder), "workers": options.workers, "progress": not options.quiet}
+    engine = Engine(options.workers, options.timeout_seconds, options.scheduler)
+    return {"cache": Cache(folder), "workers": engine, "progress": not options.quiet}
 
 
 def _say_failures(failures: pd.DataFrame) -> int:

@@ -68,6 +68,28 @@ def test_extract_writes_the_features(corpus, tmp_path, capsys):
     assert "audio features of 32 clips" in capsys.readouterr().out
 
 
+def test_extract_says_how_often_a_face_was_found(corpus, tmp_path, capsys):
+    words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--cache", str(tmp_path)]
+    main(words)
+    said = capsys.readouterr().out
+    share, least = re.search(
+        r"32 clips \(a face in (\d+)% .* least (\d+)% in ravdess/", said
+    ).groups()
+    assert 0 < int(least) <= int(share) <= 100
+    main([*words[:4], "--crop", "frame", "--cache", str(tmp_path)])
+    assert "a face in" not in capsys.readouterr().out
+
+
+def test_a_detector_without_weights_is_one_line(corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MULTIMODAL_SER_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
+    words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--detector", "yunet"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1
+    assert "multimodal-ser download weights --names yunet" in said
+
+
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     from multimodal_ser import tableio
@@ -77,12 +99,14 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     table = tableio.read(path)
     assert list(table.columns) == [
         "clip", "path", "modality", "emotion", "second", "confidence", *EMOTIONS,
-        "audio_share", "video_share",
+        "audio_share", "video_share", "face_rate",
     ]  # fmt: skip
     fused = table.iloc[2]
     assert abs(fused["audio_share"]) + abs(fused["video_share"]) == pytest.approx(1)
     assert table[["audio_share", "video_share"]].iloc[:2].isna().all(axis=None)
     assert table["modality"].tolist() == ["audio", "video", "fused"]
+    assert table["face_rate"].isna().tolist() == [True, False, True]
+    assert 0 < table["face_rate"][1] <= 1
     assert (table["path"] == str(film)).all()
     assert (table[list(EMOTIONS)].max(axis=1) - table["confidence"]).abs().max() < 1e-9
 

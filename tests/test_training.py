@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -164,7 +165,8 @@ def test_training_needs_labels_and_models(clips, tmp_path):
         (lambda path: path.write_text("{}"), "lacks format"),
         (lambda path: path.write_text("[]"), "lacks everything"),
         (lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 9')), "9"),
-        (lambda path: (path.parent / "video" / "network.keras").unlink(), "network"),
+        (lambda path: shutil.rmtree(path.parent / "video"), "network"),
+        (lambda path: (path.parent / "video" / "network.onnx").write_text("{}"), "network"),
     ],
 )
 def test_a_damaged_model_is_refused_in_one_line(model, tmp_path, damage, words):

@@ -1,19 +1,24 @@
 import dataclasses
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from multimodal_ser import synthetic, training
 from multimodal_ser.cache import Cache
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
+from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import FAILURE_COLUMNS, make_clips
 from multimodal_ser.video import detectors, extract
 from multimodal_ser.video.extract import ClipFrames, FrameParams, FrameStore
 from multimodal_ser.video.faces import Box
 
-from . import film
+from . import coded, film
 
 SMALL = FrameParams(every=20, size_px=16)
+#: In this process, where a test can replace functions.
+HERE = Engine(in_process=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,12 @@ def films(tmp_path_factory):
     [
         ({"every": 0}, "every is 0"),
         ({"every": 2.5}, "every is 2.5"),
+        ({"every_seconds": 0}, "every_seconds is 0; give a number of seconds from 0.001"),
+        ({"every_seconds": float("nan")}, "every_seconds is nan"),
+        ({"every_seconds": "1"}, "every_seconds is '1'"),
+        ({"keyframes_only": 1}, "keyframes_only is 1"),
+        ({"every": 2, "keyframes_only": True}, "more than one way to sample"),
+        ({"every": 20, "every_seconds": 1.0}, "more than one way to sample"),
         ({"size_px": 7}, "size_px is 7"),
         ({"size_px": True}, "size_px is True"),
         ({"crop": "mouth"}, "choose one of: frame, face"),
@@ -107,12 +118,12 @@ def test_films_are_decoded_once_per_params(films, tmp_path, monkeypatch):
     )
     cache = Cache(tmp_path)
     for params in (SMALL, SMALL, FrameParams(every=10, size_px=16), SMALL):
-        extract.extract(films.loc[["a"]], params, cache=cache, workers=1, progress=False)
+        extract.extract(films.loc[["a"]], params, cache=cache, workers=HERE, progress=False)
     assert [params.every for params in made] == [20, 10]
     # a damaged entry counts as absent
     for entry in tmp_path.rglob("*.npz"):
         entry.write_bytes(b"PK")
-    store, _ = extract.extract(films.loc[["a"]], SMALL, cache=cache, workers=1, progress=False)
+    store, _ = extract.extract(films.loc[["a"]], SMALL, cache=cache, workers=HERE, progress=False)
     assert len(made) == 3 and store["a"].index.tolist() == [0, 20, 40]
 
 
@@ -159,3 +170,116 @@ def test_other_tables_are_refused():
 def test_unknown_crop_is_an_unknown_name():
     with pytest.raises(UnknownName):
         FrameParams(crop="")
+
+
+def portraits(count):
+    """Grey 96x96 pictures of one drawn face."""
+    setup = synthetic.Setup(size=(96, 96), rate_hz=16000, fps=5, seconds=count / 5 + 1, seed=0)
+    drawn = synthetic.draw(synthetic._plan(setup, 3, 1, 0), setup.size, setup.fps)
+    return [picture.mean(axis=2).astype(np.uint8) for picture in islice(drawn, count)]
+
+
+def scenes(*places_of_faces, side=192):
+    """Pictures of drawn faces at the places given, a list of (left, top) a picture."""
+    shown = []
+    for portrait, places in zip(portraits(len(places_of_faces)), places_of_faces, strict=True):
+        canvas = np.full((side, 2 * side), 110, np.uint8)
+        for left, top in places:
+            canvas[top : top + 96, left : left + 96] = portrait
+        shown.append(canvas)
+    return shown
+
+
+FACES = FrameParams(every=1, size_px=48, crop="face")
+
+
+def test_a_face_in_some_frames_only(tmp_path):
+    places = [[(40, 40)], [], [(60, 40)], []]
+    got = extract.clip_frames(film.write(tmp_path / "a.mp4", scenes(*places)), FACES)
+    assert got.usable.tolist() == [True, False, True, False]
+    assert np.isnan(got.box[[1, 3]]).all() and not got.pictures[[1, 3]].any()
+    centre = got.box[:, 0] + got.box[:, 2] / 2
+    assert centre[[0, 2]] == pytest.approx([88, 108], abs=12)
+
+
+def test_two_faces_give_one_person_throughout(tmp_path):
+    places = [[(30, 40), (230, 40)]] * 5
+    got = extract.clip_frames(film.write(tmp_path / "a.mp4", scenes(*places)), FACES)
+    assert got.usable.all() and len(got.index) == 5
+    assert len({bool(x > 170) for x in got.box[:, 0]}) == 1
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_telephone_held_upright_shows_an_upright_face(tmp_path, degrees):
+    upright = scenes([(60, 40)], [(60, 40)])
+    lying = [np.rot90(picture, degrees // 90) for picture in upright]
+    path = film.turn(film.write(tmp_path / "a.mp4", lying), degrees)
+    got = extract.clip_frames(path, FACES)
+    straight = extract.clip_frames(film.write(tmp_path / "b.mp4", upright), FACES)
+    assert got.usable.all() and got.box[:, :4] == pytest.approx(straight.box[:, :4], abs=6)
+
+
+def test_sound_makes_no_difference_to_the_pictures(tmp_path, films):
+    import av
+
+    silent, loud = films.loc["a", "video"], tmp_path / "loud.mp4"
+    with av.open(silent) as source, av.open(str(loud), "w") as out:
+        copied = out.add_stream_from_template(source.streams.video[0])
+        sound = out.add_stream("aac", rate=16000)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copied
+                out.mux(packet)
+        for number in range(40):  # a good deal longer than the picture
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 16000, 1024 * number
+            out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    without, with_sound = (extract.clip_frames(path, SMALL) for path in (silent, loud))
+    for one, other in zip(without, with_sound, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_what_is_wrong_with_a_clip_is_a_row_of_the_failures(tmp_path, ending):
+    good = coded.kind(tmp_path / "good", "h264 b" if ending == "mp4" else "h264 b mkv")
+    cut, faceless = tmp_path / f"cut.{ending}", tmp_path / f"faceless.{ending}"
+    cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    film.write(faceless, scenes([], []))
+    paths = {
+        "cut": cut,
+        "faceless": faceless,
+        "good": film.write(tmp_path / "f.mp4", scenes([(60, 40)])),
+    }
+    clips = make_clips([{"clip": clip, "video": str(path)} for clip, path in paths.items()])
+    store, failures = extract.extract(clips, FACES, cache=Cache(None), workers=1, progress=False)
+    assert store.clips.tolist() == ["good"]
+    told = dict(zip(failures["clip"], failures["error"], strict=True))
+    assert "it is cut short" in told["cut"] and "copy or download it again" in told["cut"]
+    assert "no face found in any of its 2 sampled frames; use --crop frame" in told["faceless"]
+
+
+def test_other_ways_to_sample_go_through(films):
+    path = films.loc["a", "video"]
+    by_time = extract.clip_frames(path, FrameParams(every_seconds=0.4, size_px=16))
+    assert by_time.index.tolist() == [0, 10, 20, 30, 40]
+    keys = extract.clip_frames(path, FrameParams(keyframes_only=True, size_px=16))
+    assert keys.index.tolist() == [0, 12, 24, 36]
+    assert [film.number_of(picture) for picture in keys.pictures] == [0, 12, 24, 36]
+
+
+def test_a_new_way_to_sample_leaves_earlier_entries_valid():
+    named = {"every": 20, "size_px": 16, "crop": "frame", "detector": "haar"}
+    assert extract._key_params(SMALL) == named
+    ways = [SMALL, FrameParams(every_seconds=1, size_px=16)]
+    ways.append(FrameParams(keyframes_only=True, size_px=16))
+    assert len({str(extract._key_params(way)) for way in ways}) == 3
+
+
+def test_a_recipe_may_replace_the_backbones_way_to_sample():
+    own = training.frame_params(training.Recipe())
+    by_time = training.frame_params(training.Recipe(every_seconds=0.5))
+    assert own.every == 20 and by_time == dataclasses.replace(own, every=None, every_seconds=0.5)
+    keys = training.frame_params(training.Recipe(keyframes_only=True, crop="frame"))
+    assert keys.keyframes_only and keys.every is None and keys.crop == "frame"
+    assert training.frame_params(training.Recipe(every=5)).every == 5
