@@ -64,7 +64,7 @@ def empty_clips() -> pd.DataFrame:
     return make_clips([])
 
 
-def make_clips(rows: Iterable[dict]) -> pd.DataFrame:
+def make_clips(rows: Iterable[dict], labels: Sequence[str] = EMOTIONS) -> pd.DataFrame:
     """Build a clips table, sorted by clip id, from dictionaries with a ``clip`` key.
 
     Columns that a row does not name are filled with missing values, so a
@@ -73,10 +73,12 @@ def make_clips(rows: Iterable[dict]) -> pd.DataFrame:
     Args:
         rows: one dictionary a clip; keys are ``clip`` and any of
             :data:`CLIP_COLUMNS`.
+        labels: what ``emotion`` may be; others than :data:`EMOTIONS` under
+            another label scheme.
 
     Returns:
         DataFrame with index ``clip``; ``emotion`` is categorical over
-        :data:`EMOTIONS`, ``duration`` is float seconds, the rest is text.
+        ``labels``, ``duration`` is float seconds, the rest is text.
 
     Raises:
         TableError: a clip id is doubled or missing, or an emotion is unknown.
@@ -92,10 +94,10 @@ def make_clips(rows: Iterable[dict]) -> pd.DataFrame:
             table[column] = table[column].astype("string")
     table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
     given = table["emotion"]
-    unknown = sorted(set(given.dropna()) - set(EMOTIONS))
+    unknown = sorted(set(given.dropna()) - set(labels))
     if unknown:
-        raise TableError(f"unknown emotion {unknown[0]!r}; use one of: {', '.join(EMOTIONS)}")
-    table["emotion"] = pd.Categorical(given, categories=EMOTIONS)
+        raise TableError(f"unknown emotion {unknown[0]!r}; use one of: {', '.join(labels)}")
+    table["emotion"] = pd.Categorical(given, categories=list(labels))
     table.index = table.index.astype("object")
     return check_clips(table)
 
@@ -200,8 +202,9 @@ class Features:
 
     Attributes:
         clips: index ``(n_clips,)`` of clip ids, unique.
-        values: float32 ``(n_clips, ...)``, finite.
-        names: one name per value along axis 1, units in the name.
+        values: float32, or uint8 for pictures, ``(n_clips, ...)``, finite.
+        names: of vectors, one name per value, units in the name; of arrays of
+            more dimensions, one name per axis after the first.
     """
 
     clips: pd.Index
@@ -214,12 +217,19 @@ class Features:
                 f"features have {len(self.clips)} clip ids for {len(self.values)} rows of values"
             )
         _check_index(self.clips, "feature table")
+        axes = self.values.shape[1:]
+        expected = axes[0] if len(axes) == 1 else len(axes)
+        if len(self.names) != expected:
+            raise TableError(
+                f"features of shape {axes} have {len(self.names)} names; give {expected}: "
+                "one a value, or one an axis where there are several"
+            )
 
     def take(self, clips: Iterable[str]) -> np.ndarray:
         """Return the rows of the given clips, in the order given.
 
         Returns:
-            float32 ``(len(clips), ...)``.
+            ``(len(clips), ...)``, of the type of :attr:`values`.
 
         Raises:
             TableError: a clip has no features; the error names it.

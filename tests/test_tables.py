@@ -96,3 +96,9 @@ def test_top_keeps_label_order_on_a_tie_and_nan_as_missing():
     best = tables.top(probabilities([[0.5, 0.5], [np.nan, np.nan]]))
     assert best.loc["c0", "emotion_1"] == "sad"
     assert pd.isna(best.loc["c1", "emotion_1"])
+
+
+@pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((2, 3, 4), "abc"), ((2,), "a")])
+def test_features_without_a_name_for_each_value_or_axis_are_refused(shape, names):
+    with pytest.raises(TableError, match="names"):
+        tables.Features(pd.Index(["a", "b"]), np.zeros(shape, np.float32), tuple(names))

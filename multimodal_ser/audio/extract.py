@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio import signal
+from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
+from multimodal_ser.audio.spectra import Spectra
 from multimodal_ser.cache import Cache
 from multimodal_ser.media import check_file
-from multimodal_ser.parallel import map_clips
+from multimodal_ser.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
 
 
@@ -18,7 +23,7 @@ def extract(
     feature_set: str = "aei157",
     *,
     cache: Cache | None = None,
-    workers: int | None = None,
+    workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Features, pd.DataFrame]:
     """Compute a feature set for every clip that has sound.
@@ -31,7 +36,7 @@ def extract(
         clips: a clips table; its column ``audio`` holds the paths.
         feature_set: one of ``audio.features.NAMES``.
         cache: where results are kept; None keeps nothing.
-        workers: processes; None takes one a core.
+        workers: processes, None for one a core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -40,22 +45,56 @@ def extract(
     Raises:
         UnknownName: there is no such feature set.
     """
-    module = feature_sets.load(feature_set)
+    tables, failures = extract_many(
+        clips, (feature_set,), cache=cache, workers=workers, progress=progress
+    )
+    return tables[feature_set], failures
+
+
+def extract_many(
+    clips: pd.DataFrame,
+    names: Sequence[str],
+    *,
+    cache: Cache | None = None,
+    workers: int | Engine | None = None,
+    progress: bool = True,
+) -> tuple[dict[str, Features], pd.DataFrame]:
+    """Compute several feature sets, each clip being read once a rate and transformed once.
+
+    Args:
+        clips: as :func:`extract` takes them.
+        names: of ``audio.features.NAMES``.
+        cache: where results are kept; None keeps nothing.
+        workers: processes, None for one a core, or an engine.
+        progress: whether to show a bar on standard error.
+
+    Returns:
+        Each set's features, in the order of the clips, and the failures. A clip
+        of which one set fails is in none.
+
+    Raises:
+        UnknownName: there is no such feature set.
+    """
+    modules = {name: feature_sets.load(name) for name in names}
     paths = clips["audio"].dropna()
     folder = cache.folder if cache else None
-    items = {clip: (path, feature_set, folder) for clip, path in paths.items()}
-    kept, values, failures = [], [], []
+    items = {clip: (path, tuple(names), folder) for clip, path in paths.items()}
+    kept, failures = {}, []
     for outcome in map_clips(
-        clip_features, items, workers=workers, description="audio features", progress=progress
+        clip_feature_sets, items, workers=workers, description="audio features", progress=progress
     ):
         if outcome.error is not None:
             failures.append((outcome.clip, paths[outcome.clip], "audio", outcome.error))
         elif outcome.value is not None:
-            kept.append(outcome.clip)
-            values.append(outcome.value)
-    array = np.stack(values) if values else np.zeros((0, len(module.names())), np.float32)
-    index = pd.Index(kept, name="clip", dtype=object)
-    return Features(index, array, module.names()), failure_table(failures)
+            kept[outcome.clip] = outcome.value
+    tables = {name: _table(kept, name, module.names()) for name, module in modules.items()}
+    return tables, failure_table(failures)
+
+
+def _table(kept: Mapping[str, Mapping], name: str, names: tuple[str, ...]) -> Features:
+    empty = np.zeros((0, *feature_sets.shape(name)), np.float32)
+    values = np.stack([arrays[name] for arrays in kept.values()]) if kept else empty
+    return Features(pd.Index(list(kept), name="clip", dtype=object), values, names)
 
 
 def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray | None:
@@ -67,20 +106,42 @@ def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray 
         cache_folder: the cache's folder, or None.
 
     Returns:
-        float32, shaped as the feature set says; None for a film without sound.
+        An array shaped as the feature set says; None for a film without sound.
 
     Raises:
         MediaError: the recording cannot be read.
     """
-    module = feature_sets.load(feature_set)
+    found = clip_feature_sets(path, (feature_set,), cache_folder)
+    return None if found is None else found[feature_set]
 
-    def compute() -> dict[str, np.ndarray]:
-        return {"values": module.extract(signal.read(path, rate_hz=module.RATE_HZ))}
 
+def clip_feature_sets(
+    path: str, names: Sequence[str], cache_folder=None
+) -> dict[str, np.ndarray] | None:
+    """Return several sets of one recording's features, see :func:`clip_features`.
+
+    What is not in the cache is made of one reading and one transform.
+    """
     check_file(path)
-    params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
-    cache = Cache(cache_folder)
-    try:
+    cache, sounds = Cache(cache_folder), {}
+
+    def values(module: ModuleType) -> np.ndarray:
+        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
+
+        def compute() -> dict[str, np.ndarray]:
+            if module.RATE_HZ not in sounds:
+                sounds[module.RATE_HZ] = _sound(path, module.RATE_HZ)
+            return {"values": module.extract(sounds[module.RATE_HZ])}
+
         return cache.make(path, module.NAME, module.VERSION, params, compute)["values"]
+
+    try:
+        return {name: values(feature_sets.load(name)) for name in names}
     except signal.NoSound:
         return None
+
+
+def _sound(path: str, rate_hz: int) -> np.ndarray | Spectra:
+    samples = signal.read(path, rate_hz=rate_hz)
+    # All sets at this rate are made of the same spectra.
+    return Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples

@@ -8,12 +8,13 @@ a long film's sound is never held at its own rate.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser.errors import MediaError
+from multimodal_ser.errors import MediaError, SerError
 from multimodal_ser.media import check_file, check_whole
 
 #: Raised when what is read from a file changes, so that cached features of
@@ -23,6 +24,13 @@ VERSION = 1
 #: Endings that libsndfile reads by itself.
 _SNDFILE_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 _BLOCK_SECONDS = 10
+#: The most values in a block, whatever rate and channels a header states.
+_BLOCK_VALUES = 2**24
+#: Rates in Hz that recordings have. A false header that states 1 Hz would make
+#: hours of seconds, and fill the memory.
+_RATES_HZ = range(2_000, 1_000_001)
+#: Samples beyond this are numbers of something else, and their powers overflow.
+_LARGEST = 1e6
 
 
 class NoSound(MediaError):
@@ -55,6 +63,59 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
     return signal
 
 
+def check_signal(signal: np.ndarray) -> np.ndarray:
+    """Return a signal as float32, or say why no feature can be made of it.
+
+    Args:
+        signal: mono ``(n_samples,)``.
+
+    Raises:
+        SerError: it is empty, has channels, or holds values that are not
+            numbers or lie beyond a million.
+
+    Example:
+        >>> check_signal([0.0, 0.5]).dtype
+        dtype('float32')
+    """
+    signal = np.asarray(signal, dtype=np.float32)
+    if signal.ndim != 1 or not len(signal):
+        raise SerError(f"a signal of shape {signal.shape} has no features; give mono samples")
+    if not np.abs(signal).max() <= _LARGEST:
+        raise SerError(
+            "the signal holds values that are not numbers or beyond a million; "
+            "give finite samples, best between -1 and 1"
+        )
+    return signal
+
+
+def fixed_length(signal: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return a signal cut or filled to a length.
+
+    Args:
+        signal: mono ``(samples,)``.
+        n_samples: the length wanted, at least 1.
+
+    Returns:
+        float32 ``(n_samples,)``: of a longer signal the stretch with the most
+        energy, the earliest of equals; a shorter one between two halves of
+        silence.
+
+    Raises:
+        SerError: see :func:`check_signal`.
+
+    Example:
+        >>> fixed_length([0, 0, 3, 4, 0], 2).tolist(), fixed_length([1], 3).tolist()
+        ([3.0, 4.0], [0.0, 1.0, 0.0])
+    """
+    signal = check_signal(signal)
+    lacking = n_samples - len(signal)
+    if lacking >= 0:
+        return np.pad(signal, (lacking // 2, lacking - lacking // 2))
+    energy = np.concatenate([[0.0], np.cumsum(signal.astype(np.float64) ** 2)])
+    first = int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
+    return signal[first : first + n_samples]
+
+
 def duration_seconds(path: str | Path) -> float:
     """Return a recording's length as its header states it, without decoding it.
 
@@ -85,7 +146,9 @@ def _open_film(path: Path):
     import av
 
     try:
-        return av.open(str(path), metadata_errors="replace")
+        # Only local files: a play list under the name of a recording must not
+        # make the decoder reach for the network.
+        return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
@@ -100,16 +163,34 @@ def _damaged(path: Path, error: Exception) -> MediaError:
     )
 
 
+def _checked_rate(path: Path, rate_hz: int) -> int:
+    if rate_hz not in _RATES_HZ:
+        problem = f"its header states {rate_hz} samples a second, which no recording has"
+        raise MediaError(path, problem, "copy it again, or export it again")
+    return rate_hz
+
+
 def _sndfile_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     import soundfile
 
     with _open_sndfile(path) as file:
-        rate = file.samplerate
+        rate = _checked_rate(path, file.samplerate)
+        _check_wav_whole(path, file)
+        n_frames = max(1, min(rate * _BLOCK_SECONDS, _BLOCK_VALUES // file.channels))
         try:
-            for block in file.blocks(rate * _BLOCK_SECONDS, dtype="float32", always_2d=True):
+            for block in file.blocks(n_frames, dtype="float32", always_2d=True):
                 yield rate, block.mean(axis=1)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise _damaged(path, error) from error
+
+
+def _check_wav_whole(path: Path, file) -> None:
+    # libsndfile takes a wav that is cut short for one that ends there, and says
+    # so only in its log. Programs that write into a pipe state the largest size.
+    stated = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if stated and int(stated[1]) < 0x7FFF0000:
+        there_s, share = file.frames / file.samplerate, int(stated[1]) / max(1, int(stated[2]))
+        check_whole(path, "sound", there_s, there_s * share)
 
 
 def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -119,7 +200,9 @@ def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
         if not film.streams.audio:
             raise NoSound(path, "it has no sound track", "use its picture alone")
         stream = film.streams.audio[0]
-        rate, n_samples, reason = stream.rate, 0, None
+        if stream.codec_context is None:
+            raise MediaError(path, "its kind of sound is unknown", "convert it to wav")
+        rate, n_samples, reason = _checked_rate(path, stream.rate), 0, None
         to_float = av.AudioResampler(format="fltp", rate=rate)
         try:
             for frame in film.decode(stream):

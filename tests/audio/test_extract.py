@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from multimodal_ser.audio.extract import extract
+from multimodal_ser.audio import features, signal
+from multimodal_ser.audio.extract import clip_feature_sets, extract, extract_many
 from multimodal_ser.cache import Cache
 from multimodal_ser.tables import make_clips
 
@@ -38,3 +39,39 @@ def test_a_vanished_file_is_named_with_the_cache_on(clips, tmp_path):
     clips.loc["a", "audio"] = str(tmp_path / "gone.wav")
     _, failures = extract(clips, cache=Cache(tmp_path / "c"), workers=1, progress=False)
     assert any("gone.wav: there is no such file" in error for error in failures["error"])
+
+
+@pytest.mark.parametrize("name", ["log_mel", "mel_image", "waveform"])
+def test_arrays_of_several_axes_go_through_the_cache(clips, tmp_path, name):
+    cache = Cache(tmp_path / "c")
+    first, second = (extract(clips, name, cache=cache, workers=1, progress=False) for _ in "12")
+    assert first[0].values.shape == (3, *features.shape(name))
+    assert first[0].values.dtype == second[0].values.dtype
+    np.testing.assert_array_equal(first[0].values, second[0].values)
+    assert len(first[0].names) == first[0].values.ndim - 1
+    assert first[0].take(["c"]).shape == (1, *features.shape(name))
+
+
+@pytest.mark.parametrize("name", ["aei157", "mel_image"])
+def test_no_clips_have_features_of_the_right_shape(clips, name):
+    table, _ = extract(clips.loc[["film"]], name, workers=1, progress=False)
+    assert table.values.shape == (0, *features.shape(name))
+
+
+def test_several_sets_at_once_are_each_what_it_is_alone(clips):
+    names = ("aei157", "moments77", "waveform")
+    together, failures = extract_many(clips, names, workers=1, progress=False)
+    assert failures["clip"].tolist() == ["bad"]
+    for name in names:
+        alone, _ = extract(clips, name, workers=1, progress=False)
+        np.testing.assert_array_equal(together[name].values, alone.values)
+
+
+def test_a_clip_is_read_once_a_rate_for_all_sets(clips, monkeypatch):
+    rates, read = [], signal.read
+    monkeypatch.setattr(
+        signal, "read", lambda path, rate_hz: rates.append(rate_hz) or read(path, rate_hz=rate_hz)
+    )
+    names = ("aei157", "moments77", "voting180", "log_mel", "waveform")
+    clip_feature_sets(clips.loc["a", "audio"], names)
+    assert sorted(rates) == [16000, 22050]

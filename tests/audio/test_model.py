@@ -12,8 +12,16 @@ from multimodal_ser.tables import EMOTIONS, Features, make_clips
 FAST = {
     "random_forest": {"n_estimators": 30},
     "xgboost": {"n_estimators": 10},
+    "gradient_boosting": {"n_estimators": 10},
     "conv1d": {"epochs": 8, "learning_rate": 1e-3, "standardise": True},
 }
+#: The classifiers of feature vectors that learn within a second; the contract
+#: over all of them is in tests/audio/test_classifiers.py.
+VECTOR = [
+    name
+    for name in classifiers.NAMES
+    if classifiers.load(name).INPUT == "vector" and name not in ("lightgbm", "pca_cnn")
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def learnable():
     return features, make_clips(rows)
 
 
-@pytest.mark.parametrize("name", classifiers.NAMES)
+@pytest.mark.parametrize("name", VECTOR)
 def test_every_classifier_learns_saves_and_loads(learnable, name, tmp_path):
     features, clips = learnable
     train, test = clips[clips["actor"] != "3"], clips[clips["actor"] == "3"]
@@ -46,10 +54,11 @@ def test_every_classifier_learns_saves_and_loads(learnable, name, tmp_path):
     model.save_weights(tmp_path)
     description = json.loads(json.dumps(model.describe()))
     again = AudioModel.load(description, tmp_path).predict(features, test.index)
-    pd.testing.assert_frame_equal(table, again)
+    # Exported, single precision; else the original's own numbers.
+    pd.testing.assert_frame_equal(table, again, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", classifiers.NAMES)
+@pytest.mark.parametrize("name", VECTOR)
 def test_the_same_seed_gives_the_same_probabilities(learnable, name):
     features, clips = learnable
     params = FAST.get(name, {}) | ({"epochs": 1} if name == "conv1d" else {})
@@ -60,7 +69,7 @@ def test_the_same_seed_gives_the_same_probabilities(learnable, name):
     pd.testing.assert_frame_equal(one, two)
 
 
-@pytest.mark.parametrize("name", classifiers.NAMES)
+@pytest.mark.parametrize("name", VECTOR)
 def test_a_class_absent_from_training_gets_probability_0(learnable, name):
     features, clips = learnable
     some = clips[clips["emotion"].isin(["neutral", "angry"])]
@@ -80,7 +89,7 @@ def test_svc_probabilities_rank_as_its_own_predictions(learnable):
 def test_two_classes_come_out_the_right_way_round(learnable):
     features, clips = learnable
     two = clips[clips["emotion"].isin(["calm", "angry"])]
-    for name in classifiers.NAMES:
+    for name in VECTOR:
         table = AudioModel(classifier=name, params=FAST.get(name, {})).fit(features, two)
         said = table.predict(features, two.index).idxmax(axis=1)
         assert (said == two["emotion"].astype(str)).mean() > 0.9, name
@@ -141,16 +150,20 @@ def test_an_unfitted_model_says_so(learnable):
         AudioModel().predict(learnable[0])
 
 
-@pytest.mark.parametrize("damage", ["gone", "garbage", "version", "lacks"])
+@pytest.mark.parametrize("damage", ["gone", "garbage", "onnx", "version", "lacks"])
 def test_damaged_models_are_refused_in_one_line(learnable, tmp_path, damage):
     features, clips = learnable
     model = AudioModel().fit(features, clips)
     model.save_weights(tmp_path)
     description = model.describe()
+    if damage in ("gone", "garbage"):
+        (tmp_path / "estimator.onnx").unlink()
     if damage == "gone":
         (tmp_path / "estimator.skops").unlink()
     elif damage == "garbage":
         (tmp_path / "estimator.skops").write_bytes(b"garbage")
+    elif damage == "onnx":
+        (tmp_path / "estimator.onnx").write_bytes(b"garbage")
     elif damage == "version":
         description["feature_version"] = 0
     else:
@@ -167,5 +180,6 @@ def test_a_model_file_that_names_a_stranger_is_refused(learnable, tmp_path):
     model = AudioModel().fit(*learnable)
     skops.io.dump(FunctionTransformer(func=np.save), tmp_path / "estimator.skops")
     skops.io.dump({"x": pd.Series([1])}, tmp_path / "estimator.skops")
+    (tmp_path / "estimator.onnx").unlink(missing_ok=True)
     with pytest.raises(ModelError, match="not trusted"):
         AudioModel.load(model.describe(), tmp_path)

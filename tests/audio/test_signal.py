@@ -1,3 +1,4 @@
+import struct
 import warnings
 
 import librosa
@@ -5,8 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from multimodal_ser.audio.signal import NoSound, duration_seconds, read
-from multimodal_ser.errors import MediaError
+from multimodal_ser.audio.signal import (
+    NoSound,
+    check_signal,
+    duration_seconds,
+    fixed_length,
+    read,
+)
+from multimodal_ser.errors import MediaError, SerError
 
 
 def sine(rate_hz, seconds=0.5, hz=440.0):
@@ -156,3 +163,54 @@ def test_the_films_sound_is_the_wavs(shared_data):
     n = min(len(a), len(b))
     best = np.abs(np.correlate(a[:n], b[:n], "full")).max()
     assert best / np.sqrt((a[:n] ** 2).sum() * (b[:n] ** 2).sum()) > 0.95
+
+
+def wav_bytes(n_samples, rate_hz=48000, stated=None):
+    """Return a mono 16-bit wav file whose data chunk states a size of one's choice."""
+    data = (np.sin(np.arange(n_samples) / 20) * 9000).astype("<i2").tobytes()
+    size = len(data) if stated is None else stated
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
+    return b"RIFF" + struct.pack("<I", size % 2**31) + b"WAVE" + form + (
+        b"data" + struct.pack("<I", size) + data
+    )  # fmt: skip
+
+
+def test_a_wav_that_is_cut_short_is_not_taken_for_a_short_one(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(48000)[:50_000])
+    with pytest.raises(MediaError, match=r"only 0\.5 s of its 1\.0 s of sound"):
+        read(path)
+    path.write_bytes(wav_bytes(48000)[:-2000])
+    assert len(read(path)) == pytest.approx(22050, rel=0.03)
+
+
+@pytest.mark.parametrize("stated", [0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wav_written_into_a_pipe_has_no_length_and_is_read(tmp_path, stated):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(48000, stated=stated))
+    assert len(read(tmp_path / "a.wav")) == pytest.approx(22050, abs=2)
+
+
+@pytest.mark.parametrize("rate_hz", [1, 100, 2_000_000_000])
+def test_a_false_rate_does_not_fill_the_memory(tmp_path, rate_hz):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(1000, rate_hz & 0x7FFFFFFF))
+    with pytest.raises(MediaError, match="samples a second"):
+        read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("n_samples", [1, 7, 100])
+def test_the_stretch_with_the_most_energy_is_kept(n_samples):
+    signal = np.random.default_rng(0).standard_normal(100).astype("f4")
+    energies = [(signal[at : at + n_samples] ** 2).sum() for at in range(101 - n_samples)]
+    kept = fixed_length(signal, n_samples)
+    assert len(kept) == n_samples
+    assert (kept**2).sum() == pytest.approx(max(energies))
+
+
+def test_a_shorter_signal_is_filled_with_silence():
+    assert fixed_length(np.ones(3), 8).tolist() == [0, 0, 1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [[], [[1.0]], [np.nan], [np.inf], [2e6]])
+def test_what_is_no_signal_is_refused(bad):
+    with pytest.raises(SerError, match=r"mono|numbers"):
+        check_signal(bad)

@@ -1,7 +1,29 @@
-"""Feature sets: each file turns one signal into one fixed-size array.
+"""Feature sets: each file turns one signal into one array of fixed size.
 
 A feature set is a module with ``NAME``, ``VERSION`` (raised when its numbers
-change), ``RATE_HZ``, ``names()`` and ``extract(signal) -> float32``.
+change), ``RATE_HZ``, ``names()`` and ``extract(sound)``, which takes the samples
+at that rate, or the :class:`~multimodal_ser.audio.spectra.Spectra` of them that
+several sets share, and returns float32 of one shape, finite. Arrays of more than
+one dimension say their ``SHAPE``, and ``names()`` then names the axes; pictures
+are uint8.
+
+================= ============== ================================================
+set               shape          what
+================= ============== ================================================
+aei157            157            system A: statistics of MFCC, deltas; energy
+moments77         77             system B: seven moments of eleven features
+valence22         22             system E: mean and deviation of eleven features
+voting180         180            system D: mean MFCC, chroma and mel
+functionals       2669           ours: statistics of everything in a spectrogram
+egemaps           88             openSMILE's eGeMAPS v02; for research only
+compare2016       6373           openSMILE's ComParE 2016; for research only
+log_mel           300, 64        3 s of log-mel frames, for networks
+waveform          48000, 1       3 s of samples, for networks
+spectrogram_image 128, 128       the clip's spectrogram as a picture
+mel_image         128, 128       its mel spectrogram
+mel_image224      224, 224       the same, as large as ImageNet's networks want
+mfcc_image        128, 128       its MFCC
+================= ============== ================================================
 """
 
 from __future__ import annotations
@@ -10,7 +32,23 @@ from types import ModuleType
 
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("aei157", "functionals")
+NAMES = (
+    "aei157",
+    "moments77",
+    "valence22",
+    "voting180",
+    "functionals",
+    "egemaps",
+    "compare2016",
+    "log_mel",
+    "waveform",
+    "spectrogram_image",
+    "mel_image",
+    "mel_image224",
+    "mfcc_image",
+)
+#: Sets that need the package opensmile, which is for research only.
+OPENSMILE = ("egemaps", "compare2016")
 
 
 def load(name: str) -> ModuleType:
@@ -24,3 +62,18 @@ def load(name: str) -> ModuleType:
         157
     """
     return load_plugin(__name__, "feature set", name, NAMES)
+
+
+def shape(name: str) -> tuple[int, ...]:
+    """Return the shape of one clip's features.
+
+    Raises:
+        UnknownName: there is no such set.
+        SerError: it is openSMILE's, and that is not installed.
+
+    Example:
+        >>> shape("voting180"), shape("log_mel")
+        ((180,), (300, 64))
+    """
+    module = load(name)
+    return getattr(module, "SHAPE", None) or (len(module.names()),)

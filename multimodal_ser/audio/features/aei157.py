@@ -8,22 +8,18 @@ by default.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.audio.spectra import RATE_HZ, Spectra, delta, spectra_of
 
 NAME = "aei157"
-VERSION = 1
-RATE_HZ = 22050
+VERSION = 2
 N_MFCC = 13
-HOP_SAMPLES = 512
-#: librosa's default length of the regression window of a delta, in frames.
-DELTA_FRAMES = 9
 
-_STATISTICS = {"mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
+_STATISTICS = ("mean", "max", "min", "std")
 _SERIES = ("mfcc", "delta", "delta2")
+
+__all__ = ["NAME", "RATE_HZ", "VERSION", "extract", "names"]
 
 
 def names() -> tuple[str, ...]:
@@ -42,40 +38,25 @@ def names() -> tuple[str, ...]:
     return (*values, "rms_mean")
 
 
-def extract(signal: np.ndarray) -> np.ndarray:
+def extract(sound: np.ndarray | Spectra) -> np.ndarray:
     """Return the 157 values of one signal.
 
     Args:
-        signal: mono float32 ``(n_samples,)`` at 22050 Hz, finite.
+        sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.
 
     Returns:
         float32 ``(157,)``, finite; see :func:`names`.
 
     Raises:
-        SerError: the signal is empty or not one-dimensional.
+        SerError: the signal is empty, not mono, or not finite.
 
     Example:
         >>> extract(np.zeros(22050, np.float32)).shape
         (157,)
     """
-    import librosa
-
-    if signal.ndim != 1 or not len(signal):
-        raise SerError(f"a signal of shape {signal.shape} has no features; give mono samples")
-    with warnings.catch_warnings():
-        # A clip shorter than one window is padded, which is what is wanted.
-        warnings.filterwarnings("ignore", message="n_fft=.* is too large")
-        mfcc = librosa.feature.mfcc(y=signal, sr=RATE_HZ, n_mfcc=N_MFCC, hop_length=HOP_SAMPLES)
-        rms = librosa.feature.rms(y=signal, hop_length=HOP_SAMPLES)
-    series = [mfcc, _delta(mfcc, 1), _delta(mfcc, 2)]
-    values = [f(s, axis=1) for s in series for f in _STATISTICS.values()]
-    return np.concatenate([*values, [rms.mean()]]).astype(np.float32)
-
-
-def _delta(mfcc: np.ndarray, order: int) -> np.ndarray:
-    import librosa
-
-    # The default fits a line through nine frames at the edges too; a clip of
-    # fewer frames (under 0.2 s) is continued by its edge frames instead.
-    mode = "interp" if mfcc.shape[1] >= DELTA_FRAMES else "nearest"
-    return librosa.feature.delta(mfcc, order=order, mode=mode)
+    spectra = spectra_of(sound)
+    mfcc = spectra.mfcc(N_MFCC)
+    rows = np.concatenate([mfcc, delta(mfcc, 1), delta(mfcc, 2)], axis=1)
+    found = np.stack([getattr(rows, name)(axis=0) for name in _STATISTICS])
+    in_order = found.reshape(len(_STATISTICS), len(_SERIES), N_MFCC).swapaxes(0, 1)
+    return np.append(in_order.ravel(), spectra.rms.mean()).astype(np.float32)

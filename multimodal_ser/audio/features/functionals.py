@@ -8,8 +8,8 @@ loud frame, and mean and deviation of some over voiced frames; with the
 statistics of the pitch and of the clip's timing that makes 2669 values.
 
 MFCC, contrast, chroma, centroid, bandwidth, roll-off, flatness, zero crossings
-and RMS agree with librosa's functions of these names (chroma with ``tuning=0``),
-but all are made of one transform, as system B's features are not. Pitch is the
+and RMS agree with librosa's functions of these names (chroma with ``tuning=0``).
+Pitch is the
 highest peak of the autocorrelation divided by that of the window (Boersma,
 "Accurate short-term analysis of the fundamental frequency", IFA Proceedings 17,
 1993), taken from the same transform; alpha ratio and Hammarberg index are those
@@ -27,18 +27,26 @@ import functools
 
 import numpy as np
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.audio.filters import count_peaks
+from multimodal_ser.audio.spectra import (
+    HOP_SAMPLES,
+    LEAST_POWER,
+    RATE_HZ,
+    WINDOW_SAMPLES,
+    Spectra,
+    banded,
+    decibels,
+    delta,
+    hann,
+    mel_blocks,
+    spectra_of,
+)
 
 NAME = "functionals"
-VERSION = 1
-RATE_HZ = 22050
-WINDOW_SAMPLES = 2048
-HOP_SAMPLES = 512
+VERSION = 2
 N_MFCC = 40
 N_MELS = 40
 MEL_HIGHEST_HZ = 8000
-#: librosa's default length of the regression window of a delta, in frames.
-DELTA_FRAMES = 9
 #: Frames this far below the loudest are silence.
 LOUD_DB = 35.0
 #: Pitch range, and the harmonicity above which a frame is voiced.
@@ -46,9 +54,6 @@ PITCH_HZ = (60, 600)
 VOICED = 0.45
 #: An octave higher must be this much less harmonic to lose against the lower.
 OCTAVE_COST = 0.01
-#: The least power that counts, and the reach of a decibel scale below its peak.
-_LEAST = 1e-10
-_REACH_DB = 80.0
 
 _SHAPE = (
     "centroid_hz",
@@ -134,24 +139,25 @@ def names() -> tuple[str, ...]:
     )
 
 
-def extract(signal: np.ndarray) -> np.ndarray:
+def extract(sound: np.ndarray | Spectra) -> np.ndarray:
     """Return the values of one signal.
 
     Args:
-        signal: mono float32 ``(n_samples,)`` at 22050 Hz, finite.
+        sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.
 
     Returns:
         float32 ``(2669,)``, finite; see :func:`names`. Pitch is 0 throughout
         where fewer than three frames are voiced.
 
     Raises:
-        SerError: the signal is empty or not one-dimensional.
+        SerError: the signal is empty, not mono, or not finite.
 
     Example:
         >>> extract(np.zeros(22050, np.float32)).shape
         (2669,)
     """
-    frames = series(signal)
+    spectra = spectra_of(sound)
+    frames = series(spectra)
     pitch = frames.pop("pitch")[0]
     loudness_db = frames["shape"][_SHAPE.index("rms_db")]
     loud = loudness_db > loudness_db.max() - LOUD_DB
@@ -165,16 +171,16 @@ def extract(signal: np.ndarray) -> np.ndarray:
         *statistics(np.concatenate(list(frames.values()))[:, part]),
         *(chosen.mean(axis=1), chosen.std(axis=1)),
         *_pitch_values(pitch, voiced),
-        _timing(loudness_db, loud, voiced, part, len(signal)),
+        _timing(loudness_db, loud, voiced, part, len(spectra.signal)),
     ]
     return np.concatenate(values).astype(np.float32)
 
 
-def series(signal: np.ndarray) -> dict[str, np.ndarray]:
+def series(sound: np.ndarray | Spectra) -> dict[str, np.ndarray]:
     """Return the values of every frame.
 
     Args:
-        signal: mono float32 ``(n_samples,)`` at 22050 Hz, finite.
+        sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.
 
     Returns:
         Block -> float ``(n_rows, n_frames)`` with the rows of :data:`BLOCKS`,
@@ -183,154 +189,75 @@ def series(signal: np.ndarray) -> dict[str, np.ndarray]:
         ``512 i``, as in librosa.
 
     Raises:
-        SerError: the signal is empty or not one-dimensional.
+        SerError: the signal is empty, not mono, or not finite.
 
     Example:
         >>> series(np.zeros(22050, np.float32))["chroma"].shape
         (12, 44)
     """
-    import librosa
-    from scipy.fft import dct
-
-    if signal.ndim != 1 or not len(signal):
-        raise SerError(f"a signal of shape {signal.shape} has no features; give mono samples")
-    # Padded here and not by librosa, which warns of a clip below one window.
-    padded = np.pad(signal, WINDOW_SAMPLES // 2)
-    spectrum = librosa.stft(padded, n_fft=WINDOW_SAMPLES, hop_length=HOP_SAMPLES, center=False)
-    power = spectrum.real**2 + spectrum.imag**2
-    magnitude = np.sqrt(power)
-    banks = _banks()
-    mfcc = dct(_decibels(banks["mel128"] @ power), axis=0, norm="ortho")[:N_MFCC]
-    chroma = banks["chroma"] @ power
-    shape = _shape(signal, padded, power, magnitude)
-    pitch, harmonicity = _pitch(power)
-    return {
+    spectra = spectra_of(sound)
+    mfcc = spectra.mfcc(N_MFCC)
+    mel_blocks_40 = mel_blocks(RATE_HZ, WINDOW_SAMPLES, N_MELS, MEL_HIGHEST_HZ)
+    shape = _shape(spectra)
+    pitch, harmonicity = _pitch(spectra.power)
+    found = {
         "mfcc": mfcc,
-        "delta": _delta(mfcc, 1),
-        "delta2": _delta(mfcc, 2),
-        "mel": _decibels(banks["mel"] @ power),
-        "contrast": _contrast(magnitude),
-        "chroma": chroma / np.maximum(chroma.max(axis=0), np.finfo(np.float32).tiny),
+        "delta": delta(mfcc, 1),
+        "delta2": delta(mfcc, 2),
+        "mel": decibels(banded(spectra.magnitude, mel_blocks_40)),
+        "contrast": spectra.contrast_db,
+        "chroma": spectra.chroma(tuning=0.0),
         "shape": shape,
-        "shape_delta": _delta(shape, 1),
-        "harmonicity": harmonicity[None],
-        "pitch": pitch[None],
+        "shape_delta": delta(shape, 1),
+        "harmonicity": harmonicity[:, None],
+        "pitch": pitch[:, None],
     }
+    return {name: rows.T for name, rows in found.items()}
 
 
-@functools.cache
-def _banks() -> dict[str, np.ndarray]:
-    import librosa
-
-    shape = {"sr": RATE_HZ, "n_fft": WINDOW_SAMPLES}
-    window = np.hanning(WINDOW_SAMPLES + 1)[:-1]
-    lags = np.fft.irfft(np.abs(np.fft.rfft(window)) ** 2)
-    return {
-        "mel128": librosa.filters.mel(**shape),
-        "mel": librosa.filters.mel(**shape, n_mels=N_MELS, fmax=MEL_HIGHEST_HZ),
-        "chroma": librosa.filters.chroma(**shape, tuning=0.0),
-        "hz": librosa.fft_frequencies(**shape).astype(np.float32),
-        "window_lags": (lags / lags[0]).astype(np.float32),
-    }
-
-
-def _decibels(power: np.ndarray, reach_db: float | None = _REACH_DB) -> np.ndarray:
-    """Return 10 log10, as ``librosa.power_to_db`` does."""
-    values = 10 * np.log10(np.maximum(power, _LEAST))
-    return values if reach_db is None else np.maximum(values, values.max() - reach_db)
-
-
-def _delta(values: np.ndarray, order: int) -> np.ndarray:
-    import librosa
-
-    # The default fits a line through nine frames at the edges too; a clip of
-    # fewer frames (under 0.2 s) is continued by its edge frames instead.
-    mode = "interp" if values.shape[1] >= DELTA_FRAMES else "nearest"
-    return librosa.feature.delta(values, order=order, mode=mode)
-
-
-def _contrast(magnitude: np.ndarray) -> np.ndarray:
-    """Return peaks against valleys in seven octave bands, as librosa does, ``(7, n_frames)``.
-
-    Jiang et al., "Music type classification by spectral contrast feature",
-    ICME 2002. The strongest and weakest 2 % are found by partition where
-    librosa sorts the whole band.
-    """
-    hz = _banks()["hz"]
-    edges = [0.0, *(200.0 * 2.0 ** np.arange(7))]
-    peaks, valleys = [], []
-    for band in range(7):
-        inside = np.flatnonzero((hz >= edges[band]) & (hz <= edges[band + 1]))
-        first = inside[0] - (band > 0)
-        last = len(hz) if band == 6 else inside[-1] + 1
-        count = max(int(np.rint(0.02 * (last - first))), 1)
-        rows = magnitude[first : last - (band < 6)]
-        rows = np.partition(rows, (count - 1, len(rows) - count), axis=0)
-        valleys.append(rows[:count].mean(axis=0))
-        peaks.append(rows[-count:].mean(axis=0))
-    return _decibels(np.stack(peaks)) - _decibels(np.stack(valleys))
-
-
-def _shape(signal, padded, power, magnitude) -> np.ndarray:
-    """Return the twelve descriptions of the spectrum's shape, ``(12, n_frames)``."""
-    hz = _banks()["hz"]
-    share = magnitude / np.maximum(magnitude.sum(axis=0), np.finfo(np.float32).tiny)
-    centroid = hz @ share
-    spread = ((hz[:, None] - centroid) ** 2 * share).sum(axis=0)
-    logs = np.log(np.maximum(power, _LEAST))
-    flatness = np.exp(logs.mean(axis=0)) / np.maximum(power, _LEAST).mean(axis=0)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES]
-    mean_square = np.einsum("ts,ts->t", frames, frames) / WINDOW_SAMPLES
-    flux = np.sqrt((np.diff(share, axis=1, prepend=share[:, :1]) ** 2).sum(axis=0))
+def _shape(spectra: Spectra) -> np.ndarray:
+    """Return the twelve descriptions of the spectrum's shape, ``(n_frames, 12)``."""
+    hz, power, magnitude = spectra.frequencies_hz, spectra.power, spectra.magnitude
+    share = magnitude / np.maximum(magnitude.sum(axis=1), np.finfo(np.float32).tiny)[:, None]
+    spread = np.einsum("tf,tf->t", (hz - spectra.centroid_hz[:, None]) ** 2, share)
+    flux = np.sqrt((np.diff(share, axis=0, prepend=share[:1]) ** 2).sum(axis=1))
     return np.stack(
         [
-            centroid,
+            spectra.centroid_hz,
             np.sqrt(spread),
-            *_rolloffs(magnitude, hz),
-            _decibels(flatness, None),
-            _zero_crossings(signal),
-            _decibels(mean_square, None),
+            spectra.rolloff_hz(0.85),
+            spectra.rolloff_hz(0.5),
+            decibels(spectra.flatness, None),
+            spectra.zero_crossing_rate,
+            decibels(spectra.rms**2, None),
             *_balances(power, hz),
             flux,
-            _slope(logs, hz),
-        ]
+            _slope(np.log(np.maximum(power, LEAST_POWER)), hz),
+        ],
+        axis=1,
     )
-
-
-def _rolloffs(magnitude: np.ndarray, hz: np.ndarray) -> list[np.ndarray]:
-    running = np.cumsum(magnitude, axis=0)
-    return [hz[np.argmax(running >= share * running[-1], axis=0)] for share in (0.85, 0.5)]
-
-
-def _zero_crossings(signal: np.ndarray) -> np.ndarray:
-    padded = np.pad(signal, WINDOW_SAMPLES // 2, mode="edge")
-    negative = np.signbit(np.where(np.abs(padded) <= 1e-10, 0.0, padded))
-    # Crossings up to each sample: a frame's number is a difference of two.
-    count = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
-    starts = np.arange(0, len(padded) - WINDOW_SAMPLES + 1, HOP_SAMPLES)
-    return (count[starts + WINDOW_SAMPLES - 1] - count[starts]) / WINDOW_SAMPLES
 
 
 def _balances(power: np.ndarray, hz: np.ndarray) -> list[np.ndarray]:
     """Return alpha ratio, Hammarberg index and the share above 5 kHz, in dB."""
 
     def band(low_hz: float, high_hz: float) -> np.ndarray:
-        return power[(hz >= low_hz) & (hz < high_hz)]
+        return power[:, (hz >= low_hz) & (hz < high_hz)]
 
-    low = _decibels(band(50, 1000).sum(axis=0), None)
-    middle = _decibels(band(1000, 5000).sum(axis=0), None)
-    high = _decibels(band(5000, 11000).sum(axis=0), None)
-    below = _decibels(band(0, 2000).max(axis=0), None)
-    above = _decibels(band(2000, 5000).max(axis=0), None)
+    low = decibels(band(50, 1000).sum(axis=1), None)
+    middle = decibels(band(1000, 5000).sum(axis=1), None)
+    high = decibels(band(5000, 11000).sum(axis=1), None)
+    below = decibels(band(0, 2000).max(axis=1), None)
+    above = decibels(band(2000, 5000).max(axis=1), None)
     return [low - middle, below - above, high - low]
 
 
 def _slope(logs: np.ndarray, hz: np.ndarray) -> np.ndarray:
     """Return the line through the spectrum from 20 Hz to 5 kHz, in dB an octave."""
-    rows = (hz > 20) & (hz < 5000)
-    octaves = np.log2(hz[rows])
+    bins = (hz > 20) & (hz < 5000)
+    octaves = np.log2(hz[bins])
     octaves -= octaves.mean()
-    return octaves @ logs[rows] / (octaves @ octaves) * (10 / np.log(10))
+    return logs[:, bins] @ octaves / (octaves @ octaves) * (10 / np.log(10))
 
 
 def _pitch(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -338,17 +265,23 @@ def _pitch(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.fft import irfft
 
     shortest, longest = (RATE_HZ // hz for hz in reversed(PITCH_HZ))
-    lags = irfft(power, axis=0)[: longest + 2]
-    lags = lags / np.maximum(lags[0], _LEAST) / _banks()["window_lags"][: longest + 2, None]
+    lags = irfft(power, axis=1)[:, : longest + 2]
+    lags = lags / np.maximum(lags[:, :1], LEAST_POWER) / _window_lags()[: longest + 2]
     cost = OCTAVE_COST * np.log2(np.arange(shortest, longest + 1) / shortest)
-    best = shortest + np.argmax(lags[shortest : longest + 1] - cost[:, None], axis=0)
-    frame = np.arange(power.shape[1])
-    before, peak, after = (lags[best + step, frame] for step in (-1, 0, 1))
+    best = shortest + np.argmax(lags[:, shortest : longest + 1] - cost, axis=1)
+    frame = np.arange(len(power))
+    before, peak, after = (lags[frame, best + step] for step in (-1, 0, 1))
     bend = before - 2 * peak + after
     # A parabola through three lags finds the peak between samples.
     shift = 0.5 * (before - after) / np.where(np.abs(bend) > 1e-9, bend, np.inf)
     seconds = (best + np.clip(shift, -1, 1)) / RATE_HZ
     return -12 * np.log2(27.5 * seconds), np.clip(peak, 0, 1)
+
+
+@functools.cache
+def _window_lags() -> np.ndarray:
+    lags = np.fft.irfft(np.abs(np.fft.rfft(hann(WINDOW_SAMPLES))) ** 2)
+    return (lags / lags[0]).astype(np.float32)
 
 
 def statistics(rows: np.ndarray) -> list[np.ndarray]:
@@ -363,8 +296,8 @@ def statistics(rows: np.ndarray) -> list[np.ndarray]:
         from -1 to 1, and the quantiles 0, 5, 25, 50, 75, 95 and 100 %.
 
     Example:
-        >>> [float(value[0]) for value in statistics(np.array([[1.0, 2.0, 3.0]]))][:3]
-        [2.0, 0.816496580927726, 0.0]
+        >>> [float(value[0]) for value in statistics(np.array([[1.0, 2.0, 3.0]]))][:2]
+        [2.0, 0.816496580927726]
     """
     rows = np.asarray(rows, dtype=np.float64)
     mean = rows.mean(axis=1)
@@ -397,13 +330,10 @@ def _pitch_values(pitch: np.ndarray, voiced: np.ndarray) -> list[np.ndarray]:
 
 def _timing(loudness_db, loud, voiced, part: slice, n_samples: int) -> np.ndarray:
     """Return the values of ``_TIMING``."""
-    from scipy.signal import find_peaks
-
     hop_seconds = HOP_SAMPLES / RATE_HZ
     seconds = (part.stop - part.start) * hop_seconds
     runs = _run_lengths(voiced) * hop_seconds
     inside = loudness_db[part]
-    peaks, _ = find_peaks(inside, prominence=6)
     return np.array(
         [
             seconds,
@@ -416,7 +346,7 @@ def _timing(loudness_db, loud, voiced, part: slice, n_samples: int) -> np.ndarra
             runs.std() if len(runs) else 0.0,
             1 - loud[part].mean(),
             len(_run_lengths(loud)) / seconds,
-            len(peaks) / seconds,
+            count_peaks(inside, 6) / seconds,
             np.argmax(inside) / len(inside),
         ]
     )

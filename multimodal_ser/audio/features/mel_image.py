@@ -1,0 +1,47 @@
+"""The clip's mel spectrogram as a grey picture of 128 x 128, for system C.
+
+At 22050 Hz (window 2048, hop 512 samples): 128 mel bands in dB from 80 below
+the clip's loudest (black) to it (white), low bands at the bottom.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multimodal_ser.audio.pictures import decibel_picture
+from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
+
+NAME = "mel_image"
+VERSION = 1
+SHAPE = (128, 128)
+
+__all__ = ["NAME", "RATE_HZ", "SHAPE", "VERSION", "extract", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """Return what the two axes are.
+
+    Example:
+        >>> names()
+        ('row', 'column')
+    """
+    return ("row", "column")
+
+
+def extract(sound: np.ndarray | Spectra) -> np.ndarray:
+    """Return the picture of one signal.
+
+    Args:
+        sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.
+
+    Returns:
+        uint8 ``(128, 128)``; black in silence.
+
+    Raises:
+        SerError: the signal is empty, not mono, or not finite.
+
+    Example:
+        >>> extract(np.zeros(100, np.float32)).max()
+        np.uint8(0)
+    """
+    return decibel_picture(spectra_of(sound).mel_db, SHAPE[0])

@@ -1,0 +1,108 @@
+"""Systems B, D and E: their values are those of librosa, numpy and scipy."""
+
+import librosa
+import numpy as np
+import pytest
+from librosa import feature
+from scipy import stats
+
+from multimodal_ser.audio.features import moments77, valence22, voting180
+
+RATE_HZ = 22050
+
+
+@pytest.fixture(scope="module")
+def signal():
+    rng = np.random.default_rng(3)
+    seconds = np.arange(30_000) / RATE_HZ
+    phase = 2 * np.pi * np.cumsum(180 + 50 * np.sin(5 * seconds)) / RATE_HZ
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 15)) * (1.2 + np.sin(20 * seconds))
+    return (0.1 * buzz + 0.01 * rng.standard_normal(len(seconds))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def series(signal):
+    mfcc = feature.mfcc(y=signal, sr=RATE_HZ)
+    return {
+        "mfcc": mfcc,
+        "delta": feature.delta(mfcc),
+        "delta2": feature.delta(mfcc, order=2),
+        "mel_power": feature.melspectrogram(y=signal, sr=RATE_HZ),
+        "rms": feature.rms(y=signal),
+        "contrast_db": feature.spectral_contrast(y=signal, sr=RATE_HZ),
+        "chroma": feature.chroma_stft(y=signal, sr=RATE_HZ),
+        "rolloff_hz": feature.spectral_rolloff(y=signal, sr=RATE_HZ),
+        "centroid_hz": feature.spectral_centroid(y=signal, sr=RATE_HZ),
+        "flatness": feature.spectral_flatness(y=signal),
+        "zero_crossing_rate": feature.zero_crossing_rate(signal),
+        "tempogram": feature.tempogram(y=signal, sr=RATE_HZ),
+        "cens": feature.chroma_cens(y=signal, sr=RATE_HZ),
+        "tonnetz": feature.tonnetz(y=signal, sr=RATE_HZ),
+    }
+
+
+STATISTICS = {
+    "mean": np.mean,
+    "std": np.std,
+    "median": np.median,
+    "min": np.min,
+    "max": np.max,
+    "skewness": lambda values: stats.skew(values.astype("f8"), axis=None),
+    "kurtosis": lambda values: stats.kurtosis(values.astype("f8"), axis=None),
+}
+
+
+@pytest.mark.parametrize("module", [moments77, valence22], ids=lambda module: module.NAME)
+def test_each_value_is_what_its_name_says(module, signal, series):
+    for name, value in zip(module.names(), module.extract(signal).tolist(), strict=True):
+        of, statistic = name.rsplit("_", 1)
+        expected = STATISTICS[statistic](series[of])
+        # Near 0 what counts is the size of what was averaged.
+        size = 0 if statistic in ("skewness", "kurtosis") else float(np.abs(series[of]).max())
+        assert value == pytest.approx(expected, rel=1e-4, abs=1e-6 * size), name
+
+
+def test_voting180_is_the_mean_over_frames(signal, series):
+    magnitude = np.abs(librosa.stft(signal))
+    parts = (
+        feature.mfcc(y=signal, sr=RATE_HZ, n_mfcc=40),
+        feature.chroma_stft(S=magnitude, sr=RATE_HZ),
+        series["mel_power"],
+    )
+    expected = np.concatenate([rows.mean(axis=1) for rows in parts])
+    np.testing.assert_allclose(voting180.extract(signal), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_moments_of_a_constant_have_no_shape():
+    assert moments77.moments(np.full((3, 4), 0.1, "f4")).tolist()[5:] == [0, 0]
+
+
+@pytest.mark.parametrize("gain", [0.25, 4.0])
+def test_a_gain_scales_energy_and_leaves_the_rest(signal, gain):
+    scaled = {"rms": gain, "mel_power": gain**2}
+    for module in (moments77, valence22):
+        own, louder = (
+            dict(zip(module.names(), module.extract(y).tolist(), strict=True))
+            for y in (signal, gain * signal)
+        )
+        for name, value in own.items():
+            of, statistic = name.rsplit("_", 1)
+            if of == "mfcc":
+                continue  # its first coefficient is the level in dB
+            factor = 1 if statistic in ("skewness", "kurtosis") else scaled.get(of, 1)
+            assert louder[name] == pytest.approx(factor * value, rel=2e-3, abs=1e-4), name
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("module", [moments77, valence22], ids=lambda module: module.NAME)
+def test_real_speech_agrees_with_librosa(module, shared_data):
+    from multimodal_ser.audio import signal as reader
+
+    path = sorted((shared_data / "ravdess" / "speech_audio").rglob("*.flac"))[77]
+    y = reader.read(path)
+    got = dict(zip(module.names(), module.extract(y).tolist(), strict=True))
+    chroma = feature.chroma_stft(y=y, sr=RATE_HZ)
+    contrast = feature.spectral_contrast(y=y, sr=RATE_HZ)
+    assert got["chroma_mean"] == pytest.approx(chroma.mean(), rel=1e-4)
+    assert got["contrast_db_std"] == pytest.approx(contrast.std(), rel=1e-4)
+    assert got["flatness_std"] == pytest.approx(feature.spectral_flatness(y=y).std(), rel=1e-4)
