@@ -16,6 +16,7 @@ from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import LEAKY, make_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
+from multimodal_ser.labels import relabel
 from multimodal_ser.tables import MODALITIES, failure_table
 from multimodal_ser.training import Data, Recipe, extract, fit, hash_text, run_record, table_hash
 
@@ -129,6 +130,7 @@ def benchmark(
     *,
     audio: Sequence[str | None],
     video: Sequence[str | None],
+    extra: pd.DataFrame | None = None,
     cache: Cache | None = None,
     workers: int | None = None,
     adapted: bool = False,
@@ -143,6 +145,8 @@ def benchmark(
         scheme: one of ``evaluation.folds.NAMES``.
         audio: audio classifiers; None stands for no sound.
         video: video backbones; None stands for no picture.
+        extra: clips to train on beside those of a fold, such as song or another
+            corpus; never those of an actor whom the fold holds out.
         cache: where features are kept; None keeps nothing.
         workers: processes for reading clips; None takes one a core.
         adapted: whether each speaker's audio features are normalised by that
@@ -158,16 +162,19 @@ def benchmark(
         SerError: the clips do not suit the protocol or the models.
     """
     started = time.monotonic()
-    clips = clips[clips["emotion"].notna()]
+    clips = relabel(clips, base.labels)
+    extra = relabel(extra, base.labels) if extra is not None else None
     models: dict[str, RunModel] = {}
     failures = [failure_table([])]
     for backbone in video:
         # Front ends differ between backbones, so frames are sampled for each.
         recipes = grid(base, audio, [backbone])
-        data = extract(clips, recipes[0], cache=cache, workers=workers, progress=progress)
+        shared = {"cache": cache, "workers": workers, "progress": progress}
+        data = extract(clips, recipes[0], extra=extra, **shared)
         failures.append(data.failures)
         if adapted and data.features is not None:
-            data = replace(data, features=adaptation.per_speaker(data.features, data.clips))
+            every = data.clips if data.extra is None else pd.concat([data.clips, data.extra])
+            data = replace(data, features=adaptation.per_speaker(data.features, every))
         for model in measure(data, recipes, scheme, resume=resume, progress=progress):
             models.setdefault(model.name, model)
     seconds = round(time.monotonic() - started, 1)

@@ -125,6 +125,7 @@ def perceptrons(
     activation: str = "relu",
     solver: str = "adam",
     batch_size: int | None = None,
+    scale: bool = True,
 ):
     """Return the mean of small perceptrons that differ in their seed.
 
@@ -143,6 +144,7 @@ def perceptrons(
         solver: ``adam``, or ``lbfgs``, which sees all clips in every step and
             makes at most so many steps as ``epochs`` says.
         batch_size: clips a step of Adam; None takes 200, or all where there are fewer.
+        scale: whether to standardise by the training clips' mean and deviation.
 
     Returns:
         A scikit-learn VotingClassifier with ``predict_proba``.
@@ -156,14 +158,19 @@ def perceptrons(
     # training ends after n_iter_no_change + 2 epochs: a stated number, and no
     # warning that it has not converged. L-BFGS has a tolerance of its own.
     stop = {"tol": 1e9, "n_iter_no_change": max(epochs - 2, 1), "max_iter": epochs + 2}
-    stop = {"max_iter": epochs} if solver == "lbfgs" else stop | {"batch_size": batch_size or "auto"}
+    stop = (
+        {"max_iter": epochs} if solver == "lbfgs" else stop | {"batch_size": batch_size or "auto"}
+    )
     shape = {"hidden_layer_sizes": (hidden,), "alpha": alpha, "learning_rate_init": learning_rate}
     shape |= {"activation": activation, "solver": solver}
     networks = [
         MLPClassifier(**shape, **stop, random_state=seed + number) for number in range(n_seeds)
     ]
     members = [
-        (f"seed_{network.random_state}", make_pipeline(StandardScaler(), network))
+        (
+            f"seed_{network.random_state}",
+            make_pipeline(*([StandardScaler()] if scale else []), network),
+        )
         for network in networks
     ]
     return VotingClassifier(members, voting="soft")

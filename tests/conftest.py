@@ -25,6 +25,31 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def stand_in(tmp_path_factory) -> Path:
+    """A folder that holds a model ``ravdess``, as released ones are laid out.
+
+    Its weights are chance; only its parts are those of a real one.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from multimodal_ser.audio.model import AudioModel
+    from multimodal_ser.inference import Model
+    from multimodal_ser.tables import EMOTIONS, Features, make_clips
+    from multimodal_ser.video.model import VideoModel
+
+    values = np.random.default_rng(0).normal(size=(48, 157)).astype(np.float32)
+    rows = [{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(len(values))]
+    clips = make_clips(rows)
+    features = Features(pd.Index(clips.index), values, tuple(f"v{i}" for i in range(157)))
+    audio = AudioModel("aei157", "ensemble", params={"mlp_params": {"epochs": 3}})
+    model = Model(audio.fit(features, clips), VideoModel("fer_resnet"))
+    models = tmp_path_factory.mktemp("models")
+    model.save(models / "ravdess", {"made_of": "chance"}, original=False)
+    return models
+
+
+@pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """A synthetic corpus of four actors, wav and mp4."""
     from multimodal_ser import synthetic

@@ -17,14 +17,28 @@ BASE = {
     "media",
     "adaptation",
     "cache",
+    "cluster",
     "parallel",
+    "workers",
     "plugins",
     "networks",
     "keras_classifier",
+    "sklearn_classifiers",
+    "weights",
+    "estimators",
+    "fetch",
+    "light",
+    "onnx_graph",
+    "export_networks",
+    "export_estimators",
+    "released",
 }
 ROOMS = {"datasets", "audio", "video", "fusion", "evaluation"}
 #: Modules above the rooms, lowest first: each may import those before it.
-TOP = ("reports", "terminal", "inference", "training", "benchmarking", "synthetic", "demo", "cli")
+TOP = (
+    *("reports", "terminal", "inference", "training", "benchmarking", "replication"),
+    *("synthetic", "demo", "cli"),
+)
 HEAVY = {"tensorflow", "keras", "librosa", "cv2", "av", "sklearn", "xgboost", "torch"}
 
 

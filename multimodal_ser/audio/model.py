@@ -8,27 +8,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multimodal_ser import estimators, light
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio import features as feature_sets
-from multimodal_ser.cache import write_atomically
-from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features
 
-#: Types beyond scikit-learn's own that a model file may name. A file that
-#: names any other type is refused.
-_TRUSTED = (
-    # A decision tree is arrays read by compiled code: it runs nothing, though a
-    # forged one could make that code read out of bounds.
-    "sklearn.tree._tree.Tree",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    # What Adam remembers of a training: arrays and numbers.
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    # A dictionary whose keys are attributes too.
-    "sklearn.utils._bunch.Bunch",
-)
+#: The exported classifier's file.
+EXPORTED = "estimator.onnx"
+DESCRIPTION_KEYS = {
+    "feature_set": str,
+    "feature_version": int,
+    "classifier": str,
+    "labels": list,
+    "seed": int,
+    "params": dict,
+    "codes": list,
+}
 
 
 class AudioModel:
@@ -59,14 +55,29 @@ class AudioModel:
         params: Mapping | None = None,
     ):
         feature_sets.load(feature_set)
-        classifiers.load(classifier)
+        # Not loaded: some classifiers load scikit-learn, which prediction may not need.
+        if classifier not in classifiers.NAMES:
+            raise UnknownName("audio classifier", classifier, classifiers.NAMES)
         self.feature_set = feature_set
         self.classifier = classifier
         self.labels = tuple(labels)
         self.seed = seed
         self.params = dict(params or {})
-        self.estimator = None
+        self._estimator = None
+        self._light: light.LightNetwork | None = None
+        self._folder: Path | None = None
         self._codes: list[int] = []
+
+    @property
+    def estimator(self):
+        """The fitted classifier, read when first needed; None before the fit.
+
+        Raises:
+            ModelError: the model's folder holds it only exported, or damaged.
+        """
+        if self._estimator is None and self._folder is not None:
+            self._estimator = estimators.load(self._folder, classifiers.load(self.classifier))
+        return self._estimator
 
     def fit(
         self, features: Features, clips: pd.DataFrame, validation: pd.DataFrame | None = None
@@ -83,8 +94,10 @@ class AudioModel:
             self.
 
         Raises:
-            SerError: fewer than two classes are left to learn.
+            SerError: fewer than two classes are left to learn, or the
+                classifier cannot take features of this shape.
         """
+        classifiers.check_input(self.classifier, features.values.shape[1:])
         values, codes = self._training(features, clips)
         self._codes = sorted(set(codes.tolist()))
         if len(self._codes) < 2:
@@ -95,15 +108,16 @@ class AudioModel:
         # XGBoost wants classes 0 to k-1, so what is absent from the training
         # clips is squeezed out here and put back as probability 0.
         targets = np.searchsorted(self._codes, codes)
-        self.estimator = classifiers.load(self.classifier).build(seed=self.seed, **self.params)
+        self._light = None
+        self._estimator = classifiers.load(self.classifier).build(seed=self.seed, **self.params)
         extra = {}
-        if validation is not None and hasattr(self.estimator, "patience"):
+        if validation is not None and hasattr(self._estimator, "patience"):
             held_values, held_codes = self._training(features, validation)
             known = np.isin(held_codes, self._codes)
             if known.any():
                 held = np.searchsorted(self._codes, held_codes[known])
                 extra = {"validation": (held_values[known], held)}
-        self.estimator.fit(values, targets, **extra)
+        self._estimator.fit(values, targets, **extra)
         return self
 
     def _training(self, features: Features, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +139,7 @@ class AudioModel:
         Raises:
             ModelError: the model has not been fitted.
         """
-        if self.estimator is None:
+        if self._light is None and self.estimator is None:
             raise ModelError("this audio model has not been fitted; call fit or load first")
         wanted = pd.Index(features.clips if clips is None else list(clips), name="clip")
         there = wanted[wanted.isin(features.clips)]
@@ -136,10 +150,9 @@ class AudioModel:
         return table.reindex(wanted)
 
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
-        module = classifiers.load(self.classifier)
-        if hasattr(module, "probabilities"):
-            return module.probabilities(self.estimator, values)
-        return self.estimator.predict_proba(values)
+        if self._light is not None:
+            return _normalised(self._light.predict_on_batch(values))
+        return estimators.probabilities(classifiers.load(self.classifier), self.estimator, values)
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""
@@ -153,65 +166,116 @@ class AudioModel:
             "codes": self._codes,
         }
 
-    def save_weights(self, folder: str | Path) -> None:
-        """Write the fitted classifier into a folder, as data, without pickle."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if hasattr(self.estimator, "save"):
-            self.estimator.save(folder)
-            return
-        import skops.io
+    def save_weights(self, folder: str | Path, *, original: bool = True) -> str | None:
+        """Write the fitted classifier into a folder, as data, without pickle.
 
-        content = skops.io.dumps(self.estimator)
-        write_atomically(folder / "estimator.skops", lambda file: file.write(content))
+        Args:
+            folder: made when it does not exist.
+            original: whether to write what its own library needs. Exported
+                alone, as ``estimator.onnx``, it predicts the same and takes
+                less than half the space, but cannot be looked into.
+
+        Returns:
+            Why there is no exported classifier; None where there is one.
+
+        Raises:
+            NotExportable: there is none, and no original is wanted.
+            OSError: the folder cannot be written.
+        """
+        from multimodal_ser.export_estimators import TOLERANCE, estimator_to_onnx, trial_values
+
+        exported = Path(folder) / EXPORTED
+        exported.unlink(missing_ok=True)  # it would be another classifier's
+        estimator = self.estimator
+        if original:
+            estimators.save(estimator, folder)
+        try:
+            content, values = estimator_to_onnx(estimator), trial_values(estimator)
+            light.export(content, exported, self._reference, values, TOLERANCE)
+        except light.NotExportable as reason:
+            if not original:
+                raise
+            return str(reason)
+        return None
+
+    def _reference(self, values: np.ndarray) -> np.ndarray:
+        module = classifiers.load(self.classifier)
+        # In double precision, which scikit-learn keeps and does not take by itself.
+        return estimators.probabilities(module, self.estimator, values.astype(np.float64))
 
     @classmethod
     def load(cls, description: Mapping, folder: str | Path) -> AudioModel:
         """Read a model that :meth:`describe` and :meth:`save_weights` wrote.
 
+        Where the exported classifier is, it predicts, and no other library is
+        loaded.
+
         Raises:
             ModelError: a part is missing or damaged, was made by another
                 version of the features, or names a type that is not trusted.
         """
+        folder = Path(folder)
+        model = cls._described(description, folder)
+        model._folder = folder
+        if (folder / EXPORTED).exists():
+            model._light = _fitting(light.load(folder / EXPORTED), model)
+        else:
+            _ = model.estimator
+        return model
+
+    @classmethod
+    def _described(cls, description: Mapping, folder: Path) -> AudioModel:
+        """Return an unfitted model, its description checked: it may be anyone's."""
+        what = f"{folder}: the audio model's description"
+        keys = set(DESCRIPTION_KEYS)
+        if not isinstance(description, Mapping) or set(description) != keys:
+            listed = ", ".join(DESCRIPTION_KEYS)
+            raise ModelError(f"{what} is not an object with the keys {listed}; train again")
+        for key, kind in DESCRIPTION_KEYS.items():
+            if type(description[key]) is not kind:
+                value = repr(description[key])[:80]
+                raise ModelError(f"{what} has {key} {value}; expected {kind.__name__}")
+        arguments = dict(description)
+        codes, made_with = arguments.pop("codes"), arguments.pop("feature_version")
         try:
-            model = cls(
-                description["feature_set"],
-                description["classifier"],
-                labels=description["labels"],
-                seed=description["seed"],
-                params=description["params"],
-            )
-            model._codes = [int(code) for code in description["codes"]]
-            made_with = description["feature_version"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{folder}: the audio model's description lacks {error}") from error
+            model = cls(arguments.pop("feature_set"), arguments.pop("classifier"), **arguments)
+        except SerError as error:
+            raise ModelError(f"{what} is wrong: {error!s:.300}") from None
+        _check_codes(model, codes, what)
         now = feature_sets.load(model.feature_set).VERSION
         if made_with != now:
             raise ModelError(
                 f"{folder}: made with version {made_with} of the features {model.feature_set}, "
                 f"this program computes version {now}; train the model again"
             )
-        model.estimator = _load_estimator(Path(folder), model.classifier)
         return model
 
 
-def _load_estimator(folder: Path, classifier: str):
-    build = classifiers.load(classifier).build
-    if hasattr(build(), "save"):
-        return type(build()).load(folder, classifiers.load(classifier).__name__)
-    import skops.io
+def _check_codes(model: AudioModel, codes: list, what: str) -> None:
+    named = all(isinstance(label, str) and label for label in model.labels)
+    if not named or len(set(model.labels)) < len(model.labels):
+        raise ModelError(f"{what} has labels that are not different names; train again")
+    whole = all(type(code) is int and 0 <= code < len(model.labels) for code in codes)
+    if not whole or len(codes) < 2 or codes != sorted(set(codes)):
+        raise ModelError(f"{what} has codes that are not of its labels; train again")
+    model._codes = codes
 
-    path = folder / "estimator.skops"
-    try:
-        unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
-        if unknown:
-            raise ModelError(
-                f"{path}: it names the type {sorted(unknown)[0]}, which is not trusted; "
-                "use a model from a source you trust, or train one"
-            )
-        return skops.io.load(path, trusted=list(_TRUSTED))
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: not a usable model file ({reason}); train again") from error
+
+def _fitting(network: light.LightNetwork, model: AudioModel) -> light.LightNetwork:
+    """Return a network that takes the model's features and gives its labels."""
+    n_axes, n_labels = len(network.input_shape), len(model._codes)
+    taken = feature_sets.shape(model.feature_set)
+    fits = n_axes == len(taken) + 1 and network.output_shape == (None, n_labels)
+    pairs = zip(network.input_shape[1:], taken, strict=False)
+    if not fits or any(there not in (None, here) for there, here in pairs):
+        raise ModelError(
+            f"{network.source}: it turns {network.input_shape} into {network.output_shape}, which "
+            f"are not {model.feature_set} and {n_labels} labels; copy the model again"
+        )
+    return network
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    # Single precision sums to 1 to seven digits; tables are in double.
+    probabilities = probabilities.astype(np.float64)
+    return probabilities / probabilities.sum(axis=1, keepdims=True)

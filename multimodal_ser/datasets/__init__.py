@@ -6,7 +6,7 @@ from types import ModuleType
 
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("folder", "ravdess")
+NAMES = ("cremad", "folder", "ravdess")
 
 
 def load(name: str) -> ModuleType:

@@ -166,6 +166,44 @@ def split_validation(
     return clips[~held], clips[held]
 
 
+def with_extra(train: pd.DataFrame, extra: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    """Return training clips and, after them, extra ones of nobody who is held out.
+
+    The song of a RAVDESS actor, or a changed copy of a clip, is that actor's:
+    it goes into training only where all of the actor's clips may.
+
+    Args:
+        train: training clips.
+        extra: further clips with labels, under the same label scheme.
+        held_out: the validation and test clips.
+
+    Returns:
+        A clips table; extra clips that are in ``train`` already, or have none
+        of its labels, are left out.
+
+    Raises:
+        TableError: an extra clip's actor is not known.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [dict(clip=c, actor=c[0], emotion="sad") for c in ("1", "2", "1 sung", "2 sung")]
+        >>> clips = make_clips(rows)
+        >>> song = clips.loc[["1 sung", "2 sung"]]
+        >>> with_extra(clips.loc[["1"]], song, clips.loc[["2"]]).index.tolist()
+        ['1', '1 sung']
+    """
+    unknown = extra.index[extra["actor"].isna()]
+    if len(unknown):
+        raise TableError(
+            f"{len(unknown)} extra clip(s) have no known actor, among them {unknown[0]!r}, and "
+            "could be of somebody who is tested; fill the column actor"
+        )
+    extra = extra.assign(emotion=extra["emotion"].astype(train["emotion"].dtype))
+    theirs = np.isin(actor_groups(extra), actor_groups(held_out))
+    wanted = extra["emotion"].notna() & ~theirs & ~extra.index.isin(train.index)
+    return pd.concat([train, extra[wanted]]) if wanted.any() else train
+
+
 def _test_masks(clips: pd.DataFrame, scheme: str, seed: int, n_folds: int):
     if scheme in TEST_ACTORS:
         numbers = pd.to_numeric(clips["actor"], errors="coerce")

@@ -14,7 +14,7 @@ import pandas as pd
 from multimodal_ser import tableio
 from multimodal_ser.errors import TableError
 from multimodal_ser.evaluation import metrics, significance
-from multimodal_ser.evaluation.folds import Fold
+from multimodal_ser.evaluation.folds import Fold, with_extra
 
 #: Columns of the ``scores`` table.
 SCORE_COLUMNS = ("model", "modality", "protocol", "fold", "actor", "metric", "value", "n")
@@ -28,6 +28,7 @@ def run(
     folds: Iterable[Fold],
     fit: Fit,
     *,
+    extra: pd.DataFrame | None = None,
     resume: str | Path | None = None,
     progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
@@ -39,6 +40,10 @@ def run(
         fit: called with the training and the validation clips (the latter may
             be empty); returns a function from clips to probabilities by
             modality.
+        extra: clips to train on beside those of the fold, such as song or
+            another corpus; never tested, and in no fold that holds out their
+            actor (:func:`folds.with_extra`). A leaky split tests nearly every
+            actor in every fold and so gets next to none of the same data set.
         resume: a folder that keeps each finished fold, so that an interrupted
             run goes on with the next one. It must belong to this run alone:
             the same clips, folds and models.
@@ -55,7 +60,10 @@ def run(
         place = Path(resume) / f"{fold.name}.parquet" if resume else None
         tables = _finished(place, fold)
         if tables is None:
-            predict = fit(clips.loc[fold.train], clips.loc[fold.validation])
+            train, validation = clips.loc[fold.train], clips.loc[fold.validation]
+            if extra is not None:
+                train = with_extra(train, extra, clips.loc[[*fold.validation, *fold.test]])
+            predict = fit(train, validation)
             tables = dict(predict(clips.loc[fold.test].assign(emotion=None)))
             _keep(place, tables)
         for modality, table in tables.items():

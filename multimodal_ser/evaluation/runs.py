@@ -28,6 +28,7 @@ from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.folds import LEAKY, Fold
 from multimodal_ser.tables import (
     CLIP_COLUMNS,
+    EMOTIONS,
     MODALITIES,
     actor_groups,
     check_clips,
@@ -294,8 +295,9 @@ def read_run(folder: str | Path) -> Run:
     path = folder / "run.json"
     record = _read_record(path)
     try:
-        clips = _read_clips(folder / "clips.parquet")
         models = tuple(_read_model(folder, entry, path) for entry in record["models"])
+        labels = tuple(models[0].probabilities.columns) if models else EMOTIONS
+        clips = _read_clips(folder / "clips.parquet", labels)
         run = Run(clips=clips, models=models, **{name: record[name] for name in _FIELDS})
     except SerError as error:
         said = str(error)
@@ -375,7 +377,7 @@ def _inside(folder: Path, name: str, path: Path) -> Path:
     return target
 
 
-def _read_clips(path: Path) -> pd.DataFrame:
+def _read_clips(path: Path, labels: tuple[str, ...]) -> pd.DataFrame:
     if not path.resolve().is_relative_to(path.parent.resolve()):
         raise SerError(f"{path}: it leads out of the run's folder and is refused")
     table = tableio.read(path)
@@ -384,4 +386,7 @@ def _read_clips(path: Path) -> pd.DataFrame:
     if lost or not all(isinstance(value, str) for value in table["clip"]):
         raise TableError(f"{path}: it lacks {', '.join(lost) or 'a text clip id in every row'}")
     table = table[columns]
-    return make_clips(table.astype(object).where(table.notna(), None).to_dict("records"))
+    # Clips that no model scored may carry an emotion beside the models' labels.
+    strange = set(labels) - set(EMOTIONS)
+    labels = tuple(dict.fromkeys((*labels, *EMOTIONS))) if strange else EMOTIONS
+    return make_clips(table.astype(object).where(table.notna(), None).to_dict("records"), labels)

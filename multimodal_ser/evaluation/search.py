@@ -2,64 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from multimodal_ser.errors import SerError
+
+#: How candidates are found: all of them, drawn, or proposed by Optuna's
+#: tree-structured Parzen estimator from how the earlier ones did.
+METHODS = ("grid", "random", "optuna")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        best_params_: the best candidate's parameters; of equals, the first.
+        best_score_: its mean score over the inner folds.
+        trials: a row a candidate, in the order tried: its parameters, and the
+            column ``score``.
+    """
+
+    best_params_: dict[str, Any]
+    best_score_: float
+    trials: pd.DataFrame
 
 
 def search(
-    estimator,
+    build: Callable | Any,
     space: Mapping,
     values: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
     *,
+    method: str | None = None,
     n_draws: int | None = 50,
     n_folds: int = 5,
     scoring: str = "accuracy",
     seed: int = 0,
     workers: int = -1,
     progress: bool = True,
-):
-    """Return a fitted scikit-learn search over training clips.
+) -> Found:
+    """Search for the parameters that do best on unseen actors, over training clips.
 
     Args:
-        estimator: unfitted.
-        space: parameter -> list of values or a distribution.
-        values: ``(n_clips, n_values)`` of training clips.
-        labels: ``(n_clips,)``.
-        groups: ``(n_clips,)`` the actor of each clip.
-        n_draws: draws of a randomised search; None tries the whole grid.
+        build: called with a candidate's parameters, returns an unfitted
+            estimator; or an estimator whose parameters are set.
+        space: parameter -> list of values; for ``random`` also a distribution
+            with ``rvs``, for ``optuna`` also one of ``optuna.distributions``.
+        values: ``(n_clips, ...)`` of training clips.
+        labels: ``(n_clips,)``. ``precision`` and other metrics of two classes
+            take the class 1 as the one looked for.
+        groups: ``(n_clips,)`` the actor of each clip; see
+            ``tables.actor_groups``.
+        method: one of :data:`METHODS`; None takes ``random``, or ``grid``
+            without ``n_draws``.
+        n_draws: candidates to draw or to have proposed.
         n_folds: inner folds, at most as many as there are actors.
-        scoring: any scikit-learn metric name.
+        scoring: any scikit-learn metric name, such as ``precision`` or
+            ``roc_auc_ovr``; higher is better.
         seed: of the draws.
         workers: processes.
         progress: whether to show a bar over the candidates.
 
     Returns:
-        ``RandomizedSearchCV`` or ``GridSearchCV``, fitted; ``best_params_``.
+        The best parameters; nothing is fitted on all clips.
+
+    Raises:
+        SerError: there is no such method or metric, fewer than two actors,
+            every candidate failed to be scored, or Optuna is not installed.
+
+    Example:
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> x, actors = np.arange(40.0)[:, None] % 4, np.arange(40) // 10
+        >>> found = search(DecisionTreeClassifier(), {"max_depth": [1, 2]}, x, x[:, 0] > 1, actors,
+        ...                method="grid", workers=1, progress=False)
+        >>> found.best_params_, found.best_score_
+        ({'max_depth': 1}, 1.0)
     """
-    from sklearn.model_selection import (
-        GridSearchCV,
-        GroupKFold,
-        ParameterGrid,
-        ParameterSampler,
-    )
     from tqdm import tqdm
 
-    if n_draws is None:
-        candidates = list(ParameterGrid(dict(space)))
+    method = method or ("grid" if n_draws is None else "random")
+    score = _scorer(build, values, labels, groups, n_folds, scoring, workers)
+    candidates = _candidates(method, space, n_draws, seed, score)
+    rows = list(tqdm(candidates, desc="search", unit="model", disable=not progress))
+    scores = np.array([row["score"] for row in rows], dtype=float)
+    if not len(rows) or np.isnan(scores).all():
+        raise SerError(
+            f"none of {len(rows)} candidate(s) could be scored by {scoring}; "
+            "check the space and that the metric suits the classes"
+        )
+    best = rows[int(np.nanargmax(scores))]
+    table = pd.DataFrame([row["params"] | {"score": row["score"]} for row in rows])
+    return Found(best["params"], float(best["score"]), table)
+
+
+def _scorer(build, values, labels, groups: np.ndarray, n_folds: int, scoring: str, workers: int):
+    """Return the function from a candidate's parameters to its mean score."""
+    from sklearn.metrics import get_scorer_names
+    from sklearn.model_selection import GroupKFold, cross_val_score
+
+    if scoring not in get_scorer_names():
+        raise SerError(f"scikit-learn has no metric {scoring!r}; see sklearn.metrics")
+    n_actors = len(set(groups))
+    if n_actors < 2:
+        raise SerError(f"a search needs clips of two actors or more, these are of {n_actors}")
+    splitter = GroupKFold(min(n_folds, n_actors))
+
+    def score(params: Mapping) -> float:
+        estimator = _estimator(build, params)
+        shared = {"cv": splitter, "scoring": scoring, "n_jobs": workers}
+        return float(cross_val_score(estimator, values, labels, groups=groups, **shared).mean())
+
+    return score
+
+
+def _estimator(build, params: Mapping):
+    from sklearn.base import clone
+
+    if hasattr(build, "set_params"):
+        return clone(build).set_params(**params)
+    return build(**params)
+
+
+def _candidates(
+    method: str, space: Mapping, n_draws: int | None, seed: int, score: Callable
+) -> Sequence | Iterator:
+    """Return the scored candidates, each scored when its turn comes."""
+    from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+    if method not in METHODS:
+        raise SerError(f"there is no method {method!r}; choose one of: {', '.join(METHODS)}")
+    n_draws = n_draws or 50
+    if method == "optuna":
+        return _Lazy(n_draws, _proposed(space, n_draws, seed, score))
+    if method == "grid":
+        found = list(ParameterGrid(dict(space)))
     else:
-        candidates = list(ParameterSampler(dict(space), n_draws, random_state=seed))
-    # One candidate is a grid of its own: scikit-learn's searches show no bar,
-    # and this way they are asked one by one while staying the judge.
-    splitter = GroupKFold(min(n_folds, len(set(groups))))
-    best = None
-    for candidate in tqdm(candidates, desc="search", unit="model", disable=not progress):
-        grid = {name: [value] for name, value in candidate.items()}
-        trial = GridSearchCV(
-            estimator, grid, cv=splitter, scoring=scoring, n_jobs=workers, refit=False
-        ).fit(values, labels, groups=groups)
-        if best is None or trial.best_score_ > best.best_score_:
-            best = trial
-    return best
+        # More draws than a space of lists has candidates are all of them.
+        lists = all(isinstance(choices, Sequence) for choices in space.values())
+        size = len(ParameterGrid(dict(space))) if lists else n_draws
+        found = list(ParameterSampler(dict(space), min(n_draws, size), random_state=seed))
+    return _Lazy(len(found), ({"params": dict(p), "score": score(p)} for p in found))
+
+
+class _Lazy:
+    """An iterator that knows its length, for the bar."""
+
+    def __init__(self, length: int, items: Iterator):
+        self._length, self._items = length, items
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator:
+        return self._items
+
+
+def _proposed(space: Mapping, n_draws: int, seed: int, score: Callable) -> Iterator[dict]:
+    try:
+        import optuna
+    except ImportError as error:
+        raise SerError(
+            "Optuna is not installed; pip install 'multimodal-ser[search]', or use the method "
+            "'random'"
+        ) from error
+    categorical = optuna.distributions.CategoricalDistribution
+    distributions = {
+        name: categorical(tuple(choices)) if isinstance(choices, Sequence) else choices
+        for name, choices in space.items()
+    }
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(n_draws):
+        trial = study.ask(distributions)
+        value = score(trial.params)
+        failed = optuna.trial.TrialState.FAIL if np.isnan(value) else None
+        study.tell(trial, None if failed else value, state=failed)
+        yield {"params": dict(trial.params), "score": value}

@@ -11,14 +11,18 @@ from multimodal_ser.errors import UnknownName
 ROOMS = {
     "datasets": ("NAME", "index"),
     "audio.features": ("NAME", "VERSION", "RATE_HZ", "names", "extract"),
-    "audio.classifiers": ("build",),
-    "video.features": ("NAME", "VERSION", "names"),
+    "audio.classifiers": ("INPUT", "SEARCH", "build"),
+    "video.features": ("NAME", "VERSION", "names", "frame_names", "sequence", "summarise"),
     "video.detectors": ("detect",),
+    "video.classifiers": ("SEARCH", "SEQUENCES", "build"),
     "video.backbones": ("PARAMS", "SIZES", "TRAINING", "build"),
     "fusion.methods": ("FITTED", "LOGARITHMIC", "OPTIONS", "shapes", "fit", "evidence"),
 }
 #: Files that help a room's plug-ins without being one.
-HELPERS = {"datasets": {"files"}}
+HELPERS = {
+    "datasets": {"files", "fer2013", "download", "ravdess_archives", "unpack"},
+    "audio.classifiers": {"transfer"},
+}
 
 
 @pytest.fixture(params=ROOMS)
@@ -47,8 +51,9 @@ def test_a_wrong_name_lists_the_right_ones(room):
     assert all(name in str(caught.value) for name in package.NAMES)
 
 
-def test_feature_sets_say_their_own_names():
-    features = importlib.import_module("multimodal_ser.audio.features")
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_feature_sets_say_their_own_names(modality):
+    features = importlib.import_module(f"multimodal_ser.{modality}.features")
     for name in features.NAMES:
         module = features.load(name)
         assert name == module.NAME

@@ -87,6 +87,29 @@ def test_voice_and_action_units_end_in_a_table_runs_and_a_page(tmp_path):
     }
 
 
+def test_action_units_alone_end_in_a_table_of_classifiers(tmp_path):
+    from multimodal_ser.tables import EMOTIONS
+
+    rng = np.random.default_rng(0)
+    units, rows = [f"AU{number:02d}_{kind}" for number, kind in OPENFACE_UNITS], []
+    for actor in range(1, 6):
+        for emotion in range(1, 9):
+            for statement in (1, 2):
+                name = f"01-{emotion:02}-01-{statement:02}-01-{actor:02}"
+                (tmp_path / f"03-{name}.wav").write_bytes(b"only its name is read")
+                values = rng.random(len(units)) + 0.3 * actor  # the speakers differ
+                values[emotion - 1] += 1.0
+                rows.append(dict(zip(units, values, strict=True)) | {"name": f"01-{name}"})
+    pd.DataFrame(rows).to_csv(tmp_path / "units.csv", sep=";", index=False)
+    words = ("--data", tmp_path, "--action-units", tmp_path / "units.csv", "--workers", 1)
+    done = run("action_units.py", *words, cache=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "luna5" in line]
+    assert [row[1] for row in table] == ["svc", "logistic_regression", "mlp", "ensemble"] * 2
+    strict, adapted = (float(table[at][2]) for at in (3, 7))
+    assert 100 / len(EMOTIONS) < strict <= adapted
+
+
 @pytest.mark.real_data
 def test_system_a_on_real_speech_is_near_what_was_published(shared_data, tmp_path):
     done = run("aei_2019.py", "--data", shared_data / "ravdess" / "speech_audio",

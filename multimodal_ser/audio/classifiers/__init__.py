@@ -5,24 +5,48 @@ estimator in scikit-learn's sense whose inputs are raw feature values: scaling,
 where it is needed, is part of the estimator and so is fitted on training clips
 alone. Where the estimator has no ``predict_proba``, the module has
 ``probabilities(estimator, values)``. ``SEARCH`` holds what a search may vary:
-lists of values by parameter of ``build``.
+lists of values by parameter of ``build``. ``INPUT`` says which features it
+takes, a key of :data:`INPUTS`.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
 
+from multimodal_ser.errors import SerError
 from multimodal_ser.plugins import load_plugin
 
 NAMES = (
     "conv1d",
+    "decision_tree",
     "ensemble",
+    "gradient_boosting",
+    "knn",
+    "lightgbm",
     "logistic_regression",
+    "logmel_crnn",
     "mlp",
+    "mobilenet",
+    "pca_cnn",
     "random_forest",
+    "resnet18",
+    "rnn",
     "svc",
+    "vgg16",
+    "vgg19",
+    "waveform_cnn",
     "xgboost",
 )
+
+#: What a classifier takes -> the shape of one clip's features, in words, and
+#: how many axes they may have.
+INPUTS = {
+    "vector": ("(n_values,)", (1,)),
+    "waveform": ("(n_samples, 1)", (1, 2)),
+    "frames": ("(n_frames, n_bands)", (2,)),
+    "sequence": ("(n_values,) or (n_frames, n_bands)", (1, 2)),
+    "image": ("(height, width) or (..., channels)", (2, 3)),
+}
 
 
 def load(name: str) -> ModuleType:
@@ -36,3 +60,27 @@ def load(name: str) -> ModuleType:
         'Pipeline'
     """
     return load_plugin(__name__, "audio classifier", name, NAMES)
+
+
+def check_input(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse features of a shape that a classifier cannot take.
+
+    Args:
+        name: one of :data:`NAMES`.
+        shape: of one clip's features.
+
+    Raises:
+        SerError: the number of axes is another.
+
+    Example:
+        >>> check_input("resnet18", (157,))
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: resnet18 takes features of the shape \
+(height, width) or (..., channels), these have (157,); choose another feature set or classifier
+    """
+    words, axes = INPUTS[load(name).INPUT]
+    if len(shape) not in axes:
+        raise SerError(
+            f"{name} takes features of the shape {words}, these have {shape}; "
+            "choose another feature set or classifier"
+        )

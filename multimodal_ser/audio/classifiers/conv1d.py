@@ -13,16 +13,17 @@ from __future__ import annotations
 
 from multimodal_ser.networks import load_keras
 
+INPUT = "vector"
 N_PARAMETERS = 102_280
 
 SEARCH = {"learning_rate": [3e-5, 1e-4, 3e-4], "epochs": [30, 60, 120]}
 
 
-def network(n_values: int = 157, n_classes: int = 8):
+def network(shape: tuple[int, ...] = (157, 1), n_classes: int = 8):
     """Return the uncompiled network.
 
     Args:
-        n_values: length of the feature vector; input is ``(n_values, 1)``.
+        shape: of the input, ``(n_values, 1)``.
         n_classes: width of the softmax.
 
     Returns:
@@ -32,7 +33,7 @@ def network(n_values: int = 157, n_classes: int = 8):
     layers = keras.layers
     return keras.Sequential(
         [
-            keras.Input((n_values, 1)),
+            keras.Input(shape),
             layers.Conv1D(128, 5, padding="same"),
             layers.Activation("relu"),
             layers.Dropout(0.1),

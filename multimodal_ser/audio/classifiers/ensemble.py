@@ -1,26 +1,41 @@
-"""Soft vote of a support vector classifier, logistic regression and perceptrons.
+"""Soft vote of several classifiers of feature vectors, with weights.
 
-The three err differently: a kernel, a plane and a network. The vote is the
+By default a support vector classifier, logistic regression and perceptrons,
+which err differently: a kernel, a plane and a network. The vote is the
 normalised geometric mean of their probabilities, which on RAVDESS speech has
-less log-loss than the arithmetic mean at the same accuracy.
+less log-loss than the arithmetic mean at the same accuracy. System D takes the
+arithmetic mean, of the members in :data:`SYSTEM_D`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
+from multimodal_ser.audio import classifiers
+from multimodal_ser.audio.classifiers import logistic_regression, svc
+from multimodal_ser.errors import SerError
+from multimodal_ser.sklearn_classifiers import POOLINGS, SoftVote, pool
 
-from multimodal_ser.audio.classifiers import logistic_regression, mlp, svc
+__all__ = ["INPUT", "SEARCH", "SYSTEM_D", "build", "pool"]
 
+INPUT = "vector"
 SEARCH = {"lr_c": logistic_regression.SEARCH["c"], "svc_c": svc.SEARCH["c"]}
-#: Keeps the logarithm of a probability of 0 finite.
-_FLOOR = 1e-7
+#: The soft votes of system D; pass one as ``members``, with ``pooling="arithmetic"``.
+SYSTEM_D = (
+    ("mlp", "lightgbm"),
+    ("knn", "xgboost", "mlp"),
+    ("xgboost", "mlp", "random_forest", "logistic_regression"),
+    ("mlp", "xgboost"),
+)
 
 
 def build(
     *,
     seed: int = 0,
+    members: Sequence[str] = ("svc", "logistic_regression", "mlp"),
+    weights: Sequence[float] | None = None,
+    pooling: str = "geometric",
+    member_params: Mapping[str, Mapping] | None = None,
     svc_c: float = 3.0,
     lr_c: float = 0.003,
     mlp_params: Mapping | None = None,
@@ -28,62 +43,51 @@ def build(
     """Return the unfitted estimator.
 
     Args:
-        seed: of the perceptrons.
-        svc_c: ``c`` of :mod:`svc`.
-        lr_c: ``c`` of :mod:`logistic_regression`.
-        mlp_params: passed to ``build`` of :mod:`mlp`.
+        seed: of every member.
+        members: classifiers of feature vectors, by name, each once.
+        weights: one a member, 0 or more; None weighs all alike.
+        pooling: ``geometric`` or ``arithmetic`` mean of the probabilities.
+        member_params: name -> parameters of its ``build``.
+        svc_c: ``c`` of :mod:`svc`, unless ``member_params`` says otherwise.
+        lr_c: ``c`` of :mod:`logistic_regression`, likewise.
+        mlp_params: of :mod:`mlp`, likewise.
 
     Returns:
-        A scikit-learn VotingClassifier that holds the three; its own
-        ``predict_proba`` does not work, because the support vector classifier
-        has none. Use :func:`probabilities`.
+        A :class:`SoftVote` that holds the members.
+
+    Raises:
+        UnknownName: there is no such classifier.
+        SerError: a member is doubled or none of vectors, or the weights or the
+            pooling do not fit.
 
     Example:
         >>> [name for name, _ in build().estimators]
         ['svc', 'logistic_regression', 'mlp']
+        >>> build(members=["knn", "mlp"], weights=[1, 2]).weights
+        [1, 2]
     """
-    from sklearn.ensemble import VotingClassifier
-
-    members = [
-        ("svc", svc.build(seed=seed, c=svc_c)),
-        ("logistic_regression", logistic_regression.build(seed=seed, c=lr_c)),
-        ("mlp", mlp.build(seed=seed, **dict(mlp_params or {}))),
+    _check(list(members), weights, pooling)
+    params = {"svc": {"c": svc_c}, "logistic_regression": {"c": lr_c}, "mlp": mlp_params}
+    params |= dict(member_params or {})
+    built = [
+        (name, classifiers.load(name).build(seed=seed, **dict(params.get(name) or {})))
+        for name in members
     ]
-    return VotingClassifier(members, voting="soft")
+    return SoftVote(built, weights=weights, pooling=pooling)
 
 
-def probabilities(estimator, values: np.ndarray) -> np.ndarray:
-    """Return the probabilities of a fitted estimator.
-
-    Args:
-        estimator: from :func:`build`, fitted on classes 0 to k-1.
-        values: ``(n_clips, n_values)``.
-
-    Returns:
-        ``(n_clips, k)``; rows sum to 1.
-    """
-    members = estimator.named_estimators_
-    votes = [
-        svc.probabilities(members["svc"], values),
-        members["logistic_regression"].predict_proba(values),
-        members["mlp"].predict_proba(values),
-    ]
-    return pool(votes)
-
-
-def pool(votes: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the normalised geometric mean of several classifiers' probabilities.
-
-    Args:
-        votes: one ``(n_clips, k)`` a classifier, rows summing to 1.
-
-    Returns:
-        ``(n_clips, k)``; rows sum to 1.
-
-    Example:
-        >>> pool([np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]])]).round(3).tolist()
-        [[0.667, 0.333]]
-    """
-    logs = np.mean([np.log(np.maximum(vote, _FLOOR)) for vote in votes], axis=0)
-    pooled = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return pooled / pooled.sum(axis=1, keepdims=True)
+def _check(members: list[str], weights: Sequence[float] | None, pooling: str) -> None:
+    for name in members:
+        module = classifiers.load(name)
+        # A network is not told its validation clips in here, nor kept in files.
+        if module.INPUT != INPUT or name == "ensemble" or hasattr(module, "network"):
+            raise SerError(f"{name} cannot be a member of a vote; give classifiers of vectors")
+    if not members or len(set(members)) < len(members):
+        raise SerError(f"a vote of {', '.join(members) or 'nobody'}; give each member once")
+    fits = weights is None or (
+        len(weights) == len(members) and min(weights) >= 0 and sum(weights) > 0
+    )
+    if not fits:
+        raise SerError(f"weights {list(weights)} for {len(members)} members; give one each")
+    if pooling not in POOLINGS:
+        raise SerError(f"there is no pooling {pooling!r}; choose one of: {', '.join(POOLINGS)}")

@@ -7,6 +7,9 @@ The penalty suits feature sets of thousands of values: with ``functionals``
 
 from __future__ import annotations
 
+from multimodal_ser import estimators
+
+INPUT = "vector"
 SEARCH = {"c": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
@@ -25,10 +28,4 @@ def build(*, seed: int = 0, c: float = 0.003, max_iter: int = 1000):
         >>> build(c=0.1).named_steps["logisticregression"].C
         0.1
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    # A looser stop than scikit-learn's: the labels are settled long before.
-    regression = LogisticRegression(C=c, max_iter=max_iter, tol=1e-3, random_state=seed)
-    return make_pipeline(StandardScaler(), regression)
+    return estimators.regression(c=c, max_iter=max_iter, seed=seed)

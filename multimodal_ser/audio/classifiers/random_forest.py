@@ -6,6 +6,7 @@ split, about 2000 trees. The defaults are the middle of that.
 
 from __future__ import annotations
 
+INPUT = "vector"
 #: The randomised search of system A, 50 draws.
 SEARCH = {
     "n_estimators": [200, 400, 800, 1200, 1600, 2000],

@@ -5,6 +5,7 @@ System A's search ended at eta 0.1, gamma 0, depth 6 and a subsample of 0.35.
 
 from __future__ import annotations
 
+INPUT = "vector"
 #: The randomised search of system A, 50 draws.
 SEARCH = {
     "learning_rate": [0.01, 0.03, 0.1, 0.3],

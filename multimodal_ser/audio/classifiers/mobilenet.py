@@ -1,0 +1,33 @@
+"""MobileNet on mel images, as in system D (0.56).
+
+See :mod:`transfer` for the bottleneck way. Howard et al., "MobileNets", arXiv
+1704.04861, 2017; the smallest of the three and the fastest on a CPU.
+"""
+
+from __future__ import annotations
+
+from multimodal_ser.audio.classifiers import transfer
+
+INPUT = "image"
+SEARCH = transfer.SEARCH
+
+
+def frozen(shape: tuple[int, ...], weights: str | None = transfer.IMAGENET):
+    """Return the network from images to features; None where it is to be trained too."""
+    return _base(shape, weights) if weights else None
+
+
+def network(shape: tuple[int, ...], n_classes: int, weights: str | None = transfer.IMAGENET):
+    """Return what is trained: a head on frozen features, or everything without weights."""
+    if weights:
+        return transfer.head(shape, n_classes)
+    return transfer.whole(_base(shape, None), n_classes)
+
+
+def _base(shape: tuple[int, ...], weights: str | None):
+    return transfer.base("MobileNet", transfer.mobilenet_input, shape, weights)
+
+
+def build(*, seed: int = 0, weights: str | None = transfer.IMAGENET, **params):
+    """Return the unfitted estimator; see :func:`transfer.build`."""
+    return transfer.build(__name__, seed=seed, weights=weights, **params)

@@ -1,0 +1,80 @@
+"""Two scikit-learn classifiers with what scikit-learn's own lack: probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.ensemble import VotingClassifier
+from sklearn.svm import SVC
+
+from multimodal_ser.errors import SerError
+from multimodal_ser.estimators import pairwise_probabilities
+
+#: Ways to make one probability of several.
+POOLINGS = ("geometric", "arithmetic")
+#: Keeps the logarithm of a probability of 0 finite.
+_FLOOR = 1e-7
+
+
+class PairwiseSVC(SVC):
+    """A support vector classifier with probabilities made of its margins.
+
+    Needs ``decision_function_shape="ovo"``; see
+    :func:`multimodal_ser.estimators.pairwise_probabilities`.
+    """
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return ``(n_clips, n_classes)``; rows sum to 1."""
+        return pairwise_probabilities(self, X)
+
+
+class SoftVote(VotingClassifier):
+    """A soft vote by the geometric or the arithmetic mean.
+
+    Args:
+        estimators: ``(name, estimator)`` pairs.
+        weights: one an estimator, or None for all alike.
+        pooling: one of :data:`POOLINGS`.
+    """
+
+    def __init__(self, estimators, *, weights=None, pooling: str = "geometric"):
+        super().__init__(estimators, voting="soft", weights=weights)
+        self.pooling = pooling
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return ``(n_clips, n_classes)``; rows sum to 1."""
+        votes = [member.predict_proba(X) for member in self.estimators_]
+        return pool(votes, self.weights, self.pooling)
+
+
+def pool(
+    votes: Sequence[np.ndarray],
+    weights: Sequence[float] | None = None,
+    pooling: str = "geometric",
+) -> np.ndarray:
+    """Return the mean of several classifiers' probabilities.
+
+    Args:
+        votes: one ``(n_clips, k)`` a classifier, rows summing to 1.
+        weights: one a classifier, 0 or more, not all 0; None weighs all alike.
+        pooling: ``geometric``, normalised, or ``arithmetic``.
+
+    Returns:
+        ``(n_clips, k)``; rows sum to 1.
+
+    Raises:
+        SerError: there is no such pooling.
+
+    Example:
+        >>> pool([np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]])]).round(3).tolist()
+        [[0.667, 0.333]]
+    """
+    if pooling not in POOLINGS:
+        raise SerError(f"there is no pooling {pooling!r}; choose one of: {', '.join(POOLINGS)}")
+    if pooling == "arithmetic":
+        return np.average(votes, axis=0, weights=weights)
+    logs = [np.log(np.maximum(vote, _FLOOR)) for vote in votes]
+    mean = np.average(logs, axis=0, weights=weights)
+    pooled = np.exp(mean - mean.max(axis=1, keepdims=True))
+    return pooled / pooled.sum(axis=1, keepdims=True)

@@ -1,0 +1,115 @@
+"""What the recipes of published systems share."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser import replication
+from multimodal_ser.errors import SerError
+from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.reports.markup import Markup
+from multimodal_ser.tables import EMOTIONS, Features, make_clips
+
+
+@pytest.fixture
+def clips():
+    return make_clips(
+        {"clip": f"{actor}-{emotion}-{take}", "dataset": "d", "actor": str(actor),
+         "sex": ("male", "female")[actor % 2], "emotion": emotion}
+        for actor in range(6) for emotion in EMOTIONS[:3] for take in range(2)
+    )  # fmt: skip
+
+
+@pytest.fixture
+def features(clips):
+    values = np.random.default_rng(0).normal(size=(len(clips), 4)).astype(np.float32)
+    values[:, 0] += 3 * clips["emotion"].cat.codes
+    return Features(clips.index, values, tuple("abcd"))
+
+
+class Recorder:
+    """Says of every clip the emotion it was not trained on least."""
+
+    fitted = ()
+
+    def fit(self, _features, clips):
+        Recorder.fitted = (*Recorder.fitted, set(clips["actor"]))
+        self.share = clips["emotion"].value_counts(normalize=True).reindex(list(EMOTIONS))
+        return self
+
+    def predict(self, _features, clips):
+        return pd.DataFrame([self.share.to_numpy()] * len(clips), clips, list(EMOTIONS))
+
+
+def test_a_model_is_fitted_without_the_tested_actors_and_resumed(clips, features, tmp_path):
+    Recorder.fitted = ()
+    folds = make_folds(clips, "leave_one_actor_out")
+    tables = [
+        replication.held_out(Recorder, features, clips, folds, resume=tmp_path) for _ in range(2)
+    ]
+    assert len(Recorder.fitted) == 6  # the second time every fold was there
+    for actors, fold in zip(Recorder.fitted, folds, strict=True):
+        assert actors.isdisjoint(clips.loc[fold.test, "actor"])
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_search_sees_only_what_it_is_fitted_on_and_finds_the_better_candidate(clips, features):
+    model = replication.Searched(
+        "aei157", "decision_tree", labels=EMOTIONS, space={"max_depth": [1, 8]},
+        fixed={"min_samples_leaf": 1}, method="grid", n_folds=3,
+    )  # fmt: skip
+    train = clips[clips["actor"] != "0"]
+    blind = Features(train.index, features.take(train.index), features.names)
+    model.fit(blind, train)  # would raise, were other clips' features asked for
+    assert model.best_params_ == {"max_depth": 8}  # three classes need two cuts
+    assert model.model.params == {"min_samples_leaf": 1, "max_depth": 8}
+
+
+def test_cells_have_the_same_columns_with_and_without_a_value(clips):
+    perfect = pd.get_dummies(clips["emotion"]).astype(float)
+    found = replication.strict_cells(perfect, clips, "folds", 0)
+    assert list(found.values()) == ["100.0", "100.0 to 100.0", "100.0"]
+    absent = replication.strict_cells(None, clips, "folds", 0)
+    assert list(absent) == list(found)
+    assert set(absent.values()) == {"-"}
+    assert list(replication.leaky_cell(perfect, clips, "split").values()) == ["100.0"]
+
+
+def test_errors_end_a_recipe_with_a_word_and_a_status(capsys):
+    def failing(_options):
+        raise SerError("nothing here")
+
+    assert replication.finish(argparse.Namespace(output=None), failing) == 2
+    assert "error: nothing here" in capsys.readouterr().err
+
+
+def test_a_report_is_printed_and_kept(tmp_path, capsys):
+    given = argparse.Namespace(output=str(tmp_path / "table.md"))
+    assert replication.finish(given, lambda _: "| a |") == 0
+    assert capsys.readouterr().out == (tmp_path / "table.md").read_text() == "| a |\n"
+
+
+def test_no_readable_clip_is_an_error(clips, tmp_path):
+    given = argparse.Namespace(cache=str(tmp_path), workers=1)
+    with pytest.raises(SerError, match="none of 36"):
+        replication.load(clips, "aei157", given)
+
+
+def test_the_highest_importance_fills_the_bar_and_constant_features_none():
+    table = pd.DataFrame({"a": [0.0, 2.0, 1.0], "b": [0.0, 0.0, 0.0]}, ["x", "y", "z"])
+    drawn = replication.importance_figure(table, count=2)
+    assert ">y<" in drawn
+    assert ">100<" in drawn
+    assert ">x<" not in drawn
+
+
+def test_figures_are_written_only_when_asked_for(tmp_path):
+    drawn = [("A <title>", Markup("<svg></svg>"))]
+    replication.write_figures(argparse.Namespace(figures=None), "page", drawn)
+    folder = tmp_path / "deep" / "er"
+    replication.write_figures(argparse.Namespace(figures=str(folder)), "page", drawn)
+    text = (folder / "figures.html").read_text()
+    assert "A &lt;title&gt;" in text
+    assert "<svg></svg>" in text
