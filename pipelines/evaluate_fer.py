@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from train_fer import picture_store
 
 from multimodal_ser import terminal
 from multimodal_ser.datasets import fer2013, ravdess
@@ -36,15 +37,19 @@ from multimodal_ser.video import detectors, faces, mapping
 from multimodal_ser.video.batches import as_input
 from multimodal_ser.video.frames import resize
 
-#: Shares of the labels among the training votes, by which the mapping divides.
+MINI_XCEPTION = "mini_XCEPTION"
+#: The least share of a label among the training targets by which a mapping divides.
 PRIOR_FLOOR = 1e-4
+#: The same for a person's own clips, of which there are few.
+PERSON_FLOOR = 0.01
 
 
 class Network(NamedTuple):
-    """A face network: its labels, its parameters, and a function of pictures."""
+    """A face network, and by what it was taught: ``ferplus`` or ``fer2013``."""
 
     name: str
     labels: tuple[str, ...]
+    taught: str
     parameters: int
     predict: Callable[[np.ndarray], np.ndarray]
 
@@ -120,15 +125,13 @@ def _on_ravdess(networks: list[Network], data: fer2013.FacePictures, options) ->
     pictures, index = ravdess_faces(options.faces, options.detector)
     truth = pd.Series({name: _emotion(name) for name in index.unique("clip")})
     print(f"RAVDESS faces: {len(truth)} clips, a face found in {len(pictures)} pictures")
-    prior = training_prior(data)
     rows, tables = [], {}
     for network in networks:
+        prior = training_prior(data, network)
         shown = (network.predict(pictures) + network.predict(pictures[:, :, ::-1])) / 2
         table = pd.DataFrame(shown, index, list(network.labels))
         for corrected in (False, True):
-            told = mapping.to_emotions(
-                table, prior[list(network.labels)] if corrected else None, options.calm_share
-            )
+            told = mapping.to_emotions(table, prior if corrected else None, options.calm_share)
             for pooling in aggregate.NAMES:
                 clips = aggregate.pool_frames(told, pooling)
                 scores = metrics.score(clips, truth)
@@ -137,17 +140,34 @@ def _on_ravdess(networks: list[Network], data: fer2013.FacePictures, options) ->
                 row |= {"calm or neutral as one %": 100 * _merged_accuracy(clips, truth)}
                 rows.append(row | {"UAR %": 100 * scores["uar"], "ECE %": 100 * scores["ece"]})
                 tables[network.name, corrected, pooling] = clips
+        rows.append(_adapted(network, table, truth, options.calm_share))
     _show(options, "ravdess", pd.DataFrame(rows))
     counts = metrics.confusion(tables[networks[0].name, True, "mean"], truth)
     print(f"{networks[0].name}, prior divided, mean of frames; rows true, columns predicted")
     _show(options, "ravdess_confusion", counts.rename_axis(None, axis=1).reset_index(names="true"))
 
 
-def training_prior(data: fer2013.FacePictures) -> pd.Series:
-    """Return the mean share of each FER+ label among the training pictures."""
-    shares, usable = fer2013.vote_shares(data.votes)
-    prior = shares[usable & (data.usage == 0)].mean(axis=0)
-    return pd.Series(prior, fer2013.FERPLUS_LABELS).clip(lower=PRIOR_FLOOR)
+def _adapted(network: Network, table: pd.DataFrame, truth: pd.Series, calm_share: float) -> dict:
+    """Return the row of the mapping when the person's own unlabelled clips are the prior."""
+    own = aggregate.pool_frames(table).mean(axis="index").clip(lower=PERSON_FLOOR)
+    clips = aggregate.pool_frames(mapping.to_emotions(table, own, calm_share))
+    scores = metrics.score(clips, truth)
+    row = {"network": network.name, "prior": "the person's own clips (adapted)"}
+    row |= {"frames to clip": "mean", "accuracy %": 100 * scores["war"]}
+    row |= {"calm or neutral as one %": 100 * _merged_accuracy(clips, truth)}
+    return row | {"UAR %": 100 * scores["uar"], "ECE %": 100 * scores["ece"]}
+
+
+def training_prior(data: fer2013.FacePictures, network: Network) -> pd.Series:
+    """Return how much each of a network's labels weighed in its training."""
+    if network.name == MINI_XCEPTION:  # every picture counted once
+        counts = np.bincount(data.labels[data.usage == 0], minlength=len(fer2013.FER_LABELS))
+        shares = pd.Series(counts / counts.sum(), fer2013.FER_LABELS)
+    else:
+        _, targets = picture_store(data, network.taught)
+        weights = targets[data.usage[targets.index.map(int)] == 0].sum()
+        shares = weights / weights.sum()
+    return shares[list(network.labels)].clip(lower=PRIOR_FLOOR)
 
 
 def _emotion(clip: str) -> str:
@@ -187,7 +207,9 @@ def ours(folder: str) -> Network:
         return _in_batches(network, as_input(pictures))
 
     name = f"{about['backbone']} ({Path(folder).name})"
-    return Network(name, labels, network.count_params(), predict)
+    run = Path(folder) / "run.json"
+    taught = json.loads(run.read_text(encoding="utf-8"))["labels"] if run.exists() else "ferplus"
+    return Network(name, labels, taught, network.count_params(), predict)
 
 
 def _mini_xception(path: str) -> Network:
@@ -199,7 +221,7 @@ def _mini_xception(path: str) -> Network:
         scaled = np.stack([_enlarged(picture, size) for picture in pictures])
         return _in_batches(network, 2 * as_input(scaled) - 1)
 
-    return Network("mini_XCEPTION", fer2013.FER_LABELS, network.count_params(), predict)
+    return Network(MINI_XCEPTION, fer2013.FER_LABELS, "fer2013", network.count_params(), predict)
 
 
 def _enlarged(picture: np.ndarray, size: int) -> np.ndarray:
