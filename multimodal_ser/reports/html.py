@@ -190,6 +190,27 @@ def _check_truth(views: list[View]) -> None:
             )
 
 
+def figure_page(title: str, drawn: Sequence[tuple[str, Markup]], output: str | Path) -> Path:
+    """Write figures that belong to no run, such as those of a recipe.
+
+    Args:
+        title: of the page.
+        drawn: title and drawing of each figure.
+        output: the HTML file; its folder is made.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    header = tag(
+        "header", tag("p", "Emotion recognition, figures", class_="eyebrow"), tag("h1", title)
+    )
+    shown = blocks.grid(blocks.figure(name, drawing) for name, drawing in drawn)
+    return _write(output, title, header, tag("main", shown))
+
+
 def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
     """Write what a model says of clips, over time and as a whole.
 
@@ -229,7 +250,7 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
 
 def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
-    known += ["audio_share", "video_share"]
+    known += ["audio_share", "video_share", "face_rate"]
     labels = [column for column in predictions.columns if column not in known]
     for column in ("clip", "modality", "confidence"):
         if column not in predictions or len(labels) < 2:

@@ -52,7 +52,7 @@ def card(title: str, sections: Mapping[str, str]) -> str:
         raise SerError(f"the card of {title} {word}; it needs {', '.join(SECTIONS)}")
     parts = [f"# {title}"]
     for name in SECTIONS:
-        parts += [f"## {name}", sections[name].strip()]
+        parts += [f"## {name}", sections[name].strip("\n")]
     return "\n\n".join(parts) + "\n"
 
 
