@@ -47,7 +47,7 @@ def find(model: str | Path | None = None) -> Path:
     Example:
         >>> find("no-such-model")
         Traceback (most recent call last):
-        multimodal_ser.errors.ModelError: no-such-model: there is no such folder ...
+        multimodal_ser.errors.ModelError: no-such-model: there is no such folder...
     """
     if model is not None and Path(model).is_dir():
         return Path(model)

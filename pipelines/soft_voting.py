@@ -219,7 +219,8 @@ def _draw(tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, options) -> N
 def _notes(clips: pd.DataFrame, options, tested: int, reasons: Mapping, measured: Mapping) -> str:
     absent = [name for name in (*MODELS, *VOTES) if name not in measured]
     said = [f"{name}: {reason}" for name, reason in reasons.items()]
-    said += [f"{name}: not run, or a member was not" for name in absent if name not in reasons]
+    others = [name for name in absent if name not in reasons]
+    said += [f"not run, or a member of the vote was not: {', '.join(others)}"] if others else []
     words = " --quick" * options.quick + f" --search {options.search}" * bool(options.search)
     return NOTES.format(
         clips=len(clips),

@@ -186,7 +186,7 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
     ("words", "said"),
     [
         (["index", "no/such/folder"], "there is no such folder"),
-        (["predict", "x.mp4", "--model", "no-model"], "there is no model in it"),
+        (["predict", "x.mp4", "--model", "no-model"], "no released model of this name"),
         (["benchmark", "{corpus}", "--protocol", "kfold"], "choose one of: aei"),
         (["benchmark", "{corpus}", "--protocol", "aei"], "the clips have: 01"),
         (["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"], "choose one of: conv1d"),

@@ -48,7 +48,7 @@ def mel_bank(
     Example:
         >>> bank = mel_bank(22050, 2048, 40)
         >>> bank.shape, int(bank[0].argmax())
-        ((40, 1025), 7)
+        ((40, 1025), 8)
     """
     highest = _mels(rate_hz / 2 if highest_hz is None else highest_hz)
     edges = _mel_hz(np.linspace(0, highest, n_mels + 2))
@@ -110,7 +110,7 @@ def count_peaks(values: np.ndarray, prominence: float) -> int:
             the end: ``scipy.signal.find_peaks``.
 
     Example:
-        >>> count_peaks(np.array([0, 3, 2, 9, 0, 5, 5, 1]), 2)
+        >>> int(count_peaks(np.array([0, 3, 2, 9, 0, 5, 5, 1]), 2))
         2
     """
     # Of equal neighbours one is kept: a flat top is one peak.

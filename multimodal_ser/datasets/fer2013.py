@@ -140,7 +140,7 @@ def vote_shares(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Example:
         >>> shares, usable = vote_shares(np.array([[6, 3, 0, 0, 0, 0, 0, 1, 0, 0]]))
-        >>> shares[0, :2].round(3).tolist(), usable.tolist()
+        >>> shares[0, :2].astype(float).round(3).tolist(), usable.tolist()
         ([0.667, 0.333], [True])
     """
     kept = np.where(votes > 1, votes, 0).astype(np.float32)
