@@ -382,7 +382,14 @@ def origin() -> dict:
         >>> sorted(origin())
         ['command', 'git', 'versions']
     """
-    return {"command": " ".join(sys.argv[1:]), "git": _git_state(), "versions": _versions()}
+    command = " ".join(map(_short, sys.argv[1:]))
+    return {"command": command, "git": _git_state(), "versions": _versions()}
+
+
+def _short(word: str) -> str:
+    # Where things lie on one machine is nobody else's business, and of no use to them.
+    path = Path(word)
+    return path.name if path.is_absolute() else word
 
 
 def table_hash(clips: pd.DataFrame) -> str:

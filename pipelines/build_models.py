@@ -45,7 +45,7 @@ from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.inference import Model, write_json
 from multimodal_ser.reports.model_card import write_card
 from multimodal_ser.tables import EMOTIONS, Features
-from multimodal_ser.training import run_record
+from multimodal_ser.training import origin, run_record
 from multimodal_ser.video import mapping
 from multimodal_ser.video.model import VideoModel
 
@@ -201,7 +201,9 @@ def _write(options, clips, features, face: Face, temperatures, tables, record) -
         if source.exists() and source.resolve() != (plain / name).resolve():
             shutil.copyfile(source, plain / name)
     if not (plain / "run.json").exists():
-        write_json(plain / "run.json", record)
+        epochs = len(pd.read_csv(plain / "history.csv"))
+        about = {"recipe": "pipelines/train_fer.py", "labels": "ferplus", "epochs": epochs}
+        write_json(plain / "run.json", about | {"seed": options.seed} | origin())
     for name in ("ravdess", "fer_plus"):
         print(f"wrote {write_card(output / name, name, _card(name, tables))}")
 

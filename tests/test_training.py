@@ -201,3 +201,8 @@ def test_a_leaky_protocol_is_marked(clips):
     run, _ = benchmarking.benchmark(clips, AUDIO, "random_leaky", **shared)
     assert run.leaky
     assert benchmarking.score_table(run)["protocol"].tolist() == ["random_leaky (leaky)"]
+
+
+def test_a_record_keeps_no_place_of_this_machine(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--data", "/home/anna/RAVDESS", "--output", "models"])
+    assert training.origin()["command"] == "--data RAVDESS --output models"
