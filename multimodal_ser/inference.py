@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: Clips that are held in memory at a time while predicting.
 CHUNK_CLIPS = 32
+#: Tables of so many chunks are held before they are made one.
+PARTS_HELD = 16
 
 PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confidence")
 #: What a fused row owes to each modality; they follow the labels.
@@ -446,6 +448,9 @@ def predict(
     ):
         predictions.append(prediction_table(tables, clips, timeline=timeline))
         failures.append(failed)
+        if len(predictions) == PARTS_HELD:  # hundreds of small tables take far more than one
+            predictions = [pd.concat(predictions, ignore_index=True)]
+            failures = [pd.concat(failures, ignore_index=True)]
     if not predictions:
         empty = {"fused": pd.DataFrame(columns=list(model.labels))}
         predictions = [prediction_table(empty, clips, timeline=timeline)]

@@ -1,11 +1,12 @@
 """Every room of plug-ins: its NAMES are its files, and each keeps the room's contract."""
 
 import importlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.errors import SerError, UnknownName
 
 #: room -> what each of its modules must offer.
 ROOMS = {
@@ -57,4 +58,8 @@ def test_feature_sets_say_their_own_names(modality):
     for name in features.NAMES:
         module = features.load(name)
         assert name == module.NAME
+        if name in getattr(features, "OPENSMILE", ()) and not find_spec("opensmile"):
+            with pytest.raises(SerError, match="pip install"):
+                module.names()
+            continue
         assert len(set(module.names())) == len(module.names())
