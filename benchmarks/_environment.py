@@ -47,7 +47,12 @@ def header(packages: Iterable[str], cores: int) -> list[str]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     system = f"{platform.system()} {platform.machine()}"
     return [
-        f"{date.today().isoformat()}, `python {' '.join(sys.argv)}`",
+        f"{date.today().isoformat()}, `python {' '.join(map(_short, sys.argv))}`",
         f"machine: {processor()}, {cores} cores; {system}; load when it began: {load:.1f}",
         f"Python {platform.python_version()}, {versions}",
     ]
+
+
+def _short(word: str) -> str:
+    # Where the data lies on one machine is of no use to a reader.
+    return Path(word).name if Path(word).is_absolute() else word

@@ -29,6 +29,9 @@ _BLOCK_VALUES = 2**24
 #: Rates in Hz that recordings have. A false header that states 1 Hz would make
 #: hours of seconds, and fill the memory.
 _RATES_HZ = range(2_000, 1_000_001)
+#: The longest sound that is read, in seconds. Features describe one clip, some
+#: seconds of one voice; those of five minutes take 0.7 GB, of an hour 5 GB.
+LONGEST_SECONDS = 300
 #: Samples beyond this are numbers of something else, and their powers overflow.
 _LARGEST = 1e6
 
@@ -50,12 +53,12 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
 
     Raises:
         NoSound: the file is a film without a sound track.
-        MediaError: it is missing, empty, damaged, no recording, or holds
-            values that are not numbers.
+        MediaError: it is missing, empty, damaged, no recording, longer than
+            :data:`LONGEST_SECONDS`, or holds values that are not numbers.
     """
     path = check_file(path)
     blocks = _sndfile_blocks if path.suffix.lower() in _SNDFILE_ENDINGS else _film_blocks
-    signal = _resampled(blocks(path), rate_hz)
+    signal = _resampled(_not_too_long(path, blocks(path)), rate_hz)
     if not len(signal):
         raise MediaError(path, "it holds no sound (0 samples)", "record or export it again")
     if not np.isfinite(signal).all():
@@ -215,6 +218,18 @@ def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
             raise _damaged(path, reason) from reason
         stated = float(stream.duration * stream.time_base) if stream.duration else 0.0
         check_whole(path, "sound", n_samples / rate, stated)
+
+
+def _not_too_long(path: Path, blocks: Iterator) -> Iterator[tuple[int, np.ndarray]]:
+    # Counted while reading: a header may be silent about the length, or wrong.
+    seconds = 0.0
+    for rate, block in blocks:
+        seconds += len(block) / rate
+        if seconds > LONGEST_SECONDS:
+            problem = f"its sound is longer than {LONGEST_SECONDS / 60:.0f} minutes"
+            remedy = "cut it into clips of one utterance each; features describe a short clip"
+            raise MediaError(path, problem, remedy)
+        yield rate, block
 
 
 def _resampled(blocks: Iterator[tuple[int, np.ndarray]], rate_hz: int) -> np.ndarray:

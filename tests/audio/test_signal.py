@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from multimodal_ser.audio import signal
 from multimodal_ser.audio.signal import (
     NoSound,
     check_signal,
@@ -214,3 +215,12 @@ def test_a_shorter_signal_is_filled_with_silence():
 def test_what_is_no_signal_is_refused(bad):
     with pytest.raises(SerError, match=r"mono|numbers"):
         check_signal(bad)
+
+
+def test_an_endless_sound_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(signal, "LONGEST_SECONDS", 2)
+    for seconds, name in ((2, "long.wav"), (3, "longer.wav")):
+        soundfile.write(tmp_path / name, np.zeros(seconds * 8000), 8000)
+    assert len(signal.read(tmp_path / "long.wav", rate_hz=8000)) == 16000
+    with pytest.raises(MediaError, match="cut it into clips"):
+        signal.read(tmp_path / "longer.wav")
