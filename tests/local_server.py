@@ -121,8 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = body[:stop]
         for at in range(0, len(body), fault.chunk_bytes):
             piece = body[at : at + fault.chunk_bytes]
+            seen.sent += len(piece)  # before: whoever has received it may look at once
             self.wfile.write(piece)
-            seen.sent += len(piece)
             if fault.pause_seconds:
                 time.sleep(fault.pause_seconds)
         if fault.hang_after is not None:
