@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -89,6 +89,8 @@ class Fuser:
         tables: Mapping[str, pd.DataFrame],
         truth: pd.Series,
         actors: pd.Series | None = None,
+        *,
+        missing: bool = True,
     ) -> Fuser:
         """Return a fuser fitted on held-out predictions.
 
@@ -99,6 +101,9 @@ class Fuser:
                 that none of the clips has is learnt as unlikely at most.
             actors: speaker by clip, so that the inner folds on which a penalty
                 is chosen keep speakers apart; without it each clip is its own.
+            missing: whether a clip may lack some of the modalities. Without,
+                only all of them together are fitted, however many there are;
+                a clip that lacks one gets the plain mean of the others.
 
         Returns:
             A new fuser; this one is unchanged.
@@ -106,7 +111,8 @@ class Fuser:
         Raises:
             TableError: a table is malformed, label orders differ, a clip has no
                 true label, there are more than :data:`MOST_MODALITIES`
-                modalities, or nothing can be learnt: no clip, or one label only.
+                modalities of which any may be missing, or nothing can be
+                learnt: no clip with them all, or one label only.
         """
         labels, clips, values = _stack(tables)
         names = tuple(tables)
@@ -114,13 +120,23 @@ class Fuser:
         if not self._module.FITTED:
             return new
         held = _held_out(labels, clips, values, truth, actors)
-        _check_learnable(names, labels, held)
-        return replace(new, fitted=self._fit_sets(names, held))
+        if not missing:
+            held = held.part(~np.isnan(held.values).any(axis=(0, 2)))
+        elif len(names) > MOST_MODALITIES:
+            raise TableError(
+                f"{len(names)} modalities are too many for a fusion that fits every set of them; "
+                f"average models of one kind first, down to {MOST_MODALITIES}"
+            )
+        _check_learnable(labels, held)
+        sets = _sets(names) if missing else [names]
+        return replace(new, fitted=self._fit_sets(names, sets, held))
 
-    def _fit_sets(self, names: Names, held: HeldOut) -> dict[Names, dict[str, np.ndarray]]:
+    def _fit_sets(
+        self, names: Names, sets: Iterable[Names], held: HeldOut
+    ) -> dict[Names, dict[str, np.ndarray]]:
         present = ~np.isnan(held.values).any(axis=2)
         options, fitted = self._options, {}
-        for chosen in _sets(names):
+        for chosen in sets:
             at = [names.index(name) for name in chosen]
             rows = present[at].all(axis=0)
             if len(np.unique(held.codes[rows])) < 2:
@@ -307,12 +323,7 @@ def _held_out(labels, clips, values, truth: pd.Series, actors: pd.Series | None)
     return HeldOut(values, codes, owner).part(said)
 
 
-def _check_learnable(names: Names, labels: Names, held: HeldOut) -> None:
-    if len(names) > MOST_MODALITIES:
-        raise TableError(
-            f"{len(names)} modalities are too many for a fitted fusion, which fits every set of "
-            f"them; average models of one kind first, down to {MOST_MODALITIES}"
-        )
+def _check_learnable(labels: Names, held: HeldOut) -> None:
     if not len(held.codes):
         raise TableError("no clip has probabilities to fit the fusion on; predict some first")
     found = np.unique(held.codes)
@@ -356,7 +367,8 @@ def _read(description: Mapping) -> dict:
         wanted = ", ".join(sorted(_DESCRIPTION))
         raise ModelError(f"the fusion's description must hold just {wanted}; train the model again")
     labels, names = (_texts(description[key], key) for key in ("labels", "modalities"))
-    if len(names) > MOST_MODALITIES and description["fitted"]:
+    sets = description["fitted"]
+    if len(names) > MOST_MODALITIES and any(len(e["modalities"]) < len(names) for e in sets):
         raise ModelError(f"the fusion's description has {len(names)} modalities; train it again")
     if not isinstance(description["options"], Mapping):
         raise ModelError("the fusion's options are not a mapping; train the model again")

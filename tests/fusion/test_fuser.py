@@ -175,6 +175,23 @@ class TestEveryFittedMethod:
         with pytest.raises(TableError, match="too many"):
             Fuser(name).fit(many, clips["emotion"])
 
+    def test_any_number_may_be_fused_where_none_is_missing(self, name, fusers, case):
+        clips, tables = case
+        whole = Fuser(name).fit(tables, clips["emotion"], clips["actor"], missing=False)
+        np.testing.assert_allclose(whole(tables), fusers[name](tables), atol=1e-12)
+        assert len(whole.fitted) == 1
+        sides = [*tables.values()] * MOST_MODALITIES
+        many = {f"m{at}": table for at, table in enumerate(sides)}
+        fitted = Fuser(name).fit(many, clips["emotion"], clips["actor"], missing=False)
+        again = Fuser.from_description(json.loads(json.dumps(fitted.describe())))
+        np.testing.assert_allclose(again(many), fitted(many), atol=1e-12)
+        gap = {name: table.assign() for name, table in tables.items()}
+        gap["audio"].iloc[:5] = np.nan
+        some = Fuser(name).fit(gap, clips["emotion"], clips["actor"], missing=False)
+        kept = {name: table.iloc[5:] for name, table in tables.items()}
+        rest = Fuser(name).fit(kept, clips["emotion"], clips["actor"], missing=False)
+        np.testing.assert_allclose(some(kept), rest(kept), atol=1e-12)
+
 
 def test_modalities_never_seen_together_are_averaged(case):
     clips, tables = case
