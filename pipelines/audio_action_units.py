@@ -1,19 +1,21 @@
-"""Voice and face of RAVDESS speech without a large network: functionals and action units.
+"""Voice and face of RAVDESS speech without a large network: functionals, kernels, action units.
 
-Audio: 2669 functionals of librosa's features. Video: 35 action units of
-OpenFace 2, averaged over each clip, their square roots taken because shares
-and intensities near 0 are crowded. Each modality is a soft vote of a support
-vector classifier, logistic regression and three perceptrons; the two are
-calibrated by a temperature each and joined by a weighted logarithmic pool.
+Voice: 2669 functionals of librosa's features, and the 5500 answers of random
+kernels to the log-mel frames. Face: 35 action units of OpenFace 2, averaged over
+each clip, their square roots taken because shares and intensities near 0 are
+crowded. Each of the three feature sets gets a support vector classifier,
+logistic regression and three perceptrons; a weighted logarithmic pool makes one
+answer of the classifiers of a set, of the voice's, and of all nine.
+``--compare2016`` adds openSMILE's ComParE 2016 to the voice: it needs the package
+opensmile, which is for research only, and takes a second a clip.
 
-Penalties, temperatures and weights are chosen by log-loss on inner folds of
-the training actors, so nothing is fitted on a test actor. What inner folds did
-not choose: the feature set, the square root, the networks' size and the ranges
-of the penalties were settled while looking at the same 24 actors in the HiCMAE
-folds. There are no other actors; expect a little less on new ones. The whole
-recipe was run on the Luna folds twice while it was made: after the first run
-(fused 77.9, speaker-adapted 87.0) the perceptrons' batches, penalty and epochs
-and one candidate of the support vector machine were changed, for speed.
+Penalties, and weights and sharpness of the pools, are chosen by log-loss on inner
+folds of the training actors, so nothing is fitted on a test actor. What inner
+folds did not choose: the feature sets, the square root, the networks' size and
+the ranges of the penalties were settled while looking at the same 24 actors, the
+functionals in the HiCMAE folds, the kernels in the Luna folds (how many bands they
+see, and which statistics; a dozen variants). There are no other actors; expect a
+little less on new ones.
 
 ``speaker-adapted`` normalises each feature by each speaker's own unlabelled
 clips, test speakers by theirs: another question, not another model. ``leaky``
@@ -22,7 +24,8 @@ is the same recipe on random folds, where a test clip's speaker is trained on.
     python pipelines/audio_action_units.py --data RAVDESS --adapted --run runs/audio-au
 
 ``RAVDESS`` holds the speech clips in any arrangement and
-``openface_mean_au/mean_action_units.csv``.
+``openface_mean_au/mean_action_units.csv``. ``--voice-only`` leaves the face out and
+needs no such table.
 """
 
 from __future__ import annotations
@@ -38,7 +41,6 @@ import pandas as pd
 
 from multimodal_ser import adaptation, terminal, training
 from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.classifiers import ensemble
 from multimodal_ser.audio.extract import extract
 from multimodal_ser.cache import Cache, default_folder
 from multimodal_ser.datasets import ravdess
@@ -56,19 +58,30 @@ from multimodal_ser.video.features import openface
 
 ACTION_UNITS = Path("openface_mean_au") / "mean_action_units.csv"
 N_INNER_FOLDS = 4
-#: Classifier -> what the inner folds choose from, by modality.
+#: Feature set -> classifier -> what the inner folds choose from.
 CANDIDATES: dict[str, dict[str, tuple[dict, ...]]] = {
-    "audio": {
+    "functionals": {
         "svc": ({"c": 3.0},),
         "logistic_regression": ({"c": 0.001}, {"c": 0.003}, {"c": 0.01}),
         "mlp": ({"alpha": 3.0},),
     },
-    "video": {
+    "kernels": {
+        "svc": ({"c": 3.0},),
+        "logistic_regression": ({"c": 0.0001}, {"c": 0.0003}, {"c": 0.001}),
+        "mlp": ({"alpha": 3.0},),
+    },
+    "compare2016": {
+        "svc": ({"c": 3.0},),
+        "logistic_regression": ({"c": 0.0003}, {"c": 0.001}, {"c": 0.003}),
+        "mlp": ({"alpha": 3.0},),
+    },
+    "action_units": {
         "svc": ({"c": 1.0}, {"c": 3.0}),
         "logistic_regression": ({"c": 0.03}, {"c": 0.1}, {"c": 0.3}),
         "mlp": ({"alpha": 3.0, "epochs": 100},),
     },
 }
+VOICE, OPENSMILE, FACE = ("functionals", "kernels"), "compare2016", "action_units"
 NOTES = """
 {clips} clips of {actors} actors, 8 emotions; {command}, seed {seed}. Rates in percent; interval:
 95 %, bootstrap over actors; gain: WAR of fused minus the better single modality, in points, with
@@ -96,30 +109,55 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", required=True, help="folder with the RAVDESS speech clips")
     parser.add_argument("--action-units", help=f"(default: DATA/{ACTION_UNITS.as_posix()})")
+    parser.add_argument("--voice-only", action="store_true", help="leave the face out")
+    parser.add_argument(
+        "--compare2016", action="store_true", help="add openSMILE's features; for research only"
+    )
     parser.add_argument("--adapted", action="store_true", help="measure speaker-adapted too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--cache", help="where features are kept")
+    parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and go on")
     parser.add_argument("--output", help="also write the table, as Markdown, to this file")
     parser.add_argument("--run", metavar="DIR", help="keep the runs and an HTML report there")
     return parser.parse_args()
 
 
 def _load(options: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, Features]]:
-    """Return the clips that have both modalities, and their features."""
-    table = Path(options.action_units or Path(options.data) / ACTION_UNITS)
-    units = openface.read_mean_table(table)
-    units = Features(units.clips, np.sqrt(units.values), units.names)
+    """Return the clips that have all that is wanted, and their features."""
     clips = ravdess.index(options.data)
     clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
+    features = {}
+    if not options.voice_only:
+        table = Path(options.action_units or Path(options.data) / ACTION_UNITS)
+        units = openface.read_mean_table(table)
+        features[FACE] = Features(units.clips, np.sqrt(units.values), units.names)
+        clips = clips[clips.index.isin(units.clips)]
+        if clips.empty:
+            raise SerError(f"{table}: none of its clips has sound in {options.data}; check both")
     cache = Cache(options.cache or default_folder())
-    voice, failures = extract(clips, "functionals", cache=cache, workers=options.workers)
-    for error in failures["error"]:
-        print(f"error: {error}", file=sys.stderr)
-    clips = clips[clips.index.isin(voice.clips) & clips.index.isin(units.clips)]
+    for name in (*VOICE, *[OPENSMILE] * options.compare2016):
+        features[name], failures = extract(clips, name, cache=cache, workers=options.workers)
+        for error in failures["error"]:
+            print(f"error: {error}", file=sys.stderr)
+        clips = clips[clips.index.isin(features[name].clips)]
     if clips.empty:
-        raise SerError(f"{table}: none of its clips has sound in {options.data}; check both")
-    return clips, {"audio": voice, "video": units}
+        raise SerError(f"{options.data}: no speech clip has sound that can be read; check it")
+    return clips, features
+
+
+def answers(features: Mapping[str, Features]) -> dict[str, tuple[str, ...]]:
+    """Return what is answered, each by the classifiers of which feature sets.
+
+    Example:
+        >>> list(answers({"functionals": None, "kernels": None, "action_units": None}))
+        ['functionals', 'kernels', 'voice', 'face', 'fused']
+    """
+    voice = tuple(name for name in features if name != FACE)
+    found = {name: (name,) for name in voice} | {"voice": voice}
+    if FACE in features:
+        found |= {"face": (FACE,), "fused": (*voice, FACE)}
+    return found
 
 
 def report(
@@ -128,9 +166,9 @@ def report(
     """Return the table and what it means, as Markdown.
 
     Args:
-        clips: the clips table, all with both modalities.
-        features: ``audio`` and ``video``.
-        options: ``adapted``, ``seed`` and ``workers``.
+        clips: the clips table.
+        features: feature set -> features of every clip.
+        options: ``adapted``, ``seed``, ``workers`` and ``run``.
     """
     runs = [("strict", "luna5", features)]
     if options.adapted:
@@ -141,7 +179,8 @@ def report(
     for name, scheme, values in runs:
         print(f"{name} ({scheme})", file=sys.stderr)
         started = time.monotonic()
-        tables = measured(clips, values, scheme, options)
+        resume = options.resume and Path(options.resume, f"seed{options.seed}", *features, name)
+        tables = measured(clips, values, scheme, options, resume)
         rows += _rows(name, scheme, tables, clips, options.seed)
         kept.append(_run(name, scheme, tables, clips, options.seed, time.monotonic() - started))
     if options.run:
@@ -151,28 +190,33 @@ def report(
     notes = NOTES.format(
         clips=len(clips),
         actors=clips["actor"].nunique(),
-        command="pipelines/audio_action_units.py" + " --adapted" * options.adapted,
+        command="pipelines/audio_action_units.py" + _switches(options),
         seed=options.seed,
     )
     return terminal.markdown(pd.DataFrame(rows)) + "\n" + notes.rstrip()
 
 
+def _switches(options: argparse.Namespace) -> str:
+    names = ("voice_only", "compare2016", "adapted")
+    return "".join(f" --{n.replace('_', '-')}" for n in names if getattr(options, n))
+
+
 def _run(name: str, scheme: str, tables: Mapping, clips: pd.DataFrame, seed: int, seconds: float):
     record = training.run_record(None, clips, seconds=round(seconds, 1), seed=seed)
     folds = fold_names(make_folds(clips, scheme, seed=seed))
-    parts = {modality: _MODELS[modality] for modality in ("audio", "video")}
+    parts = {modality: _model(row) for row, modality in (("voice", "audio"), ("face", "video"))}
     models = [
         RunModel(
-            _MODELS[modality],
-            modality,
+            _model(row),
+            {"face": "video", "fused": "fused"}.get(row, "audio"),
             table,
             folds[table.index],
-            parts if modality == "fused" else {},
+            parts if row == "fused" else {},
         )
-        for modality, table in tables.items()
+        for row, table in tables.items()
     ]
     return Run(
-        title=f"RAVDESS speech, voice and action units: {name}",
+        title=f"RAVDESS speech, {'voice and face' if 'face' in tables else 'voice'}: {name}",
         protocol=scheme,
         clips=clips,
         models=tuple(models),
@@ -192,62 +236,69 @@ def measured(
     features: Mapping[str, Features],
     scheme: str,
     options: argparse.Namespace,
+    resume: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return held-out probabilities of ``audio``, ``video`` and ``fused``.
+    """Return held-out probabilities of each of :func:`answers`.
 
     Args:
         clips: the clips table.
-        features: ``audio`` and ``video``.
+        features: feature set -> features of every clip.
         scheme: one of the fold schemes.
         options: ``seed`` and ``workers``.
+        resume: a folder of its own that keeps finished folds.
     """
 
     def fit(train: pd.DataFrame, _validation: pd.DataFrame):
         return _fit(train, features, scheme, options)
 
     folds = make_folds(clips, scheme, seed=options.seed)
-    return protocol.run(clips, folds, fit)
+    return protocol.run(clips, folds, fit, resume=resume)
 
 
 def _fit(train: pd.DataFrame, features, scheme: str, options: argparse.Namespace):
     """Fit on training clips alone; return a function from clips to probabilities."""
     chosen, held = _inner(train, features, scheme, options)
-    temperatures = {m: calibration.fit_temperature(t, train["emotion"]) for m, t in held.items()}
-    softened = {m: calibration.soften(t, temperatures[m]) for m, t in held.items()}
     actors = pd.Series(actor_groups(train), train.index)
-    fuser = Fuser("log_pool").fit(softened, train["emotion"], actors)
+    pools = {
+        row: Fuser("log_pool").fit(_of(held, sets), train["emotion"], actors, missing=False)
+        for row, sets in answers(features).items()
+    }
     jobs = {
-        (modality, member): (member, params, options.seed, features[modality], train)
-        for (modality, member), params in chosen.items()
+        (name, member): (member, params, options.seed, features[name], train)
+        for (name, member), params in chosen.items()
     }
     estimators = _results(fit_member, jobs, options.workers, "fit")
 
     def predict(test: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        tables = {}
-        for modality, table in features.items():
-            votes = [
-                member_probabilities(member, estimator, table.take(test.index))
-                for (of, member), estimator in estimators.items()
-                if of == modality
-            ]
-            pooled = pd.DataFrame(ensemble.pool(votes), test.index, list(EMOTIONS))
-            tables[modality] = calibration.soften(pooled, temperatures[modality])
-        return tables | {"fused": fuser(tables)}
+        tables = {
+            (name, member): pd.DataFrame(
+                member_probabilities(member, estimator, features[name].take(test.index)),
+                test.index,
+                list(EMOTIONS),
+            )
+            for (name, member), estimator in estimators.items()
+        }
+        return {row: pool(_of(tables, answers(features)[row])) for row, pool in pools.items()}
 
     return predict
 
 
+def _of(tables: Mapping[tuple[str, str], pd.DataFrame], sets: tuple[str, ...]):
+    """Return the classifiers' tables of some feature sets, under one name each."""
+    return {f"{name} {member}": t for (name, member), t in tables.items() if name in sets}
+
+
 def _inner(train: pd.DataFrame, features, scheme: str, options: argparse.Namespace):
-    """Return the chosen parameters, and each modality's held-out probabilities of ``train``."""
+    """Return the chosen parameters, and each classifier's held-out probabilities of ``train``."""
     inner = "random_leaky" if scheme in LEAKY else "actors"
     folds = make_folds(train, inner, seed=options.seed, n_folds=N_INNER_FOLDS)
     jobs = {
-        (modality, member, at, fold.name): (
-            *(member, params, options.seed, features[modality]),
+        (name, member, at, fold.name): (
+            *(member, params, options.seed, features[name]),
             *(train.loc[fold.train], fold.test),
         )
-        for modality, members in CANDIDATES.items()
-        for member, grid in members.items()
+        for name in features
+        for member, grid in CANDIDATES[name].items()
         for at, params in enumerate(grid)
         for fold in folds
     }
@@ -259,16 +310,13 @@ def _inner(train: pd.DataFrame, features, scheme: str, options: argparse.Namespa
 
 
 def _chosen(tables: Mapping[tuple, pd.DataFrame], truth: pd.Series):
-    """Choose each classifier's parameters by log-loss, and pool the chosen ones."""
+    """Choose each classifier's parameters by log-loss."""
+    losses = {key: _loss(table, truth) for key, table in tables.items()}
     chosen, held = {}, {}
-    for modality, members in CANDIDATES.items():
-        votes = []
-        for member, grid in members.items():
-            losses = [_loss(tables[modality, member, at], truth) for at in range(len(grid))]
-            best = int(np.argmin(losses))
-            chosen[modality, member] = grid[best]
-            votes.append(tables[modality, member, best].to_numpy())
-        held[modality] = pd.DataFrame(ensemble.pool(votes), truth.index, list(EMOTIONS))
+    for name, member in dict.fromkeys(key[:2] for key in tables):
+        grid = CANDIDATES[name][member]
+        best = min(range(len(grid)), key=lambda at, key=(name, member): losses[*key, at])
+        chosen[name, member], held[name, member] = grid[best], tables[name, member, best]
     return chosen, held
 
 
@@ -324,24 +372,29 @@ def held_out(member, params, seed, features, train, test) -> pd.DataFrame:
 
 def _rows(name: str, scheme: str, tables, clips: pd.DataFrame, seed: int) -> list[dict]:
     rows = []
-    scores = {m: protocol.summary(table, clips, seed=seed) for m, table in tables.items()}
-    for modality, values in scores.items():
-        row = {"protocol": f"{name} ({scheme})", "modality": modality}
-        row |= {"model": _MODELS[modality], "WAR": 100 * values["war"]}
-        row["interval"] = f"{100 * values['war_low']:.1f} to {100 * values['war_high']:.1f}"
-        row |= {"UAR": 100 * values["uar"], "ECE": 100 * values["ece"]}
-        rows.append(row | {"gain": "", "p": ""})
-    better = max(("audio", "video"), key=lambda modality: scores[modality]["war"])
-    test = sign_flip_test(tables["fused"], tables[better], clips, metric="war", seed=seed)
-    rows[-1] |= {"gain": f"{100 * test.difference:+.1f}", "p": f"{test.p_value:.2g}"}
+    scores = {row: protocol.summary(table, clips, seed=seed) for row, table in tables.items()}
+    for row, values in scores.items():
+        cells = {"protocol": f"{name} ({scheme})", "answer": row, "model": _model(row)}
+        for metric in ("war", "uar"):
+            low, high = (100 * values[f"{metric}_{end}"] for end in ("low", "high"))
+            cells |= {metric.upper(): 100 * values[metric]}
+            cells |= {f"interval {metric.upper()}": f"{low:.1f} to {high:.1f}"}
+        rows.append(cells | {"ECE": 100 * values["ece"], "gain": "", "p": ""})
+    if "fused" in tables:
+        better = max(("voice", "face"), key=lambda row: scores[row]["war"])
+        test = sign_flip_test(tables["fused"], tables[better], clips, metric="war", seed=seed)
+        rows[-1] |= {"gain": f"{100 * test.difference:+.1f}", "p": f"{test.p_value:.2g}"}
     return rows
 
 
-_MODELS = {
-    "audio": "functionals, SVC + LR + MLP",
-    "video": "mean action units, SVC + LR + MLP",
-    "fused": "calibrated weighted log pool",
-}
+def _model(row: str) -> str:
+    """Return what an answer is made by, in words."""
+    said = {
+        "voice": "all of the voice, log pool",
+        "face": "mean action units",
+        "fused": "voice and face, log pool",
+    }
+    return said.get(row, row) + ("" if row in ("voice", "fused") else ", SVC + LR + MLP")
 
 
 if __name__ == "__main__":
