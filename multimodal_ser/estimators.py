@@ -33,6 +33,7 @@ _TRUSTED = (
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
+    "multimodal_ser.sklearn_classifiers.Columns",
     "multimodal_ser.sklearn_classifiers.PairwiseSVC",
     "multimodal_ser.sklearn_classifiers.SoftVote",
 )

@@ -69,16 +69,22 @@ def trial_values(estimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
     if _is_keras(estimator):
         shape, mean, scale = _keras_shape(estimator), estimator.mean_, estimator.scale_
     else:
-        scalers = [step for step in _parts(estimator) if type(step).__name__ == "StandardScaler"]
-        mean, scale = (scalers[0].mean_, scalers[0].scale_) if scalers else (0.0, 1.0)
         shape = (estimator.n_features_in_,)
+        mean, scale = np.zeros(shape), np.ones(shape)
+        _take_scaling(estimator, slice(None), mean, scale)
     return (rng.normal(size=(n_clips, *shape)) * scale + mean).astype(np.float32)
 
 
-def _parts(estimator) -> list:
-    inner = [step for _, step in getattr(estimator, "steps", ())]
-    inner += list(getattr(estimator, "estimators_", ()))
-    return [estimator, *(part for step in inner for part in _parts(step))]
+def _take_scaling(estimator, at: slice, mean: np.ndarray, scale: np.ndarray) -> None:
+    """Write what the columns ``at`` are standardised by into ``mean`` and ``scale``."""
+    if type(estimator).__name__ == "StandardScaler":
+        mean[at], scale[at] = estimator.mean_, estimator.scale_
+    for _, step in getattr(estimator, "steps", ()):
+        if type(step).__name__ == "Columns":
+            at = slice(step.start, step.stop)
+        _take_scaling(step, at, mean, scale)
+    for member in getattr(estimator, "estimators_", ()):
+        _take_scaling(member, at, mean, scale)
 
 
 def _is_keras(estimator) -> bool:
@@ -105,6 +111,11 @@ def _pipeline(graph: Graph, pipeline, values: str) -> str:
     for _, step in pipeline.steps:
         values = _added(graph, step, values)
     return values
+
+
+def _columns(graph: Graph, columns, values: str) -> str:
+    stop = columns.n_features_in_ if columns.stop is None else columns.stop
+    return graph.add("Slice", values, *(graph.axes(at) for at in (columns.start, stop, 1)))
 
 
 def _scaler(graph: Graph, scaler, values: str) -> str:
@@ -259,6 +270,7 @@ def _keras_classifier(classifier) -> bytes:
 
 
 _TRANSLATIONS = {
+    "Columns": _columns,
     "LogisticRegression": _regression,
     "MLPClassifier": _perceptron,
     "PairwiseSVC": _support_vectors,

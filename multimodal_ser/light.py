@@ -23,8 +23,8 @@ from multimodal_ser.errors import ModelError, SerError
 OPS = frozenset((
     "Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Conv", "Div", "Exp",
     "Flatten", "GRU", "Identity", "LSTM", "Log", "MatMul", "Max", "MaxPool", "Mul", "Neg",
-    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Softmax", "Softplus", "Sqrt",
-    "Sub", "Tanh", "Transpose", "Unsqueeze",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus",
+    "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze",
 ))
 # fmt: on
 #: The operator set that the exporters write; ONNX 1.13, December 2022.

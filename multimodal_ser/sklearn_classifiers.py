@@ -1,10 +1,11 @@
-"""Two scikit-learn classifiers with what scikit-learn's own lack: probabilities."""
+"""What scikit-learn's own classifiers lack here: probabilities, votes, a choice of columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import VotingClassifier
 from sklearn.svm import SVC
 
@@ -27,6 +28,42 @@ class PairwiseSVC(SVC):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return ``(n_clips, n_classes)``; rows sum to 1."""
         return pairwise_probabilities(self, X)
+
+
+class Columns(TransformerMixin, BaseEstimator):
+    """Some adjacent columns of the values, and no others.
+
+    Args:
+        start: the first, from 0.
+        stop: the one behind the last.
+
+    Example:
+        >>> Columns(1, 3).fit_transform(np.arange(8).reshape(2, 4)).tolist()
+        [[1, 2], [5, 6]]
+    """
+
+    def __init__(self, start: int = 0, stop: int | None = None):
+        self.start = start
+        self.stop = stop
+
+    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Columns:
+        """Check that the columns are there.
+
+        Raises:
+            SerError: there are fewer.
+        """
+        self.n_features_in_ = np.shape(X)[1]
+        stop = self.n_features_in_ if self.stop is None else self.stop
+        if not 0 <= self.start < stop <= self.n_features_in_:
+            raise SerError(
+                f"columns {self.start} to {stop} are wanted of {self.n_features_in_} values; "
+                "choose the feature set that the classifier is made for, or its blocks"
+            )
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return ``(n_clips, stop - start)``."""
+        return np.asarray(X)[:, self.start : self.stop]
 
 
 class SoftVote(VotingClassifier):

@@ -26,6 +26,7 @@ def labelled(n_classes: int, n_values: int = 30, n_clips: int = 90):
         ("logistic_regression", {}),
         ("mlp", {"epochs": 5}),
         ("ensemble", {"mlp_params": {"epochs": 5}}),
+        ("block_vote", {"blocks": (10, 20)}),
         ("ensemble", {"members": ("svc", "logistic_regression"), "weights": (1.0, 3.0)}),
         ("ensemble", {"members": ("svc", "logistic_regression"), "pooling": "arithmetic"}),
     ],
@@ -41,9 +42,13 @@ def test_a_classifier(name, params, n_classes):
     assert np.ptp(expected) > 0.02
 
 
-def test_trial_values_are_like_the_training_clips():
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("ensemble", {"mlp_params": {"epochs": 3}}), ("block_vote", {"blocks": (12, 18)})],
+)
+def test_trial_values_are_like_the_training_clips(name, params):
     values, codes = labelled(3)
-    fitted = classifiers.load("ensemble").build(mlp_params={"epochs": 3}).fit(values, codes)
+    fitted = classifiers.load(name).build(**params).fit(values, codes)
     tried = trial_values(fitted, n_clips=500)
     assert np.allclose(tried.mean(axis=0), values.mean(axis=0), atol=1)
     assert np.allclose(tried.std(axis=0), values.std(axis=0), rtol=0.3)

@@ -20,6 +20,7 @@ SHAPES = {
     "image": (32, 32),
 }
 TINY = {
+    "block_vote": {"blocks": (10, 14)},
     "conv1d": {"epochs": 2},
     "ensemble": {"mlp_params": {"epochs": 10}},
     "gradient_boosting": {"n_estimators": 5},
@@ -352,3 +353,41 @@ def test_svc_can_be_scored_by_probabilities():
     values, labels = data("svc")
     score = cross_val_score(svc.build(), values, labels, scoring="neg_log_loss", cv=3)
     assert (score > -np.log(3)).all()
+
+
+def test_each_member_of_a_block_vote_sees_its_block_alone():
+    from multimodal_ser.audio.classifiers import block_vote
+
+    values, labels = data("block_vote", n_clips=60)
+    vote = block_vote.build(blocks=(10, 14), members=("logistic_regression",)).fit(values, labels)
+    parts = []
+    for at, c in ((slice(0, 10), 0.003), (slice(10, 24), 0.0003)):
+        alone = classifiers.load("logistic_regression").build(c=c)
+        parts.append(alone.fit(values[:, at], labels).predict_proba(values[:, at]))
+    np.testing.assert_allclose(vote.predict_proba(values), ensemble.pool(parts), atol=1e-9)
+
+
+def test_a_block_vote_is_made_for_the_voice():
+    from multimodal_ser.audio.classifiers import block_vote
+    from multimodal_ser.audio.features import functionals, kernels
+
+    assert (len(functionals.names()), len(kernels.names())) == block_vote.BLOCKS
+    values, labels = data("block_vote")
+    with pytest.raises(SerError, match="of 24 values"):
+        block_vote.build().fit(values, labels)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks": ()},
+        {"blocks": (3, 0)},
+        {"members": ()},
+        {"members": ("knn", "knn")},
+        {"members": ("conv1d",)},
+        {"members": ("resnet18",)},
+    ],
+)
+def test_a_block_vote_that_cannot_be_is_refused(wrong):
+    with pytest.raises(SerError, match=r"block|vote"):
+        classifiers.load("block_vote").build(**wrong)

@@ -17,6 +17,7 @@ from multimodal_ser.errors import SerError
 from multimodal_ser.plugins import load_plugin
 
 NAMES = (
+    "block_vote",
     "conv1d",
     "decision_tree",
     "ensemble",

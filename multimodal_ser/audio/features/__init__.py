@@ -16,6 +16,7 @@ valence22         22             system E: mean and deviation of eleven features
 voting180         180            system D: mean MFCC, chroma and mel
 functionals       2669           ours: statistics of everything in a spectrogram
 kernels           5500           ours: random convolutions of log-mel frames
+voice             8169           the functionals and the kernels
 egemaps           88             openSMILE's eGeMAPS v02; for research only
 compare2016       6373           openSMILE's ComParE 2016; for research only
 log_mel           300, 64        3 s of log-mel frames, for networks
@@ -40,6 +41,7 @@ NAMES = (
     "voting180",
     "functionals",
     "kernels",
+    "voice",
     "egemaps",
     "compare2016",
     "log_mel",

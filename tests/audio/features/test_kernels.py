@@ -1,8 +1,9 @@
+import librosa
 import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from multimodal_ser.audio.features import kernels, log_mel
+from multimodal_ser.audio.features import functionals, kernels, log_mel, voice
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,19 @@ def test_loudness_matters_to_the_kernels_that_see_more_than_change():
     np.testing.assert_allclose(soft[..., 1::2], loud[..., 1::2], atol=1e-3)
     levels = loud[:, len(kernels.QUANTILES)] - soft[:, len(kernels.QUANTILES)]
     assert np.abs(levels[:, ::2]).mean() > 0.1
+
+
+def test_the_voice_is_both_its_kernels_at_their_own_rate():
+    times = np.arange(3 * 48_000) / 48_000
+    sound = sum(np.sin(2 * np.pi * hz * times) for hz in (220, 440, 1760, 3300))
+    sound *= 0.1 * np.hanning(len(times)) * (1 + 0.5 * np.sin(2 * np.pi * 4 * times))
+    sound += 0.003 * np.random.default_rng(4).standard_normal(len(times))
+    high, low = (
+        librosa.resample(sound, orig_sr=48_000, target_sr=rate).astype("f4")
+        for rate in (voice.RATE_HZ, kernels.RATE_HZ)
+    )
+    first, second = np.split(voice.extract(high), [len(functionals.names())])
+    np.testing.assert_array_equal(first, functionals.extract(high))
+    expected = kernels.extract(low)
+    assert np.abs(second - expected).mean() < 0.02 * expected.std()
+    assert voice.names() == (*functionals.names(), *kernels.names())
