@@ -9,14 +9,21 @@ original on one side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.cache import Cache
+from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.parallel import Engine, map_clips
 from multimodal_ser.tables import Features
+
+#: Raised when the same draw changes a signal in another way than before.
+VERSION = 1
+#: What may happen to a signal, in the order in which it happens.
+KINDS = ("speed", "pitch", "gain", "noise")
 
 
 def add_noise(
@@ -221,6 +228,16 @@ class Augmentation:
         semitones: lowest and highest shift of the pitch.
         gain_db: lowest and highest gain, in dB.
         probability: of each, 0 to 1.
+        kinds: which of :data:`KINDS` may happen at all.
+
+    Raises:
+        UnknownName: there is no such kind.
+
+    Example:
+        >>> noisy = Augmentation(kinds=("noise",), snr_db=(20, 20), probability=1)
+        >>> silence = augment(np.zeros(9), 22050, np.random.default_rng(0), noisy)
+        >>> silence.tolist() == [0] * 9  # nothing is as loud as silence
+        True
     """
 
     snr_db: tuple[float, float] = (10.0, 30.0)
@@ -228,6 +245,12 @@ class Augmentation:
     semitones: tuple[float, float] = (-2.0, 2.0)
     gain_db: tuple[float, float] = (-6.0, 6.0)
     probability: float = 0.5
+    kinds: tuple[str, ...] = KINDS
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise UnknownName("kind of augmentation", kind, KINDS)
 
 
 def augment(
@@ -253,17 +276,18 @@ def augment(
         'float32'
     """
     params = params or Augmentation()
-    happens = rng.random(4) < params.probability
+    drawn = rng.random(len(KINDS)) < params.probability
+    happens = dict(zip(KINDS, drawn & np.isin(KINDS, params.kinds), strict=True))
     # Drawn whether or not it happens, so that one choice does not move the next.
     ranges = (params.speed, params.semitones, params.gain_db, params.snr_db)
     factor, semitones, gain_db, snr_db = (rng.uniform(*limits) for limits in ranges)
-    if happens[0]:
+    if happens["speed"]:
         signal = change_speed(signal, factor=factor)
-    if happens[1]:
+    if happens["pitch"]:
         signal = shift_pitch(signal, rate_hz, semitones=semitones)
-    if happens[2]:
+    if happens["gain"]:
         signal = change_gain(signal, gain_db=gain_db)
-    if happens[3]:
+    if happens["noise"]:
         signal = add_noise(signal, rng, snr_db=snr_db)
     return np.asarray(signal, dtype=np.float32)
 
@@ -275,7 +299,8 @@ def augmented_copies(
     copies: int = 1,
     params: Augmentation | None = None,
     seed: int = 0,
-    workers: int | None = None,
+    cache: Cache | None = None,
+    workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, Features]:
     """Return changed copies of clips, and their features, as extra training data.
@@ -290,7 +315,8 @@ def augmented_copies(
         params: what may happen to a copy; None takes the defaults.
         seed: with the clip's id and the number of the copy it settles what
             happens, whatever the other clips are.
-        workers: processes; None takes one a core.
+        cache: where features are kept; None keeps nothing.
+        workers: processes, None for one a core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -299,17 +325,17 @@ def augmented_copies(
         of the originals reports them.
     """
     from multimodal_ser.audio import features as feature_sets
-    from multimodal_ser.parallel import map_clips
 
     module = feature_sets.load(feature_set)
     params = params or Augmentation()
+    folder = cache.folder if cache else None
     heard = clips[clips["audio"].notna()]
     parts, items = [], {}
     for number in range(1, copies + 1):
         part = heard.set_axis([f"{clip}#{number}" for clip in heard.index], axis=0)
         parts.append(part.rename_axis("clip"))
         for clip, path in part["audio"].items():
-            items[clip] = (path, feature_set, params, _seed_of(clip, seed))
+            items[clip] = (path, feature_set, params, _seed_of(clip, seed), folder)
     outcomes = map_clips(
         _copy_features, items, workers=workers, description="augmented copies", progress=progress
     )
@@ -330,13 +356,22 @@ def _seed_of(clip: str, seed: int) -> list[int]:
     return [seed, *clip.encode()]
 
 
-def _copy_features(path: str, feature_set: str, params: Augmentation, seed: list[int]):
+def _copy_features(
+    path: str, feature_set: str, params: Augmentation, seed: list[int], cache_folder: Path | None
+) -> np.ndarray | None:
     from multimodal_ser.audio import features as feature_sets
     from multimodal_ser.audio import signal as reader
 
     module = feature_sets.load(feature_set)
-    try:
+    key = {"rate_hz": module.RATE_HZ, "reader": reader.VERSION, "augment": VERSION}
+    key |= {"seed": seed, **asdict(params)}
+
+    def compute() -> dict[str, np.ndarray]:
         signal = reader.read(Path(path), rate_hz=module.RATE_HZ)
+        changed = augment(signal, module.RATE_HZ, np.random.default_rng(seed), params)
+        return {"values": module.extract(changed)}
+
+    try:
+        return Cache(cache_folder).make(path, module.NAME, module.VERSION, key, compute)["values"]
     except reader.NoSound:
         return None
-    return module.extract(augment(signal, module.RATE_HZ, np.random.default_rng(seed), params))

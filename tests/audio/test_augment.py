@@ -4,7 +4,8 @@ import pytest
 import soundfile
 
 from multimodal_ser.audio import augment
-from multimodal_ser.errors import SerError
+from multimodal_ser.cache import Cache
+from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import make_clips
 
@@ -119,6 +120,75 @@ def test_what_happens_is_settled_by_the_generator_and_may_be_nothing():
     never = augment.Augmentation(probability=0.0)
     kept = augment.augment(tone(), RATE_HZ, np.random.default_rng(0), never)
     np.testing.assert_array_equal(kept, tone())
+
+
+@pytest.mark.parametrize("kind", augment.KINDS)
+def test_of_one_kind_alone_nothing_else_happens(kind):
+    """Each kind leaves alone what the others change: length, pitch, level, the sine."""
+    params = augment.Augmentation(
+        kinds=(kind,),
+        probability=1.0,
+        speed=(1.1, 1.1),
+        semitones=(3.0, 3.0),
+        gain_db=(-6.0, -6.0),
+        snr_db=(20.0, 20.0),
+    )
+    clean = tone(seconds=2.0)
+    changed = augment.augment(clean, RATE_HZ, np.random.default_rng(0), params)
+    alone = {
+        "speed": lambda: augment.change_speed(clean, factor=1.1),
+        "pitch": lambda: augment.shift_pitch(clean, RATE_HZ, semitones=3.0),
+        "gain": lambda: augment.change_gain(clean, gain_db=-6.0),
+    }
+    if kind == "noise":
+        added = changed.astype(float) - clean
+        ratio_db = 10 * np.log10((clean.astype(float) ** 2).mean() / (added**2).mean())
+        assert ratio_db == pytest.approx(20.0, abs=0.02)
+    else:
+        np.testing.assert_array_equal(changed, alone[kind]())
+
+
+def test_leaving_kinds_out_moves_no_other_draw():
+    """With the same seed, both kinds by themselves one after the other are both at once."""
+    seeded = [np.random.default_rng(5) for _ in range(3)]
+    first, second, both = (
+        augment.Augmentation(kinds=kinds, probability=1.0)
+        for kinds in (("speed",), ("gain",), ("gain", "speed"))
+    )
+    faster = augment.augment(tone(), RATE_HZ, seeded[0], first)
+    step_by_step = augment.augment(faster, RATE_HZ, seeded[1], second)
+    at_once = augment.augment(tone(), RATE_HZ, seeded[2], both)
+    np.testing.assert_array_equal(step_by_step, at_once)
+    assert not np.array_equal(faster, step_by_step)
+
+
+def test_no_kind_leaves_the_signal_and_an_unknown_one_is_refused():
+    nothing = augment.Augmentation(kinds=(), probability=1.0)
+    kept = augment.augment(tone(), RATE_HZ, np.random.default_rng(0), nothing)
+    np.testing.assert_array_equal(kept, tone())
+    with pytest.raises(UnknownName, match=r"'echo'.*speed, pitch, gain, noise"):
+        augment.Augmentation(kinds=("noise", "echo"))
+
+
+def test_copies_are_kept_by_what_made_them(tmp_path, monkeypatch):
+    path = tmp_path / "0.wav"
+    soundfile.write(path, tone(), RATE_HZ)
+    clips = make_clips([{"clip": "c", "audio": str(path), "actor": "1", "dataset": "x"}])
+
+    def made(**more):
+        shared = {"cache": Cache(tmp_path / "cache"), "workers": HERE, "progress": False}
+        return augment.augmented_copies(clips, **(shared | more))[1].values
+
+    noisy = augment.Augmentation(kinds=("noise",), probability=1.0)
+    ways = [{}, {"seed": 1}, {"params": noisy}, {"feature_set": "voting180"}]
+    first = [made(**way) for way in ways]
+    fresh = [made(**way, cache=None) for way in ways]
+    monkeypatch.setattr(augment, "augment", None)  # nothing is made any more
+    for way, kept, anew in zip(ways, first, fresh, strict=True):
+        np.testing.assert_array_equal(made(**way), kept)
+        np.testing.assert_array_equal(kept, anew)
+    assert not np.array_equal(first[0], first[1])
+    assert len(made(seed=2)) == 0  # what was not kept is not taken from what was
 
 
 def test_copies_keep_the_actor_and_do_not_depend_on_the_other_clips(tmp_path):
