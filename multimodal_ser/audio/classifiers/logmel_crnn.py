@@ -1,7 +1,8 @@
 """Our compact network on log-mel frames: convolutions, a recurrent layer, attention.
 
-Four batch-normalised convolutions 3x3, each pooled, see 8 frames as one and
-the bands in four; a bidirectional GRU reads them in order; attention says which
+Frames are averaged by pairs, to 20 ms; four batch-normalised convolutions 3x3,
+each pooled, make one of 8 frames and four of the bands; a bidirectional GRU reads
+them in order; attention says which
 moments count (a softmax over time of a learnt score; the weighted mean goes to
 the softmax over labels). About 200 k parameters, so that a fold of RAVDESS
 trains on a CPU core in minutes.
@@ -22,7 +23,7 @@ INPUT = "frames"
 SEARCH = {"learning_rate": [5e-4, 1e-3, 2e-3], "epochs": [30, 50, 80]}
 
 _WIDTHS = (24, 48, 64, 96)
-_POOLS = ((2, 2), (2, 2), (2, 2), (1, 2))
+_POOLS = ((2, 2), (2, 2), (1, 2), (1, 2))
 _UNITS = 64
 #: Largest shift of a training clip, as a share of its frames.
 _SHIFT = 0.05
@@ -46,6 +47,7 @@ def network(shape: tuple[int, ...], n_classes: int):
     layers = keras.layers
     frames = keras.Input(shape)
     x = layers.Reshape((*shape, 1))(frames)
+    x = layers.AveragePooling2D((2, 1), padding="same")(x)
     for width, pool in zip(_WIDTHS, _POOLS, strict=True):
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization()(x)
