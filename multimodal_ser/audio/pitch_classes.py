@@ -5,6 +5,13 @@ done once here and anew at every call there: filters are built once for each of
 the hundred tunings that an estimate can give; one set of filters serves all
 seven octaves, because a signal at half the rate is an octave higher; and the
 tuning looks at spectral peaks alone, not at every bin.
+
+The constant-Q transform and what follows from it repeat librosa's operations in
+its precisions and order, and give its values to the bit on the machine that it
+runs on. Less would not agree in digital silence: the filters, cut at 1 % of
+their size, are faintly open over their whole length, up to three seconds, so
+that a silent frame holds the rounding of the sound around it, and chroma,
+divided by its own sum, makes that as large as any other.
 """
 
 from __future__ import annotations
@@ -39,8 +46,10 @@ def normalised(rows: np.ndarray, order: float) -> np.ndarray:
         >>> normalised(np.array([[1.0, 4.0], [0.0, 0.0]]), np.inf).tolist()
         [[0.25, 1.0], [0.0, 0.0]]
     """
-    size = np.linalg.norm(rows, order, axis=1, keepdims=True)
-    return rows / np.where(size < np.finfo(rows.dtype).tiny, 1, size).astype(rows.dtype)
+    # Summed in double precision, as librosa does: CENS turns on thresholds.
+    size = np.linalg.norm(rows.astype(np.float64, copy=False), order, axis=1, keepdims=True)
+    size[size < np.finfo(rows.dtype).tiny] = 1
+    return np.divide(rows, size, dtype=np.float64).astype(rows.dtype, copy=False)
 
 
 def tuning(spectrum: np.ndarray, rate_hz: int, per_octave: int) -> float:
@@ -52,8 +61,8 @@ def tuning(spectrum: np.ndarray, rate_hz: int, per_octave: int) -> float:
         per_octave: notes to an octave.
 
     Returns:
-        One of -0.50, -0.49, ... 0.49, in notes; 0 where there is no peak. As
-        ``librosa.estimate_tuning`` gives it.
+        One of the hundred lower edges of a histogram of -0.5 to 0.5, in notes;
+        0 where there is no peak. As ``librosa.estimate_tuning`` gives it.
 
     Example:
         >>> tuning(np.zeros((3, 1025), np.float32), 22050, 12)
@@ -65,9 +74,7 @@ def tuning(spectrum: np.ndarray, rate_hz: int, per_octave: int) -> float:
     if not len(hz):
         return 0.0
     strong = hz[height >= np.median(height)]
-    # Rounded: the estimate is an edge of a histogram of hundredths.
-    estimate = librosa.pitch_tuning(strong, resolution=0.01, bins_per_octave=per_octave)
-    return round(float(estimate), 2)
+    return float(librosa.pitch_tuning(strong, resolution=0.01, bins_per_octave=per_octave))
 
 
 def _peaks(spectrum: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
@@ -136,23 +143,21 @@ def constant_q(signal: np.ndarray, rate_hz: int, hop_samples: int, tuning: float
         >>> int(constant_q(tone, 22050, 512, 0.0)[20].argmax())  # A4 is 45 notes above C1
         135
     """
-    from scipy.fft import rfft
-
-    first, bank, n_fft = _constant_q_bank(rate_hz, tuning)
     n_frames = 1 + len(signal) // hop_samples
-    windows = []
-    for octave in range(N_OCTAVES):
-        padded = np.pad(signal.astype(np.float64), n_fft // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)
-        windows.append(frames[:: hop_samples >> octave][:n_frames])
+    first, banks, n_fft, roots = _constant_q_banks(rate_hz, tuning)
+    found = np.empty((n_frames, N_OCTAVES, BINS_PER_OCTAVE), np.complex64)
+    for octave, bank in enumerate(banks):
+        hop = hop_samples >> octave
+        padded = np.pad(signal.astype(np.float64), n_fft // 2)[: n_fft + (n_frames - 1) * hop]
+        bins = np.empty((bank.shape[1], n_frames), np.complex64)
+        for some, block in filters.transforms(padded, np.ones(n_fft), hop):
+            bins[:, some] = block[:, first : first + len(bins)].T
+        found[:, N_OCTAVES - 1 - octave] = (bank @ bins).T
         if octave + 1 < N_OCTAVES:
             signal = _halved(signal)
-    bins = slice(first, first + len(bank))
-    found = np.empty((n_frames, N_OCTAVES, BINS_PER_OCTAVE), np.float32)
-    for octave, frames in enumerate(windows):
-        spectrum = rfft(frames, axis=1)[:, bins].astype(np.complex64)
-        found[:, N_OCTAVES - 1 - octave] = np.abs(spectrum @ bank)
-    return found.reshape(n_frames, -1)
+    found = found.reshape(n_frames, -1)
+    found /= roots
+    return np.abs(found)
 
 
 def _halved(signal: np.ndarray) -> np.ndarray:
@@ -161,31 +166,45 @@ def _halved(signal: np.ndarray) -> np.ndarray:
 
     wanted = -(-len(signal) // 2)
     half = soxr.resample(signal, 2, 1, quality="soxr_hq")[:wanted]
-    return np.pad(half, (0, wanted - len(half))) * np.float32(np.sqrt(2))
+    # A float64 root: librosa divides in double precision too.
+    return np.pad(half / np.sqrt(0.5), (0, wanted - len(half))).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=128)
-def _constant_q_bank(rate_hz: int, tuning: float) -> tuple[int, np.ndarray, int]:
-    """Return the first bin read, the top octave's filters ``(n_bins, 36)``, and their length.
+def _constant_q_banks(rate_hz: int, tuning: float) -> tuple[int, list, int, np.ndarray]:
+    """Return the filters of each octave, and what else the transform needs of them.
 
-    They serve the lower octaves too: halving the rate halves the filters'
-    lengths in samples, so that only the division by the root of the length at
-    the full rate remains, and that is the gain which halving has to make up.
+    They are those of the top octave times a gain: halving the rate halves the
+    filters' lengths in samples, and the root of that is all there is to make up.
+
+    Returns:
+        The first bin read; from the top octave down, sparse complex64
+        ``(36, n_bins)``; the transform's length in samples; the root of all
+        252 lengths.
     """
     import librosa
+    import scipy.fft
 
-    step = 2 ** (2 / BINS_PER_OCTAVE)
-    bandwidth = (step - 1) / (step + 1)
-    notes = np.arange(-BINS_PER_OCTAVE, 0) + N_OCTAVES * BINS_PER_OCTAVE + tuning
-    hz = LOWEST_HZ * 2 ** (notes / BINS_PER_OCTAVE)
-    filters, lengths = librosa.filters.wavelet(freqs=hz, sr=rate_hz, alpha=bandwidth)
-    n_fft = filters.shape[1]
-    filters = filters * (lengths[:, None] / n_fft)
-    spectrum = np.fft.fft(filters, axis=1)[:, : n_fft // 2 + 1]
-    kept = librosa.util.sparsify_rows(spectrum, quantile=0.01).toarray()
-    used = np.flatnonzero(kept.any(axis=0))
-    bank = kept[:, used[0] : used[-1] + 1].T / np.sqrt(lengths)
-    return int(used[0]), np.ascontiguousarray(bank, dtype=np.complex64), n_fft
+    lowest_hz = LOWEST_HZ * 2.0 ** (tuning / BINS_PER_OCTAVE)
+    hz = librosa.interval_frequencies(
+        N_OCTAVES * BINS_PER_OCTAVE,
+        fmin=lowest_hz,
+        intervals="equal",
+        bins_per_octave=BINS_PER_OCTAVE,
+    )
+    lengths, _ = librosa.filters.wavelet_lengths(freqs=hz, sr=rate_hz)
+    top = slice(-BINS_PER_OCTAVE, None)
+    bandwidths = rate_hz / (hz * lengths)
+    waves, _ = librosa.filters.wavelet(freqs=hz[top], sr=rate_hz, alpha=bandwidths[top])
+    n_fft = waves.shape[1]
+    # Single precision throughout, the transform too, as librosa builds them.
+    waves *= lengths[top, None] / n_fft
+    spectrum = scipy.fft.fft(waves, axis=1)[:, : n_fft // 2 + 1]
+    bank = librosa.util.sparsify_rows(spectrum, quantile=0.01)
+    first, last = bank.indices.min(), bank.indices.max()
+    gains = np.sqrt(2.0 ** np.arange(N_OCTAVES))
+    banks = [(bank[:, first : last + 1] * gain).astype(np.complex64) for gain in gains]
+    return int(first), banks, n_fft, np.sqrt(lengths)
 
 
 def cens(chroma: np.ndarray) -> np.ndarray:
@@ -229,7 +248,7 @@ def tonnetz(chroma: np.ndarray) -> np.ndarray:
     """
     # By the largest first, as librosa does: a sum near the least number is no number.
     share = normalised(normalised(chroma, np.inf), 1)
-    return share @ _tonal_axes().astype(chroma.dtype)
+    return share @ _tonal_axes()
 
 
 @functools.cache

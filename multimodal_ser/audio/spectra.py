@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,9 +34,8 @@ DELTA_FRAMES = 9
 TEMPO_FRAMES = 384
 #: Neighbouring mel bands that are made by one product over the bins they share.
 _BANDS_TOGETHER = 16
-#: Frames that are worked on at once: few enough to stay in the processor's cache,
-#: and for the allocator not to hand memory back and fetch it again every time.
-_FRAMES_TOGETHER = 16
+#: Frames whose bands are made at once: few enough to stay in the processor's cache.
+_FRAMES_TOGETHER = 64
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -253,23 +252,11 @@ def magnitudes(padded: np.ndarray, window: np.ndarray, hop_samples: int) -> np.n
         >>> magnitudes(np.ones(8), np.ones(4), 2).tolist()
         [[4.0, 0.0, 0.0], [4.0, 0.0, 0.0], [4.0, 0.0, 0.0]]
     """
-    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window))[::hop_samples]
-    result = np.empty((len(frames), len(window) // 2 + 1), np.float32)
-    windowed = np.empty((_FRAMES_TOGETHER, len(window)))
-    spectrum, single = (np.empty((_FRAMES_TOGETHER, result.shape[1]), t) for t in ("c16", "c8"))
-    for some in _some_at_a_time(len(frames)):
-        used = slice(some.stop - some.start)
-        np.multiply(frames[some], window, out=windowed[used])
-        np.fft.rfft(windowed[used], axis=1, out=spectrum[used])
-        # Single precision first, as librosa keeps a transform.
-        np.copyto(single[used], spectrum[used], casting="same_kind")
-        np.abs(single[used], out=result[some])
+    n_frames = 1 + (len(padded) - len(window)) // hop_samples
+    result = np.empty((n_frames, len(window) // 2 + 1), np.float32)
+    for some, bins in filters.transforms(padded, window, hop_samples):
+        np.abs(bins, out=result[some])
     return result
-
-
-def _some_at_a_time(n_frames: int, count: int = _FRAMES_TOGETHER) -> Iterator[slice]:
-    for first in range(0, n_frames, count):
-        yield slice(first, min(first + count, n_frames))
 
 
 @functools.cache
@@ -343,7 +330,8 @@ def banded(magnitude: np.ndarray, blocks: Sequence) -> np.ndarray:
         (3, 40)
     """
     bands = np.empty((len(magnitude), blocks[-1][1].stop), np.float32)
-    for some in _some_at_a_time(len(magnitude), 4 * _FRAMES_TOGETHER):
+    for first in range(0, len(magnitude), _FRAMES_TOGETHER):
+        some = slice(first, first + _FRAMES_TOGETHER)
         power = np.square(magnitude[some])
         for bins, rows, weights in blocks:
             np.matmul(power[:, bins], weights, out=bands[some, rows])

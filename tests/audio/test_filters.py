@@ -14,6 +14,19 @@ def test_the_window_is_scipys(samples):
     np.testing.assert_array_equal(filters.hann(samples), expected)
 
 
+@pytest.mark.parametrize("n_frames", [1, 31, 32, 33, 100])
+def test_transforms_cover_every_window_once(n_frames):
+    rng = np.random.default_rng(n_frames)
+    samples, window = rng.standard_normal(64 + 16 * (n_frames - 1)), rng.standard_normal(64)
+    got = np.full((n_frames, 33), np.nan, np.complex64)
+    for some, bins in filters.transforms(samples.astype("f4"), window, 16):
+        assert np.isnan(got[some]).all()
+        got[some] = bins
+    starts = 16 * np.arange(n_frames)
+    rows = np.stack([samples[start : start + 64].astype("f4") * window for start in starts])
+    np.testing.assert_allclose(got, np.fft.rfft(rows), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("rate_hz", "window", "n_mels", "highest_hz"),
     [(22050, 2048, 128, None), (22050, 2048, 40, 8e3), (16000, 512, 64, None), (8000, 400, 9, 900)],

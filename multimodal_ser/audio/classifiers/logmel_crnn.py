@@ -2,10 +2,9 @@
 
 Frames are averaged by pairs, to 20 ms; four batch-normalised convolutions 3x3,
 each pooled, make one of 8 frames and four of the bands; a bidirectional GRU reads
-them in order; attention says which
-moments count (a softmax over time of a learnt score; the weighted mean goes to
-the softmax over labels). About 200 k parameters, so that a fold of RAVDESS
-trains on a CPU core in minutes.
+them in order; attention says which moments count (a softmax over time of a learnt
+score; the weighted mean goes to the softmax over labels). About 200 k parameters,
+so that a fold of RAVDESS trains on a CPU core in minutes.
 
 While training, each clip is shifted by at most a sixth of a second, loses
 stretches of time and frequency (SpecAugment) and is mixed with another

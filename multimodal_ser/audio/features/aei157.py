@@ -57,6 +57,7 @@ def extract(sound: np.ndarray | Spectra) -> np.ndarray:
     spectra = spectra_of(sound)
     mfcc = spectra.mfcc(N_MFCC)
     rows = np.concatenate([mfcc, delta(mfcc, 1), delta(mfcc, 2)], axis=1)
-    found = np.stack([getattr(rows, name)(axis=0) for name in _STATISTICS])
+    mean = rows.mean(axis=0, keepdims=True)
+    found = np.stack([mean[0], rows.max(axis=0), rows.min(axis=0), rows.std(axis=0, mean=mean)])
     in_order = found.reshape(len(_STATISTICS), len(_SERIES), N_MFCC).swapaxes(0, 1)
     return np.append(in_order.ravel(), spectra.rms.mean()).astype(np.float32)

@@ -5,6 +5,10 @@ centroid, flatness, tempogram, CENS, RMS energy, 128 mel bands of power,
 spectral contrast, tonnetz and chroma, and the zero-crossing rate that the
 source's final model uses beside them. Its text names each once ("chroma
 (std)"), so mean and deviation are over all bands and frames at once.
+
+In frames of digital silence CENS and tonnetz show the rounding of the
+constant-Q transform (see :mod:`multimodal_ser.audio.pitch_classes`). They are
+librosa's all the same, but say nothing of the voice.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import numpy as np
 from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
 
 NAME = "valence22"
-VERSION = 1
+VERSION = 2
 N_MFCC = 20
 
 SERIES = (

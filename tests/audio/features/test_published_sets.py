@@ -22,6 +22,10 @@ def signal():
 
 @pytest.fixture(scope="module")
 def series(signal):
+    return librosa_series(signal)
+
+
+def librosa_series(signal):
     mfcc = feature.mfcc(y=signal, sr=RATE_HZ)
     return {
         "mfcc": mfcc,
@@ -54,6 +58,16 @@ STATISTICS = {
 
 @pytest.mark.parametrize("module", [moments77, valence22], ids=lambda module: module.NAME)
 def test_each_value_is_what_its_name_says(module, signal, series):
+    check_values(module, signal, series)
+
+
+def test_system_e_agrees_where_a_clip_begins_and_ends_with_digital_silence(signal):
+    silence = np.zeros(12_000, "f4")
+    framed = np.concatenate([silence, signal, silence[:5000]])
+    check_values(valence22, framed, librosa_series(framed))
+
+
+def check_values(module, signal, series):
     for name, value in zip(module.names(), module.extract(signal).tolist(), strict=True):
         of, statistic = name.rsplit("_", 1)
         expected = STATISTICS[statistic](series[of])
@@ -106,3 +120,18 @@ def test_real_speech_agrees_with_librosa(module, shared_data):
     assert got["chroma_mean"] == pytest.approx(chroma.mean(), rel=1e-4)
     assert got["contrast_db_std"] == pytest.approx(contrast.std(), rel=1e-4)
     assert got["flatness_std"] == pytest.approx(feature.spectral_flatness(y=y).std(), rel=1e-4)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("clip", ["Actor_20/03-01-02-01-02-01-20", "Actor_14/03-01-02-02-02-02-14"])
+def test_real_speech_after_digital_silence_agrees_with_librosa(clip, shared_data):
+    from multimodal_ser.audio import signal as reader
+
+    y = reader.read(shared_data / "ravdess" / "speech_audio" / f"{clip}.flac")
+    assert not y[:10_000].any()
+    got = dict(zip(valence22.names(), valence22.extract(y).tolist(), strict=True))
+    tonnetz, cens = feature.tonnetz(y=y, sr=RATE_HZ), feature.chroma_cens(y=y, sr=RATE_HZ)
+    assert got["tonnetz_mean"] == pytest.approx(tonnetz.mean(), rel=1e-4)
+    assert got["tonnetz_std"] == pytest.approx(tonnetz.std(), rel=1e-4)
+    assert got["cens_mean"] == pytest.approx(cens.mean(), rel=1e-4)
+    assert got["cens_std"] == pytest.approx(cens.std(), rel=1e-4)
