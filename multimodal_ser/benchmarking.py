@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from multimodal_ser import adaptation
+from multimodal_ser import adaptation, tableio
 from multimodal_ser.cache import Cache
+from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation import protocol
-from multimodal_ser.evaluation.folds import LEAKY, make_folds
+from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
-from multimodal_ser.labels import relabel
-from multimodal_ser.tables import MODALITIES, failure_table
-from multimodal_ser.training import Data, Recipe, extract, fit, hash_text, run_record, table_hash
+from multimodal_ser.tables import MODALITIES, actor_groups, failure_table
+from multimodal_ser.training import (
+    Data,
+    Recipe,
+    check,
+    extract,
+    fit,
+    hash_text,
+    prepare,
+    run_record,
+    table_hash,
+    tune,
+)
 
 #: Columns of a benchmark's table.
 COLUMNS = (
@@ -52,7 +63,7 @@ def held_out(
     Args:
         data: extracted features of all clips.
         recipe: what to fit in each fold.
-        scheme: one of ``evaluation.folds.NAMES``.
+        scheme: one of ``evaluation.folds.NAMES``, or a table of one's own.
         resume: a folder that keeps finished folds; None keeps none.
         progress: whether to show bars on standard error.
 
@@ -62,11 +73,12 @@ def held_out(
     """
     folds = make_folds(data.clips, scheme, seed=recipe.seed)
     if resume is not None:
-        kept = f"{scheme} {table_hash(data.clips)} {recipe!r} {_features_hash(data)}"
+        kept = f"{scheme} {_data_hash(data)} {recipe!r}"
         resume = resume / hash_text(kept)
 
     def fit_fold(train: pd.DataFrame, _validation: pd.DataFrame):
-        model = fit(data, train, recipe, progress=progress)
+        tuned, _ = tune(data, train, recipe, progress=progress)
+        model = fit(data, train, tuned, progress=progress)
 
         def predict(clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
             tables = model.probabilities(clips.index, data.features, data.frames)
@@ -77,9 +89,12 @@ def held_out(
     return protocol.run(data.clips, folds, fit_fold, resume=resume, progress=progress)
 
 
-def _features_hash(data: Data) -> str:
-    # Speaker-adapted features are other features of the same clips.
-    return hash_text(str(data.features.values.sum(axis=0))) if data.features else ""
+def _data_hash(data: Data) -> str:
+    parts = [table_hash(table) for table in (data.clips, data.extra) if table is not None]
+    if data.features is not None:
+        # Speaker-adapted features are other features of the same clips.
+        parts.append(hash_text(str(data.features.values.sum(axis=0))))
+    return " ".join(parts)
 
 
 def measure(
@@ -134,6 +149,7 @@ def benchmark(
     cache: Cache | None = None,
     workers: int | None = None,
     adapted: bool = False,
+    folds_file: str | Path | None = None,
     resume: Path | None = None,
     progress: bool = True,
 ) -> tuple[Run, pd.DataFrame]:
@@ -142,7 +158,7 @@ def benchmark(
     Args:
         clips: a clips table; clips without a label are left out.
         base: everything but the models.
-        scheme: one of ``evaluation.folds.NAMES``.
+        scheme: one of ``evaluation.folds.NAMES``, or a table of one's own.
         audio: audio classifiers; None stands for no sound.
         video: video backbones; None stands for no picture.
         extra: clips to train on beside those of a fold, such as song or another
@@ -152,6 +168,8 @@ def benchmark(
         adapted: whether each speaker's audio features are normalised by that
             speaker's own unlabelled clips, test speakers' too: another
             protocol, marked in every table and report.
+        folds_file: where to write which clip is tested in which fold, a table
+            that is a ``scheme`` itself; None writes none.
         resume: a folder that keeps finished folds; None keeps none.
         progress: whether to show bars on standard error.
 
@@ -159,41 +177,94 @@ def benchmark(
         The run, ready for ``write_run`` and reports, and the failures.
 
     Raises:
-        SerError: the clips do not suit the protocol or the models.
+        SerError: the clips do not suit the protocol or the models; all that
+            can be known before the extraction is told before it.
     """
     started = time.monotonic()
-    clips = relabel(clips, base.labels)
-    extra = relabel(extra, base.labels) if extra is not None else None
+    wanted = grid(base, audio, video)
+    if not wanted:
+        raise SerError("there is nothing to measure; choose an audio or a video model")
+    for recipe in wanted:
+        check(recipe)
+    clips, extra = prepare(clips, wanted[0], extra)
+    folds = make_folds(clips, scheme, seed=base.seed)
+    if folds_file is not None:
+        write_folds(folds, folds_file)
     models: dict[str, RunModel] = {}
     failures = [failure_table([])]
-    for backbone in video:
+    for backbone in dict.fromkeys(recipe.video for recipe in wanted):
         # Front ends differ between backbones, so frames are sampled for each.
-        recipes = grid(base, audio, [backbone])
+        recipes = [recipe for recipe in wanted if recipe.video == backbone]
         shared = {"cache": cache, "workers": workers, "progress": progress}
-        data = extract(clips, recipes[0], extra=extra, **shared)
+        # One that hears, where any does: it says which features to extract.
+        whole = max(recipes, key=lambda recipe: recipe.audio is not None)
+        data = extract(clips, whole, extra=extra, **shared)
         failures.append(data.failures)
         if adapted and data.features is not None:
-            every = data.clips if data.extra is None else pd.concat([data.clips, data.extra])
-            data = replace(data, features=adaptation.per_speaker(data.features, every))
+            data = _adapted(data)
         for model in measure(data, recipes, scheme, resume=resume, progress=progress):
             models.setdefault(model.name, model)
     seconds = round(time.monotonic() - started, 1)
     run = _make_run(clips, base, scheme, list(models.values()), seconds, adapted)
+    leaky = run.leaky or shares_actors(clips, folds)
+    run = replace(run, title=run.title + _title_end(base, extra), leaky=leaky)
     return run, pd.concat(failures, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _adapted(data: Data) -> Data:
+    """Return the data with each speaker's features normalised by that speaker's own.
+
+    A speaker's extra clips have no part in that, which are tested by nobody:
+    song and each round of changed copies is normalised by itself.
+    """
+    every = data.clips
+    if data.extra is not None:
+        round_of = data.extra.index.str.extract(r"(#\d+)$", expand=False).fillna("")
+        part = data.extra["channel"].fillna("") + np.asarray(round_of, dtype=object)
+        every = pd.concat([every, data.extra.assign(actor=data.extra["actor"] + " extra " + part)])
+    return replace(data, features=adaptation.per_speaker(data.features, every))
+
+
+def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
+    """Tell whether somebody is tested in a fold that learns from other clips of theirs.
+
+    A table of folds may do so, a random split that was saved for one.
+
+    Args:
+        clips: a clips table.
+        folds: from ``evaluation.folds.make_folds``.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> clips = make_clips(dict(clip=str(at), actor=str(at // 3)) for at in range(12))
+        >>> [shares_actors(clips, make_folds(clips, name)) for name in ("actors", "random_leaky")]
+        [False, True]
+    """
+    groups = pd.Series(actor_groups(clips), clips.index)
+    return any(groups[fold.test].isin(groups[fold.train]).any() for fold in folds)
+
+
+def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
+    parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
+    parts += [] if extra is None else [f"{len(extra)} extra training clips"]
+    parts += [f"{base.copies} changed copies of each training clip"] if base.copies else []
+    parts += [f"{base.search} sets of parameters searched"] if base.search else []
+    return "".join(f", {part}" for part in parts)
 
 
 def _make_run(clips, base: Recipe, scheme: str, models: list, seconds: float, adapted: bool) -> Run:
     record = run_record(base, clips, seconds=seconds)
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
+    named = Path(scheme).name if tableio.is_table(scheme) else scheme
     return Run(
-        title=f"{names}: {len(models)} models under {scheme}",
-        protocol=scheme,
+        title=f"{names}: {len(models)} models under {named}",
+        protocol=named,
         clips=clips,
         models=tuple(models),
         adaptation="speaker" if adapted else "none",
         leaky=scheme in LEAKY,
         seed=base.seed,
-        command=" ".join(["multimodal-ser", *sys.argv[1:]]),
+        command=f"multimodal-ser {record['command']}",
         git=record["git"],
         versions=record["versions"],
         seconds=seconds,

@@ -35,6 +35,23 @@ user's cache folder, or in $MULTIMODAL_SER_CACHE, or where --cache says.
 """
 
 
+# Names of rooms that would load pandas or NumPy for a line of help; a test holds
+# that they are the rooms' own.
+_LABELS = (
+    "emotions8",
+    "no_neutral7",
+    "four",
+    "speech_song5",
+    "sex_emotion16",
+    "valence2",
+    "cremad6",
+    "sex",
+)
+_BACKBONES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
+_POOLINGS = ("mean", "median", "log_pool", "attention")
+_SEARCHES = ("grid", "random", "optuna")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -93,10 +110,19 @@ def _data_argument(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--data", metavar="DATA", dest="data_option", help="the same, by name")
     verb.add_argument(
         "--dataset",
-        choices=("ravdess", "folder"),
+        choices=("ravdess", "cremad", "folder"),
         default="ravdess",
-        help="how to read a folder: RAVDESS names (default), or own recordings "
+        help="how to read a folder: RAVDESS names (default), CREMA-D names, or own recordings "
         "in folders named after emotions",
+    )
+    verb.add_argument(
+        "--channel",
+        choices=("speech", "song", "both"),
+        default="both",
+        help="only spoken or only sung clips (default: both, whatever there is)",
+    )
+    verb.add_argument(
+        "--sex", choices=("female", "male"), help="only clips of one sex, for a model of its own"
     )
 
 
@@ -127,23 +153,47 @@ def _output_argument(verb: argparse.ArgumentParser, what: str) -> None:
 
 def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
     many = ", or several with commas between" if several else ""
+    _sound_arguments(verb, many)
+    _picture_arguments(verb, many)
+    from multimodal_ser.fusion import methods
+
     verb.add_argument(
+        "--fusion",
+        default="log_pool",
+        help=f"how audio and video become one: {', '.join(methods.NAMES)} (default: log_pool, a "
+        "product with weights fitted on held-out training actors)",
+    )
+    verb.add_argument("--seed", type=int, default=0)
+
+
+def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
+    from multimodal_ser.audio import classifiers, features
+
+    group = verb.add_argument_group("sound")
+    group.add_argument(
         "--audio",
         default="svc",
-        help=f"audio model{many}: svc (default), logistic_regression, mlp, xgboost, "
-        "random_forest, conv1d, none",
+        help=f"audio model{many}: {', '.join(classifiers.NAMES)}, none (default: svc)",
     )
-    verb.add_argument(
-        "--video",
-        default="fer_cnn",
-        help=f"video model{many}: fer_cnn (default), fer_transfer, aei_cnn, aei_cnn_pooled, none",
-    )
-    verb.add_argument(
+    group.add_argument(
         "--features",
         default="aei157",
-        help="audio features: aei157 (default, a published set of 157) or functionals (2,669)",
+        help=f"audio features: {', '.join(features.NAMES)} (default: aei157, a published set of "
+        f"157; functionals are our 2,669). {' and '.join(features.OPENSMILE)} are openSMILE's, "
+        "for research only, and need the extra 'opensmile'; those from log_mel on are for networks",
     )
-    sampling = verb.add_mutually_exclusive_group()
+
+
+def _picture_arguments(verb: argparse.ArgumentParser, many: str) -> None:
+    from multimodal_ser.video import detectors
+
+    group = verb.add_argument_group("picture")
+    group.add_argument(
+        "--video",
+        default="fer_cnn",
+        help=f"video model{many}: {', '.join(_BACKBONES)}, none (default: fer_cnn)",
+    )
+    sampling = group.add_mutually_exclusive_group()
     sampling.add_argument(
         "--every", type=int, metavar="N", help="sample every Nth frame (default: 20)"
     )
@@ -153,26 +203,72 @@ def _model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
     sampling.add_argument(
         "--key-frames", action="store_true", help="or the film's key frames: the fastest"
     )
-    verb.add_argument(
+    group.add_argument(
         "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"
     )
-    verb.add_argument(
+    group.add_argument(
         "--detector",
-        choices=("haar", "yunet"),
+        choices=detectors.NAMES,
         help="what finds faces: haar (default, comes with OpenCV), or yunet (a network, faster, "
         "finds turned faces too; its weights are downloaded)",
     )
-    verb.add_argument("--epochs", type=int, help="passes over the video frames, at most")
-    verb.add_argument(
-        "--pooling", choices=("mean", "median", "log_pool", "attention"), default="mean"
+    group.add_argument("--epochs", type=int, help="passes over the video frames, at most")
+    group.add_argument("--pooling", choices=_POOLINGS, default="mean")
+
+
+def _training_arguments(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("training")
+    group.add_argument(
+        "--labels",
+        choices=_LABELS,
+        default="emotions8",
+        metavar="SCHEME",
+        help=f"what to tell apart: {', '.join(_LABELS)} (default: %(default)s); clips of other "
+        "emotions are left out",
     )
-    verb.add_argument(
-        "--fusion",
-        default="log_pool",
-        help="how audio and video become one: log_pool (default: a product with weights fitted "
-        "on held-out training actors), mean, product, grouped_pool, vector_pool, stacking",
+    group.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        metavar="[DATASET=]DATA",
+        help="clips to train on only, such as song or cremad=CREMA-D/; may be given several "
+        "times. Never tested, and never learnt from where their actor is held out; --channel does "
+        "not choose among them",
     )
-    verb.add_argument("--seed", type=int, default=0)
+    group.add_argument(
+        "--copies",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="let the audio model learn from N copies of each training clip too, changed in speed, "
+        "pitch, gain and noise; each has to be analysed, which takes a while the first time",
+    )
+    group.add_argument(
+        "--search",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="try N sets of the audio model's parameters on training actors, five trainings each, "
+        "and take the best",
+    )
+    group.add_argument(
+        "--search-method",
+        choices=_SEARCHES,
+        default="random",
+        help="random (default); grid tries all, whatever N; optuna proposes (extra 'search')",
+    )
+    group.add_argument(
+        "--search-metric",
+        default="accuracy",
+        metavar="METRIC",
+        help="what to maximise, as scikit-learn calls it (default: %(default)s)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or above")
+    return int(text)
 
 
 def _download(verbs) -> None:
@@ -231,9 +327,10 @@ def _validate(verbs) -> None:
         verbs,
         "validate",
         _run_validate,
-        "say what is missing, doubled, unreadable or misnamed in a RAVDESS folder",
+        "say what is missing, doubled, unreadable or misnamed in a RAVDESS or CREMA-D folder",
     )
-    verb.add_argument("data", metavar="DATA", help="a folder of RAVDESS files")
+    verb.add_argument("data", metavar="DATA", help="a folder of RAVDESS or CREMA-D files")
+    verb.add_argument("--dataset", choices=("ravdess", "cremad"), default="ravdess")
     verb.add_argument("--names-only", action="store_true", help="do not open the files")
     _output_argument(verb, "the problems")
 
@@ -243,7 +340,12 @@ def _extract(verbs) -> None:
         verbs, "extract", _run_extract, "compute audio features and sampled frames into the cache"
     )
     _data_argument(verb)
-    _output_argument(verb, "the audio features, a column each,")
+    verb.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the audio features as .csv, .json or .parquet, a column each, or as .npz with "
+        "the arrays clips, values and names, which holds features of any shape",
+    )
     _model_arguments(verb, several=False)
     _work_arguments(verb)
 
@@ -253,6 +355,7 @@ def _train(verbs) -> None:
     _data_argument(verb)
     verb.add_argument("--output", metavar="DIR", required=True, help="folder of the model")
     _model_arguments(verb, several=False)
+    _training_arguments(verb)
     _work_arguments(verb)
 
 
@@ -279,7 +382,13 @@ def _benchmark(verbs) -> None:
         help="normalise each speaker's audio features by that speaker's own unlabelled clips; "
         "another protocol, marked as such",
     )
+    verb.add_argument(
+        "--save-folds",
+        metavar="FILE",
+        help="write which clip is tested in which fold; --protocol FILE takes it again",
+    )
     _model_arguments(verb, several=True)
+    _training_arguments(verb)
     _work_arguments(verb)
     _output_argument(verb, "the scores")
     verb.add_argument(
@@ -426,11 +535,11 @@ def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def _run_validate(options) -> int:
-    from multimodal_ser import tableio, terminal
+    from multimodal_ser import datasets, tableio, terminal
     from multimodal_ser.audio.signal import duration_seconds
-    from multimodal_ser.datasets import ravdess
 
-    problems = ravdess.validate(options.data, None if options.names_only else duration_seconds)
+    probe = None if options.names_only else duration_seconds
+    problems = datasets.load(options.dataset).validate(options.data, probe)
     if options.output:
         tableio.write(problems, options.output)
     if problems.empty:
@@ -443,24 +552,36 @@ def _run_validate(options) -> int:
 
 
 def _run_extract(options) -> int:
-    import pandas as pd
-
     from multimodal_ser import tableio, training
 
+    recipe = _recipe(options)
+    training.check_front_ends(recipe)
+    _check_features_file(options, recipe)
     clips = _clips(options)
-    data = training.extract(clips, _recipe(options), **_work(options))
+    if options.output and clips["audio"].isna().all():
+        raise SerError(f"none of the {len(clips)} clip(s) has sound; leave out --output")
+    data = training.extract(clips, recipe, **_work(options))
     parts = []
     if data.features is not None:
         parts.append(f"audio features of {len(data.features.clips)} clips")
         if options.output:
-            columns = list(data.features.names)
-            table = pd.DataFrame(data.features.values, index=data.features.clips, columns=columns)
-            tableio.write(table, options.output)
+            tableio.write_features(data.features, options.output)
     if data.frames is not None:
         parts.append(f"frames of {len(data.frames.clips)} clips{_face_summary(data, options)}")
     cache = _work(options)["cache"]
     print(f"{' and '.join(parts)}, kept in {cache.folder or 'memory only'}")
     return _say_failures(data.failures)
+
+
+def _check_features_file(options, recipe) -> None:
+    if not options.output:
+        return
+    if recipe.audio is None:
+        raise SerError("--output is for audio features; leave out '--audio none', or --output")
+    from multimodal_ser import tableio
+    from multimodal_ser.audio import features
+
+    tableio.check_features_ending(options.output, features.shape(recipe.features))
 
 
 def _face_summary(data, options) -> str:
@@ -476,12 +597,16 @@ def _face_summary(data, options) -> str:
 def _run_train(options) -> int:
     from multimodal_ser import terminal, training
 
-    model, data = training.train(
-        _clips(options), _recipe(options), options.output, **_work(options)
-    )
+    recipe = _recipe(options)
+    training.check(recipe)
+    clips, extra = _training_clips(options)
+    model, data = training.train(clips, recipe, options.output, extra=extra, **_work(options))
     status = _say_failures(data.failures)
     rows = [{"modality": name, "temperature": value} for name, value in model.temperatures.items()]
     terminal.show(rows)
+    if options.search:
+        chosen = ", ".join(f"{name} {value}" for name, value in model.audio.params.items())
+        print(f"found by the search (run.json has all trials): {chosen}")
     print(f"fusion: {model.fuser.method}")
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
@@ -492,13 +617,18 @@ def _run_benchmark(options) -> int:
     from multimodal_ser import benchmarking, tableio, terminal
 
     modalities = _modalities(options.modalities)
+    if options.output:
+        tableio.check_ending(options.output)
+    clips, extra = _training_clips(options)
     run, failures = benchmarking.benchmark(
-        _clips(options),
+        clips,
         _recipe(options),
         options.protocol,
         audio=_names(options.audio if "audio" in modalities else "none"),
         video=_names(options.video if "video" in modalities else "none"),
+        extra=extra,
         adapted=options.adapted,
+        folds_file=options.save_folds,
         resume=Path(options.run_folder) / ".folds" if options.run_folder else None,
         **_work(options),
     )
@@ -579,14 +709,75 @@ def _run_demo(options) -> int:
 
 
 def _clips(options) -> pd.DataFrame:
-    from multimodal_ser import datasets, tableio
-
     options.data = options.data_option or options.data
     if options.data is None:
         raise SerError("no data given; name a folder of recordings or a clips table")
-    if tableio.is_table(options.data):
-        return tableio.read_clips(options.data)
-    return datasets.load(options.dataset).index(options.data)
+    clips = _read(options.dataset, options.data)
+    if options.channel != "both":
+        clips = _only(clips, "channel", options.channel)
+    return _only(clips, "sex", options.sex) if options.sex else clips
+
+
+def _read(dataset: str, data: str) -> pd.DataFrame:
+    from multimodal_ser import datasets, tableio
+
+    return (
+        tableio.read_clips(data) if tableio.is_table(data) else datasets.load(dataset).index(data)
+    )
+
+
+def _only(clips: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    from multimodal_ser import selection
+
+    chosen = selection.only(clips, column, value)
+    if unknown := int(clips[column].isna().sum()):
+        print(f"left out: {unknown} clip(s) whose {column} is not known", file=sys.stderr)
+    return chosen
+
+
+def _training_clips(options) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the clips and the extra ones, and say which labels they have."""
+    from multimodal_ser import selection
+    from multimodal_ser.tables import actor_groups
+
+    clips, extra = _clips(options), _extra(options)
+    if options.labels != "emotions8":
+        _say_labels(clips, options.labels)
+    if extra is not None:
+        extra = selection.apart(extra, clips)
+        actors = len(set(actor_groups(extra)))
+        print(f"extra: {len(extra)} clips of {actors} actors, to train on only", file=sys.stderr)
+    return clips, extra
+
+
+def _extra(options) -> pd.DataFrame | None:
+    import pandas as pd
+
+    from multimodal_ser import datasets
+
+    parts = []
+    for text in options.extra:
+        dataset, is_named, data = text.partition("=")
+        if not is_named or dataset not in datasets.NAMES:
+            dataset, data = options.dataset, text
+        clips = _read(dataset, data)
+        parts.append(_only(clips, "sex", options.sex) if options.sex else clips)
+    if not parts:
+        return None
+    extra = pd.concat(parts)
+    return extra[~extra.index.duplicated()]
+
+
+def _say_labels(clips: pd.DataFrame, scheme: str) -> None:
+    from multimodal_ser import selection
+
+    kept = selection.labelled(clips, scheme)
+    counts = ", ".join(
+        f"{label} {n}" for label, n in kept["emotion"].value_counts(sort=False).items()
+    )
+    print(f"labels {scheme}: {len(kept)} of {len(clips)} clips: {counts}", file=sys.stderr)
+    if selection.needs_sex(scheme) and (unknown := int(clips["sex"].isna().sum())):
+        print(f"left out: {unknown} clip(s) of speakers whose sex is not known", file=sys.stderr)
 
 
 def _recipe(options):
@@ -604,12 +795,17 @@ def _recipe(options):
         detector=options.detector,
         pooling=options.pooling,
         fusion=options.fusion,
+        labels=getattr(options, "labels", "emotions8"),
+        copies=getattr(options, "copies", 0),
+        search=getattr(options, "search", 0),
+        search_method=getattr(options, "search_method", "random"),
+        search_metric=getattr(options, "search_metric", "accuracy"),
         seed=options.seed,
     )
 
 
 def _names(text: str) -> list[str | None]:
-    return [None if name == "none" else name for name in text.split(",")]
+    return [None if name == "none" else name for name in map(str.strip, text.split(","))]
 
 
 def _work(options) -> dict:

@@ -6,13 +6,16 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, failure_table, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
+#: What holds features of any shape.
+ARRAYS = ".npz"
 
 
 def is_table(path: str | Path) -> bool:
@@ -67,6 +70,69 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
     else:
         table.to_parquet(buffer, index=False)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def check_features_ending(path: str | Path, shape: tuple[int, ...]) -> None:
+    """Say which endings a file of features may have, if the path has none of them.
+
+    Args:
+        path: of the file.
+        shape: of one clip's features.
+
+    Raises:
+        SerError: the ending is neither :data:`ARRAYS` nor, for features of one
+            axis, one of :data:`ENDINGS`.
+
+    Example:
+        >>> check_features_ending("f.csv", (300, 64))
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: f.csv: features of the shape (300, 64) are no table; \
+give a name that ends in .npz
+    """
+    ending = Path(path).suffix.lower()
+    if ending == ARRAYS:
+        return
+    if len(shape) > 1:
+        raise SerError(
+            f"{path}: features of the shape {shape} are no table; give a name that ends in {ARRAYS}"
+        )
+    if ending not in ENDINGS:
+        raise SerError(
+            f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
+            f"use one of {', '.join((*ENDINGS, ARRAYS))}"
+        )
+
+
+def write_features(features: Features, path: str | Path) -> None:
+    """Write features, as arrays or, where a clip has one vector, as a table.
+
+    ``.npz`` holds the arrays ``clips`` (ids), ``values`` (a clip a row) and
+    ``names`` (of the values with their units, or of the axes after the first);
+    ``numpy.load`` reads them, without pickle. A table has a column a value.
+
+    Args:
+        features: of any shape.
+        path: its ending chooses the format.
+
+    Raises:
+        SerError: the ending is unknown, or is a table's and the features are none.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "f.npz"
+        >>> write_features(Features(pd.Index(["a"]), np.ones((1, 2, 3)), ("row", "column")), path)
+        >>> np.load(path)["values"].shape
+        (1, 2, 3)
+    """
+    check_features_ending(path, features.values.shape[1:])
+    if Path(path).suffix.lower() == ARRAYS:
+        texts = {"clips": np.array(features.clips, str), "names": np.array(features.names, str)}
+        write_atomically(path, lambda file: np.savez(file, values=features.values, **texts))
+        return
+    table = pd.DataFrame(features.values, index=features.clips, columns=list(features.names))
+    write(table.rename_axis("clip"), path)
 
 
 def read(path: str | Path) -> pd.DataFrame:

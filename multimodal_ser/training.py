@@ -1,6 +1,8 @@
 """Where training happens: clips in, a fitted model out.
 
-Both ``train`` and every fold of ``benchmark`` go through :func:`fit`. Some of
+What cannot work is told by :func:`prepare`, before any recording is opened.
+Both ``train`` and every fold of ``benchmark`` go through :func:`tune`, where a
+search is asked for, and :func:`fit`. Some of
 the training actors are held out from it: their clips stop the networks, and
 their predictions give the temperatures and the fusion weights, so that these
 are never fitted on clips that a model has learnt by heart.
@@ -9,26 +11,30 @@ are never fitted on clips that a model has learnt by heart.
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import VERSION
+from multimodal_ser import VERSION, selection
 from multimodal_ser.cache import Cache
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import SerError, TableError, UnknownName
+from multimodal_ser.evaluation import search as searching
 from multimodal_ser.evaluation.folds import split_validation, with_extra
-from multimodal_ser.fusion import calibration, methods
+from multimodal_ser.fusion import aggregate, calibration, methods
 from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.inference import Model
-from multimodal_ser.labels import labels_of, relabel
+from multimodal_ser.labels import labels_of
 from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import Features, actor_groups, check_clips
 
@@ -59,6 +65,11 @@ class Recipe:
         labels: what to tell apart, one of ``labels.NAMES``.
         copies: how many changed copies of each training clip the audio model
             learns from too (``audio.augment``).
+        search: how many of the audio classifier's ``SEARCH`` parameters are
+            tried on training actors, see :func:`tune`; 0 takes ``audio_params``
+            alone.
+        search_method: one of ``evaluation.search.METHODS``; ``grid`` tries all.
+        search_metric: what the search maximises, any scikit-learn metric name.
         seed: of everything random.
     """
 
@@ -77,6 +88,9 @@ class Recipe:
     validation_share: float = 0.2
     labels: str = "emotions8"
     copies: int = 0
+    search: int = 0
+    search_method: str = "random"
+    search_metric: str = "accuracy"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -119,6 +133,107 @@ def frame_params(recipe: Recipe):
     if any(getattr(recipe, way) not in (None, False) for way in ways):
         changes |= {way: getattr(recipe, way) for way in ways}
     return replace(own, **changes)
+
+
+def check_front_ends(recipe: Recipe) -> None:
+    """Refuse a recipe whose features or frames do not exist.
+
+    Raises:
+        UnknownName: there is no such feature set, backbone or detector.
+        SerError: a feature set needs a package that is not installed.
+    """
+    if recipe.audio is not None:
+        from multimodal_ser.audio import features
+
+        # openSMILE's sets say here what its licence is, or that it is not there.
+        features.load(recipe.features).names()
+    if recipe.video is not None:
+        from multimodal_ser.video import detectors
+
+        detectors.load(frame_params(recipe).detector)
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse a recipe that cannot be trained, whatever the clips.
+
+    Raises:
+        UnknownName: it names something that does not exist; the error lists
+            what does.
+        SerError: its classifier cannot take its features, or needs a package
+            that is not installed, or its search is not possible.
+
+    Example:
+        >>> check(Recipe(features="log_mel", video=None))
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: svc takes features of the shape (n_values,), these have \
+(300, 64); choose another feature set or classifier
+    """
+    labels_of(recipe.labels)
+    methods.load(recipe.fusion)
+    if recipe.pooling not in aggregate.NAMES:
+        raise UnknownName("way to combine frames", recipe.pooling, aggregate.NAMES)
+    check_front_ends(recipe)
+    if recipe.copies and recipe.audio is None:
+        raise SerError("changed copies are of the sound; choose an audio model, or no copies")
+    if recipe.audio is not None:
+        from multimodal_ser.audio import classifiers, features
+
+        classifiers.check_input(recipe.audio, features.shape(recipe.features))
+        classifiers.load(recipe.audio).build(seed=recipe.seed, **recipe.audio_params)
+    _check_search(recipe)
+
+
+def _check_search(recipe: Recipe) -> None:
+    if not recipe.search:
+        return
+    from sklearn.metrics import get_scorer_names
+
+    if recipe.audio is None:
+        raise SerError("a search is over the audio classifier's parameters; choose one")
+    if recipe.search_method not in searching.METHODS:
+        raise UnknownName("method of search", recipe.search_method, searching.METHODS)
+    if recipe.search_metric not in get_scorer_names():
+        raise UnknownName("metric", recipe.search_metric, tuple(get_scorer_names()))
+    if recipe.search_method == "optuna" and find_spec("optuna") is None:
+        raise SerError(
+            "Optuna is not installed; pip install 'multimodal-ser[search]', or search by 'random'"
+        )
+
+
+def prepare(
+    clips: pd.DataFrame, recipe: Recipe, extra: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the clips and the extra clips that a recipe's labels keep, checked together.
+
+    Nothing is opened: what cannot work is told before the extraction.
+
+    Args:
+        clips: a clips table.
+        recipe: what is to be trained.
+        extra: clips to train on only, or None; those that are among the clips
+            are left out.
+
+    Raises:
+        SerError: the recipe cannot be trained, or there are no two labels.
+        TableError: it is not known whose the extra clips or the changed copies
+            are, see :func:`selection.apart`.
+    """
+    check(recipe)
+    labelled = selection.labelled(clips, recipe.labels)
+    if labelled["emotion"].nunique() < 2:
+        raise SerError(
+            f"all {len(labelled)} labelled clip(s) are {labelled['emotion'].iloc[0]}; "
+            "training needs clips of at least two labels"
+        )
+    nameless = labelled.index[labelled["actor"].isna()]
+    if recipe.copies and len(nameless):
+        raise TableError(
+            f"{len(nameless)} clip(s) have no known actor, among them {nameless[0]!r}, and a "
+            "changed copy could be of somebody who is tested; fill the column actor"
+        )
+    if extra is not None:
+        extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
+    return labelled, extra
 
 
 def extract(
@@ -170,17 +285,17 @@ def extract(
             "choose other models or other data"
         )
     data = Data(main, features, frames, pd.concat(failures, ignore_index=True), extra)
-    return _with_copies(data, clips, recipe, engine, progress)
+    return _with_copies(data, clips, recipe, shared)
 
 
-def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, engine, progress: bool) -> Data:
+def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Mapping) -> Data:
     """Return the data with changed copies of all clips among the extra ones."""
     if not recipe.copies or data.features is None:
         return data
     from multimodal_ser.audio.augment import augmented_copies
 
-    shared = {"seed": recipe.seed, "workers": engine, "progress": progress}
-    table, changed = augmented_copies(clips, recipe.features, copies=recipe.copies, **shared)
+    options = {"copies": recipe.copies, "seed": recipe.seed, **shared}
+    table, changed = augmented_copies(clips, recipe.features, **options)
     table["video"] = pd.NA  # the sound alone was changed
     parts = [data.features, changed]
     features = Features(
@@ -224,7 +339,7 @@ def fit(
     Raises:
         SerError: there are too few clips or classes to learn from.
     """
-    learn, held = split_validation(train, recipe.validation_share, recipe.seed)
+    learn, held = _split(train, recipe)
     if data.extra is not None:
         # Whose clips are not for training here is not learnt from in song either.
         learn = with_extra(learn, data.extra, _others(data, learn))
@@ -245,6 +360,69 @@ def fit(
     model = Model(audio, video, labels_of(recipe.labels), pooling=recipe.pooling)
     _calibrate(model, recipe.fusion, held_out, held)
     return model
+
+
+def _split(train: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return split_validation(train, recipe.validation_share, recipe.seed)
+
+
+def tune(
+    data: Data, train: pd.DataFrame, recipe: Recipe, *, progress: bool = True
+) -> tuple[Recipe, dict | None]:
+    """Search the audio classifier's parameters on training clips alone.
+
+    The inner folds keep every actor on one side, and the actors that
+    :func:`fit` holds out for calibration take no part. The search looks at the
+    clips proper, not at extra ones or changed copies: those are learnt from
+    with the parameters that it found.
+
+    Args:
+        data: extracted features; only rows of ``train`` are read.
+        train: a clips table with labels.
+        recipe: with ``search`` above 0; otherwise nothing is done.
+        progress: whether to show a bar on standard error.
+
+    Returns:
+        The recipe with the best ``audio_params`` and no search left to do; and
+        what was found as JSON values: ``method``, ``metric``, ``score`` (its
+        mean over the inner folds), ``params`` and ``trials``; None without a
+        search.
+
+    Raises:
+        SerError: fewer than two actors are left to search among, or no
+            candidate could be scored.
+    """
+    if not recipe.search or data.features is None:
+        return replace(recipe, search=0), None
+    from sklearn.exceptions import UndefinedMetricWarning
+
+    from multimodal_ser.audio import classifiers
+
+    learn, _ = _split(train, recipe)
+    learn = learn[learn.index.isin(data.features.clips)]
+    module, params = classifiers.load(recipe.audio), dict(recipe.audio_params)
+    labels = labels_of(recipe.labels)
+    with warnings.catch_warnings():
+        # A candidate that never names a label has no precision; it counts as 0.
+        warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
+        found = searching.search(
+            lambda **tried: module.build(seed=recipe.seed, **(params | tried)),
+            module.SEARCH,
+            data.features.take(learn.index),
+            # Without gaps, which XGBoost asks for.
+            np.unique([labels.index(label) for label in learn["emotion"]], return_inverse=True)[1],
+            actor_groups(learn),
+            method=recipe.search_method,
+            n_draws=recipe.search,
+            scoring=recipe.search_metric,
+            seed=recipe.seed,
+            workers=1,
+            progress=progress,
+        )
+    record = {"method": recipe.search_method, "metric": recipe.search_metric}
+    record |= {"score": round(found.best_score_, 6), "params": found.best_params_}
+    record["trials"] = json.loads(found.trials.to_json(orient="records"))
+    return replace(recipe, audio_params=params | found.best_params_, search=0), record
 
 
 def _others(data: Data, clips: pd.DataFrame) -> pd.DataFrame:
@@ -326,24 +504,21 @@ def train(
         The model and the data it was fitted on.
 
     Raises:
-        SerError: there is nothing to learn from.
+        SerError: the recipe cannot be trained on these clips, see
+            :func:`prepare`, or there is nothing to learn from.
     """
-    labelled = relabel(clips, recipe.labels)
-    extra = relabel(extra, recipe.labels) if extra is not None else None
-    if labelled.empty:
-        raise SerError(
-            f"none of the {len(clips)} clip(s) has a label; name the files as RAVDESS does, "
-            "or put them into folders named after emotions"
-        )
+    labelled, extra = prepare(clips, recipe, extra)
     started = time.monotonic()
     shared = {"cache": cache, "workers": workers, "progress": progress}
     data = extract(labelled, recipe, extra=extra, **shared)
     used = labelled if extra is None else pd.concat([labelled, extra])
     identity = f"{table_hash(used)}-{hash_text(repr(recipe))}"[:40]
     checkpoint = Path(output) / ".checkpoint" / identity
-    model = fit(data, labelled, recipe, checkpoint=checkpoint, progress=progress)
+    tuned, found = tune(data, labelled, recipe, progress=progress)
+    model = fit(data, labelled, tuned, checkpoint=checkpoint, progress=progress)
     seconds = round(time.monotonic() - started, 1)
-    model.save(output, run_record(recipe, used, seconds=seconds))
+    more = {"search": found} if found else {}
+    model.save(output, run_record(recipe, used, seconds=seconds, **more))
     _remove(Path(output) / ".checkpoint")
     return model, data
 
@@ -388,8 +563,9 @@ def origin() -> dict:
 
 def _short(word: str) -> str:
     # Where things lie on one machine is nobody else's business, and of no use to them.
-    path = Path(word)
-    return path.name if path.is_absolute() else word
+    name, is_named, value = word.rpartition("=")  # such as cremad=/home/anna/CREMA-D
+    path = Path(value)
+    return name + is_named + path.name if path.is_absolute() else word
 
 
 def table_hash(clips: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ BASE = {
     "tables",
     "tableio",
     "labels",
+    "selection",
     "media",
     "adaptation",
     "cache",

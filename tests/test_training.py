@@ -204,5 +204,7 @@ def test_a_leaky_protocol_is_marked(clips):
 
 
 def test_a_record_keeps_no_place_of_this_machine(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["x", "--data", "/home/anna/RAVDESS", "--output", "models"])
-    assert training.origin()["command"] == "--data RAVDESS --output models"
+    words = ["--data", "/home/anna/RAVDESS", "--extra", "cremad=/srv/CREMA-D", "--output", "models"]
+    monkeypatch.setattr("sys.argv", ["x", *words])
+    said = "--data RAVDESS --extra cremad=CREMA-D --output models"
+    assert training.origin()["command"] == said
