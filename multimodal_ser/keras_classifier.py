@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from multimodal_ser.networks import load_keras, load_network, save_network
+from multimodal_ser.networks import load_keras, load_network, save_network, unreplicated
 
 #: How many clips a frozen network's output is remembered of, over all folds.
 _REMEMBERED = 8192
@@ -156,7 +156,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         config = {"learning_rate": rate, **dict(self.optimizer_params or {})}
         optimizer = keras.optimizers.get({"class_name": self.optimizer, "config": config})
         self.network_.compile(
-            optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"]
+            optimizer=unreplicated(optimizer), loss="categorical_crossentropy", metrics=["accuracy"]
         )
 
     def _batches(self, keras, module, inputs: np.ndarray, targets: np.ndarray) -> dict:

@@ -198,3 +198,24 @@ def test_a_folder_without_its_network_is_refused(tmp_path):
 
 def test_this_module_is_the_plug_in():
     assert sys.modules[__name__].network is network
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_trained_network_leaves_nothing_behind(optimizer):
+    """Fold after fold trains one: what each kept would add up."""
+    import gc
+
+    import tensorflow as tf
+
+    def kept():
+        gc.collect()
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    tf.config.run_functions_eagerly(False)
+    before = kept()
+    fitted = build(epochs=1, optimizer=optimizer).fit(*clips(6))
+    fitted.predict_proba(clips(6)[0])
+    assert kept() > before  # the step was compiled
+    del fitted
+    load_keras().utils.clear_session()
+    assert kept() == before

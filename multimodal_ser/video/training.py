@@ -12,7 +12,7 @@ import pandas as pd
 
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.errors import UnknownName
-from multimodal_ser.networks import load_keras
+from multimodal_ser.networks import load_keras, unreplicated
 from multimodal_ser.video.backbones import Training
 
 STATE = "state.npz"
@@ -34,7 +34,7 @@ def make_optimizer(training: Training, steps_per_epoch: int):
     """
     keras = load_keras()
     if training.optimizer == "adam":
-        return keras.optimizers.Adam(training.learning_rate)
+        return unreplicated(keras.optimizers.Adam(training.learning_rate))
     if training.optimizer != "sgd":
         raise UnknownName("optimizer", training.optimizer, ("adam", "sgd"))
     rate = keras.optimizers.schedules.CosineDecay(
@@ -48,7 +48,7 @@ def make_optimizer(training: Training, steps_per_epoch: int):
     )
     if training.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-    return optimizer
+    return unreplicated(optimizer)
 
 
 def callbacks(
