@@ -3,9 +3,9 @@
 35 action units of OpenFace 2, averaged over each clip, their square roots taken
 because shares and intensities near 0 are crowded. Penalties and temperatures
 are chosen by log-loss on inner folds of the training actors; the ensemble is
-the normalised geometric mean of the three. Its rows are the video rows of
-``audio_action_units.py``, and what is said there about choices that no inner
-fold made holds here too.
+the normalised geometric mean of the three. ``audio_action_units.py`` pools the
+same classifiers with weights that it fits, and what is said there about choices
+that no inner fold made holds here too.
 
 ``speaker-adapted`` normalises each action unit by each speaker's own unlabelled
 clips, test speakers by theirs: another question, not another model. The
