@@ -178,7 +178,8 @@ def check(recipe: Recipe) -> None:
     if recipe.audio is not None:
         from multimodal_ser.audio import classifiers, features
 
-        classifiers.check_input(recipe.audio, features.shape(recipe.features))
+        shape = features.shape(recipe.features)
+        classifiers.check_input(recipe.audio, shape, recipe.audio_params)
         classifiers.load(recipe.audio).build(seed=recipe.seed, **recipe.audio_params)
     _check_search(recipe)
 

@@ -97,7 +97,7 @@ class AudioModel:
             SerError: fewer than two classes are left to learn, or the
                 classifier cannot take features of this shape.
         """
-        classifiers.check_input(self.classifier, features.values.shape[1:])
+        classifiers.check_input(self.classifier, features.values.shape[1:], self.params)
         values, codes = self._training(features, clips)
         self._codes = sorted(set(codes.tolist()))
         if len(self._codes) < 2:

@@ -146,7 +146,7 @@ def test_the_parameters_of_a_search_are_those_of_build(name):
 def test_features_of_another_kind_are_refused_by_name(name):
     with pytest.raises(SerError, match=name):
         classifiers.check_input(name, (2, 2, 2, 2))
-    classifiers.check_input(name, SHAPES[classifiers.load(name).INPUT])
+    classifiers.check_input(name, SHAPES[classifiers.load(name).INPUT], TINY.get(name))
 
 
 @pytest.mark.parametrize(("name", "millions"), [("vgg16", 14.7), ("vgg19", 20.0)])
@@ -375,6 +375,9 @@ def test_a_block_vote_is_made_for_the_voice():
     values, labels = data("block_vote")
     with pytest.raises(SerError, match="of 24 values"):
         block_vote.build().fit(values, labels)
+    with pytest.raises(SerError, match="choose the features 'voice'"):
+        classifiers.check_input("block_vote", (157,))
+    classifiers.check_input("block_vote", (157,), {"blocks": (100, 57)})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 
 FAST = {
+    "block_vote": {"blocks": (100, 57)},
     "random_forest": {"n_estimators": 30},
     "xgboost": {"n_estimators": 10},
     "gradient_boosting": {"n_estimators": 10},

@@ -6,11 +6,13 @@ where it is needed, is part of the estimator and so is fitted on training clips
 alone. Where the estimator has no ``predict_proba``, the module has
 ``probabilities(estimator, values)``. ``SEARCH`` holds what a search may vary:
 lists of values by parameter of ``build``. ``INPUT`` says which features it
-takes, a key of :data:`INPUTS`.
+takes, a key of :data:`INPUTS`; ``check_width(n_values, **params)``, where there is
+one, refuses vectors that are too short for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 
 from multimodal_ser.errors import SerError
@@ -63,15 +65,16 @@ def load(name: str) -> ModuleType:
     return load_plugin(__name__, "audio classifier", name, NAMES)
 
 
-def check_input(name: str, shape: tuple[int, ...]) -> None:
+def check_input(name: str, shape: tuple[int, ...], params: Mapping | None = None) -> None:
     """Refuse features of a shape that a classifier cannot take.
 
     Args:
         name: one of :data:`NAMES`.
         shape: of one clip's features.
+        params: of its ``build``.
 
     Raises:
-        SerError: the number of axes is another.
+        SerError: the number of axes is another, or the values are too few.
 
     Example:
         >>> check_input("resnet18", (157,))
@@ -79,9 +82,12 @@ def check_input(name: str, shape: tuple[int, ...]) -> None:
         multimodal_ser.errors.SerError: resnet18 takes features of the shape \
 (height, width) or (..., channels), these have (157,); choose another feature set or classifier
     """
-    words, axes = INPUTS[load(name).INPUT]
+    module = load(name)
+    words, axes = INPUTS[module.INPUT]
     if len(shape) not in axes:
         raise SerError(
             f"{name} takes features of the shape {words}, these have {shape}; "
             "choose another feature set or classifier"
         )
+    if hasattr(module, "check_width"):
+        module.check_width(shape[0], **(params or {}))

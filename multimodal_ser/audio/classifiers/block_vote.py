@@ -74,3 +74,17 @@ def _check(blocks: Sequence[int], members: Sequence[str]) -> None:
         module = classifiers.load(name)
         if module.INPUT != INPUT or hasattr(module, "network"):
             raise SerError(f"{name} cannot be a member of a vote; give classifiers of vectors")
+
+
+def check_width(n_values: int, *, blocks: Sequence[int] = BLOCKS, **_params) -> None:
+    """Refuse features that have fewer values than the blocks.
+
+    Raises:
+        SerError: they have.
+    """
+    if sum(blocks) > n_values:
+        widths = " and ".join(map(str, blocks))
+        raise SerError(
+            f"block_vote looks at blocks of {widths} values, these features have {n_values}; "
+            "choose the features 'voice', or other blocks"
+        )
