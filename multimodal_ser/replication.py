@@ -296,11 +296,48 @@ def importance_figure(rankings: pd.DataFrame, count: int = 20) -> Markup:
         rankings: index feature, a column per model, 0 or more.
         count: how many features to draw, those with the highest mean.
     """
-    shares = rankings / rankings.max().where(rankings.max() > 0, 1.0)
-    shown = shares.loc[shares.mean(axis=1).sort_values(ascending=False).index[:count]]
+    shown = _shares(rankings).loc[most_important(rankings, count)]
     colours = {name: at for at, name in enumerate(shown.columns)}
     bars = figures.bars(shown, colours, "importance, % of the highest")
     return join([blocks.series_keys(colours), bars])
+
+
+def most_important(rankings: pd.DataFrame, count: int) -> list[str]:
+    """Return the features that matter most on average, the first one most.
+
+    Args:
+        rankings: index feature, a column per model, 0 or more; each model's
+            highest value counts as 1.
+        count: how many features at most.
+
+    Example:
+        >>> rankings = pd.DataFrame({"forest": [1.0, 9.0], "boosting": [4.0, 5.0]}, ["rms", "mfcc"])
+        >>> most_important(rankings, 1)
+        ['mfcc']
+    """
+    means = _shares(rankings).mean(axis=1)
+    return list(means.sort_values(ascending=False, kind="stable").index[:count])
+
+
+def _shares(rankings: pd.DataFrame) -> pd.DataFrame:
+    return rankings / rankings.max().where(rankings.max() > 0, 1.0)
+
+
+def distribution_figure(
+    features: Features, clips: pd.DataFrame, names: Sequence[str], labels: Sequence[str]
+) -> Markup:
+    """Draw how features are spread within each label, and say how to read it.
+
+    Args:
+        features: vectors of the clips.
+        clips: a clips table with labels.
+        names: of the features that are drawn, a panel each.
+        labels: the label scheme, in its order.
+    """
+    table = pd.DataFrame(features.take(clips.index), clips.index, list(features.names))
+    drawing = figures.distributions(table[list(names)], clips["emotion"], labels)
+    words = "Box: the middle half of a label's clips, with their median; line: from 5 % to 95 %."
+    return join([blocks.reading(words), drawing])
 
 
 def write_figures(

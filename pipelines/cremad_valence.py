@@ -83,6 +83,10 @@ def report(options: argparse.Namespace) -> str:
         rows.append(_row(name, tables, clips, options.seed))
         if options.figures:
             drawn += replication.result_figures(tables[STRICT], clips, f"{name}, strict")
+    if options.figures:
+        labels = labels_of(SCHEME)
+        boxes = replication.distribution_figure(kept, clips, kept.names, labels)
+        drawn.append((f"The {len(kept.names)} features by class", boxes))
     replication.write_figures(options, "System E: positive against negative", drawn)
     n_actors = clips["actor"].nunique()
     notes = NOTES.format(

@@ -37,6 +37,7 @@ from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.labels import labels_of, relabel
+from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
 
 FEATURES, STRICT = "moments77", "luna5"
@@ -50,6 +51,8 @@ MODELS: dict[str, dict] = {
 }
 #: Models that rank the features.
 RANKING = ("random_forest", "gradient_boosting", "lightgbm")
+#: How many features, the most important ones, have their distributions drawn.
+N_DRAWN = 6
 TASKS = {"no_neutral7": "7 emotions", "four": "4 emotions"}
 #: (task, model) -> published accuracy of the random split, male and female.
 PUBLISHED = {
@@ -190,9 +193,21 @@ def _measured(
             drawn += replication.result_figures(tables[STRICT], clips, title)
             print(classification_report(tables[STRICT], clips, title), file=sys.stderr)
     if options.figures and task == "no_neutral7":
-        ranked = importances(features, clips, options.seed)
-        drawn.append((f"Importance of features, {sex}", replication.importance_figure(ranked)))
+        drawn += _feature_figures(sex, clips, features, options.seed)
     return rows
+
+
+def _feature_figures(
+    sex: str, clips: pd.DataFrame, features: Features, seed: int
+) -> list[tuple[str, Markup]]:
+    """Draw which features matter for one sex, and the values of those that matter most."""
+    ranked = importances(features, clips, seed)
+    names = replication.most_important(ranked, N_DRAWN)
+    boxes = replication.distribution_figure(features, clips, names, labels_of("no_neutral7"))
+    return [
+        (f"Importance of features, {sex}", replication.importance_figure(ranked)),
+        (f"The {len(names)} most important features by emotion, {sex}", boxes),
+    ]
 
 
 def _builder(name: str, task: str, scaled: bool, seed: int) -> Callable:

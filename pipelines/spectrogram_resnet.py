@@ -39,7 +39,7 @@ from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import Fold, make_folds, write_folds
 from multimodal_ser.labels import labels_of, relabel
-from multimodal_ser.reports import svg
+from multimodal_ser.reports import figures, svg
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
 
@@ -103,8 +103,11 @@ def report(options: argparse.Namespace) -> str:
                     name, protocol, of_scheme, features, folds[protocol], options
                 )
         rows.append(_row(name, published, tables, of_scheme, options))
-        for protocol, table in tables.items():
+        for protocol, table in tables.items() if options.figures else ():
             drawn += replication.result_figures(table, of_scheme, f"{name}, {protocol}")
+    if options.figures:
+        known = {label for name in wanted for label in labels_of(MODELS[name][2])}
+        drawn += examples(clips[clips["emotion"].isin(known)])
     replication.write_figures(options, "System C: networks on waveform and images", drawn)
     return replication.markdown(rows, _notes(clips, wanted, protocols, options))
 
@@ -239,18 +242,42 @@ def shown(path: str) -> Markup:
     return waveform_and_spectrogram(sound, Path(path).name)
 
 
+def examples(clips: pd.DataFrame) -> list[tuple[str, Markup]]:
+    """Draw a recording of each emotion by one actor.
+
+    Args:
+        clips: a clips table; of its first actor each emotion's first clip is drawn,
+            in RAVDESS the same words at normal intensity. One that cannot be read is
+            left out, with a word on stderr.
+
+    Returns:
+        Title and drawing, in the order of the emotions.
+    """
+    of_actor = clips[clips["actor"] == clips["actor"].min()].sort_index()
+    firsts = of_actor.drop_duplicates("emotion").sort_values("emotion")
+    drawn = []
+    for clip, path, emotion in zip(firsts.index, firsts["audio"], firsts["emotion"], strict=True):
+        try:
+            drawn.append((f"{emotion}: {clip}", shown(path)))
+        except SerError as error:
+            print(f"error: {error}", file=sys.stderr)
+    return drawn
+
+
 @svg.drawn
 def waveform_and_spectrogram(sound: np.ndarray, name: str):
     """Draw samples at 22050 Hz, and below them their spectrogram in dB.
+
+    The brighter the louder: from the loudest point, pale yellow, to 80 dB below it, black.
 
     Args:
         sound: mono float32 ``(n_samples,)``.
         name: of the recording, for the description.
     """
     seconds = len(sound) / RATE_HZ
-    figure, (top, below) = svg.new_figure(640, 360, rows=2, sharex=True)
-    # Of 600 stretches the lowest and the highest sample: more would be thinner than a pixel.
-    stretches = np.array_split(sound, min(600, len(sound)))
+    figure, (top, below) = svg.new_figure(figures.WIDTH, 300, rows=2, sharex=True)
+    # Of so many stretches the lowest and the highest sample: more would be thinner than a pixel.
+    stretches = np.array_split(sound, min(400, len(sound)))
     times = np.linspace(0, seconds, len(stretches), endpoint=False)
     low, high = ([edge(part) for part in stretches] for edge in (np.min, np.max))
     top.fill_between(times, low, high, color=svg.SERIES[0], linewidth=0.6)
@@ -258,6 +285,7 @@ def waveform_and_spectrogram(sound: np.ndarray, name: str):
     level = decibels(Spectra(sound).power).T
     extent = (0, level.shape[1] * HOP_SAMPLES / RATE_HZ, 0, RATE_HZ / 2000)
     below.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma")
+    below.tick_params(axis="x", pad=7)
     below.set(xlabel="time, s", ylabel="frequency, kHz", xlim=(0, max(seconds, 1e-3)))
     return figure, f"Waveform and spectrogram of {name}"
 

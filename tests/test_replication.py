@@ -9,6 +9,7 @@ import pytest
 from multimodal_ser import replication
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.reports import figures
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 
@@ -103,6 +104,28 @@ def test_the_highest_importance_fills_the_bar_and_constant_features_none():
     assert ">y<" in drawn
     assert ">100<" in drawn
     assert ">x<" not in drawn
+
+
+def test_the_most_important_features_are_the_first_of_the_bars():
+    # The forest's numbers are small: counted as they are, it would have no say.
+    rankings = pd.DataFrame(
+        {"forest": [0.1, 0.4, 0.3], "boosting": [70.0, 30.0, 60.0]}, list("xyz")
+    )
+    assert replication.most_important(rankings, 2) == ["z", "y"]
+    bars = replication.importance_figure(rankings, count=2)
+    assert bars.index(">z<") < bars.index(">y<")
+    assert replication.most_important(rankings * 0, 2) == ["x", "y"]
+
+
+def test_distributions_are_those_of_the_given_clips_and_features(clips, features):
+    men = clips[clips["sex"] == "male"]
+    labels = EMOTIONS[:3]
+    drawn = replication.distribution_figure(features, men, ["c", "a"], labels)
+    shuffled = men.sample(frac=1, random_state=0)
+    assert drawn == replication.distribution_figure(features, shuffled, ["c", "a"], labels)
+    expected = pd.DataFrame(features.take(men.index)[:, [2, 0]], men.index, ["c", "a"])
+    assert figures.distributions(expected, men["emotion"], labels) in drawn
+    assert "5 % to 95 %" in drawn
 
 
 def test_figures_are_written_only_when_asked_for(tmp_path):

@@ -7,6 +7,7 @@ the page's, where long names wrap.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,12 @@ MARKERS = "oDs^vP"
 MARKER_SIGNS = "●◆■▲▼✚"
 #: Longer names of labels, actors and models are cut in figures, not in tables.
 _LONGEST = 16
+#: Quantiles that a box shows: its whiskers' ends outside, its own ends, and the median.
+BOX_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+#: What a line below one of two panels has room for.
+_PANEL_CHARACTERS = 24
+#: Units in the names of features, as an axis writes them.
+_UNITS = {"hz": "(Hz)", "db": "(dB)"}
 
 
 def _short(name: object) -> str:
@@ -255,6 +262,91 @@ def gains(values: pd.Series, what: str):
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
     axes.grid(True, axis="x")
     return figure, f"{what}: fusion's gain (right) or loss (left)"
+
+
+@svg.drawn
+def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]):
+    """Draw how the values of features are spread within each label: a box a label.
+
+    A box holds the middle half of a label's clips, the line in it is the median,
+    and the whiskers end at 5 % and 95 %: values further out would make the boxes
+    too narrow to compare.
+
+    Args:
+        values: index clip, one or more columns, named by feature, each of which
+            has a panel with a scale of its own. Values that are not finite are
+            left out.
+        groups: index clip; each clip's label.
+        labels: the boxes from above, in the order of their colours; one without
+            a clip has no box.
+
+    Example:
+        >>> clips = pd.DataFrame({"rms_mean": [0.1, 0.3]}, ["a", "b"])
+        >>> distributions(clips, pd.Series(["sad", "happy"], ["a", "b"]), ["happy", "sad"])[:4]
+        '<svg'
+    """
+    count = values.shape[1]
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    size = WIDTH, rows * (50 + 14 * len(labels))
+    figure, axes = svg.new_figure(*size, rows, columns, sharey=True, squeeze=False)
+    for panel, feature in zip(axes.flat, values.columns, strict=False):
+        _boxes(panel, box_quantiles(values[feature], groups, labels))
+        panel.set_xlabel(_in_words(feature), fontsize=10)
+    for panel in axes.flat[count:]:
+        panel.set_visible(False)
+    axes[0, 0].set_yticks(range(len(labels)), [_short(label) for label in labels])
+    axes[0, 0].set_ylim(len(labels) - 0.45, -0.55)
+    features = ", ".join(map(str, values.columns))
+    return figure, f"Distributions of {features} by label: median, quartiles, 5 % and 95 %"
+
+
+def box_quantiles(values: pd.Series, groups: pd.Series, labels: Sequence[str]) -> np.ndarray:
+    """Return what the boxes of :func:`distributions` show.
+
+    Args:
+        values: of one feature, index clip; what is not finite is left out.
+        groups: index clip; each clip's label.
+        labels: of the rows.
+
+    Returns:
+        float64 ``(n_labels, 5)``, :data:`BOX_QUANTILES` of each label, interpolated
+        linearly between values; NaN where a label has none.
+
+    Example:
+        >>> values = pd.Series([0.0, 1.0, 2.0, 3.0, 4.0])
+        >>> box_quantiles(values, pd.Series(["sad"] * 5), ["sad"]).round(2).tolist()
+        [[0.2, 1.0, 2.0, 3.0, 3.8]]
+    """
+    numbers = values.to_numpy(dtype=float)
+    of_clips = groups.reindex(values.index).to_numpy(dtype=object)
+    found = np.full((len(labels), len(BOX_QUANTILES)), np.nan)
+    for at, label in enumerate(labels):
+        own = numbers[(of_clips == label) & np.isfinite(numbers)]
+        if len(own):
+            found[at] = np.quantile(own, BOX_QUANTILES)
+    return found
+
+
+def _boxes(axes, quantiles: np.ndarray) -> None:
+    """Draw lying boxes, the first at 0, each in its label's colour."""
+    for at, (low, first, median, third, high) in enumerate(quantiles):
+        if np.isfinite(median):
+            colour = svg.LABELS[at % len(svg.LABELS)]
+            axes.hlines(at, low, high, color=svg.MUTED, linewidth=1, zorder=0.9)
+            axes.barh(at, third - first, 0.66, left=first, color=colour)
+            axes.vlines(median, at - 0.33, at + 0.33, color=svg.INK, linewidth=1.8)
+    # A box at the edge of a panel would seem to be cut off.
+    axes.use_sticky_edges = False
+    axes.grid(True, axis="x")
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
+
+
+def _in_words(feature: object) -> str:
+    """Return a feature's name as the label of a panel's axis, its unit in brackets."""
+    words = (_UNITS.get(word, word) for word in str(feature).split("_"))
+    return textwrap.fill(" ".join(words), _PANEL_CHARACTERS, max_lines=2, placeholder="…")
 
 
 @svg.drawn

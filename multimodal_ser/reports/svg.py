@@ -63,13 +63,14 @@ _STYLE = {
 }
 
 
-def new_figure(width: float, height: float, rows: int = 1, **options):
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
     """Return a figure of so many page pixels, and its axes.
 
     Args:
         width: in CSS pixels at which its text has the size it was drawn in.
         height: in the same pixels.
         rows: axes, one above the other.
+        columns: axes, side by side.
         options: for ``Figure.subplots``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,7 +80,7 @@ def new_figure(width: float, height: float, rows: int = 1, **options):
     FigureCanvasAgg(figure)
     figure.patch.set_visible(False)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
-    return figure, figure.subplots(rows, 1, **options)
+    return figure, figure.subplots(rows, columns, **options)
 
 
 def drawn(draw: Callable) -> Callable:
@@ -135,4 +136,6 @@ def _own_names(text: str) -> str:
 
     text = re.sub(r' id="([^"]*)"', rename, text)
     text = text.replace('xlink:href="#', f'href="#{mark}')
+    # What is left are images with their data; the prefix is declared nowhere in a page.
+    text = text.replace("xlink:href=", "href=")
     return text.replace("url(#", f"url(#{mark}")

@@ -7,6 +7,8 @@ chance, or a recipe has let a tested speaker into training.
 
 import argparse
 import importlib.util
+import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from multimodal_ser.audio import classifiers
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.datasets import ravdess
-from multimodal_ser.errors import MissingWeights, SerError
+from multimodal_ser.errors import MediaError, MissingWeights, SerError
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import Features
 
@@ -116,12 +118,25 @@ def test_a_recipe_tells_leakage_from_recognition_and_repeats_itself(name, reques
     assert text == module.report(given)
 
 
-def test_the_figures_of_b_rank_the_features_of_each_sex(ravdess_folder, made_up, tmp_path):
+def test_the_figures_of_b_rank_and_show_the_features_of_each_sex(ravdess_folder, made_up, tmp_path):
     module = small(recipe("gendered_mlp"))
     module.report(options(ravdess_folder, figures=str(tmp_path / "figures")))
     page = (tmp_path / "figures" / "figures.html").read_text()
-    for title in ("Importance of features, male", "Importance of features, female", "ROC: "):
-        assert title in page
+    for sex in ("male", "female"):
+        assert f"Importance of features, {sex}" in page
+        assert f"The 6 most important features by emotion, {sex}" in page
+    assert "ROC: " in page
+    (boxes,) = re.findall('aria-label="Distributions of (.*?) by label.*?"', page)[:1]
+    assert set(boxes.split(", ")) <= set(feature_sets.load("moments77").names())
+
+
+def test_the_figures_of_e_show_its_eight_values(cremad_folder, made_up, tmp_path):
+    module = small(recipe("cremad_valence"))
+    module.report(options(cremad_folder, figures=str(tmp_path / "figures")))
+    page = (tmp_path / "figures" / "figures.html").read_text()
+    assert "The 8 features by class" in page
+    names = feature_sets.load("valence22").FINAL
+    assert f"Distributions of {', '.join(names)} by label" in page
 
 
 def test_b_looks_for_doubled_missing_and_infinite_values(ravdess_folder, monkeypatch):
@@ -301,6 +316,28 @@ class TestResnet:
         assert set(seen) == set(ACTORS) - {"03"}
         assert "label: angry" in (tmp_path / "f" / "figures.html").read_text()
 
+    @pytest.mark.parametrize("models, known", [("spectrogram", 5), ("spectrogram,waveform", 8)])
+    def test_the_figures_show_a_clip_of_each_emotion_that_can_be_read(
+        self, module, ravdess_folder, monkeypatch, tmp_path, models, known
+    ):
+        seen = []
+
+        def shown(path):
+            seen.append(Path(path).stem)
+            if "03-01-05" in path:
+                raise MediaError(path, "it is empty", "record it again")
+            return module.Markup("<svg></svg>")
+
+        monkeypatch.setattr(module, "shown", shown)
+        monkeypatch.setattr(replication, "result_figures", lambda *_: [])
+        module.report(self.given(ravdess_folder, models=models, figures=str(tmp_path / "f")))
+        first = range(1, 9) if known == 8 else range(2, 7)
+        assert seen == [f"03-01-{emotion:02}-01-01-01-01" for emotion in first]
+        page = (tmp_path / "f" / "figures.html").read_text()
+        assert "happy: " in page and "sad: " in page
+        assert "angry: " not in page
+        assert ("neutral: " in page) == (known == 8)
+
     def test_a_file_of_another_name_is_refused(self, module, ravdess_folder):
         with pytest.raises(SerError, match="not a RAVDESS name"):
             module.predicted(self.given(ravdess_folder, predict="talk.wav"))
@@ -319,5 +356,5 @@ def test_waveform_and_spectrogram_are_drawn_of_any_length():
     for n_samples in (1, 100, 30_000):
         sound = np.sin(np.arange(n_samples) / 10).astype(np.float32)
         drawing = module.waveform_and_spectrogram(sound, "a <b>")
-        assert drawing.startswith("<svg")
-        assert "a &lt;b&gt;" in drawing
+        assert ET.fromstring(drawing).get("aria-label") == "Waveform and spectrogram of a <b>"
+        assert 'href="data:image/png' in drawing

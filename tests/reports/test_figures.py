@@ -4,9 +4,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.reports import figures, findings
+from multimodal_ser.reports import figures, findings, svg
 from multimodal_ser.tables import EMOTIONS
 
 NAN = float("nan")
@@ -90,6 +91,75 @@ def test_bars_and_gains_say_their_values():
     said = check(figures.gains(gains, "gain"))
     assert {"+3.1", "−20.0", "0.0"} <= set(said)  # noqa: RUF001
     assert check(figures.gains(gains.iloc[:0], "gain"))
+
+
+@pytest.fixture
+def spread():
+    """Two features of 90 clips of two labels, and one of no clip; some values are no numbers."""
+    rng = np.random.default_rng(2)
+    index = [f"c{at}" for at in range(90)]
+    table = pd.DataFrame({"rolloff_hz_mean": rng.gamma(2, 900, 90), "rms_std": 0.25}, index)
+    table.iloc[[3, 40], 0] = NAN, np.inf
+    # As in a real table, the labels come in another order than the values.
+    groups = pd.Series(rng.choice(["sad", "angry"], 90), index).sort_values()
+    return table, groups, ["angry", "calm", "sad"]
+
+
+def own_values(spread, label):
+    table, groups, _ = spread
+    values = table.loc[groups.index[groups == label], "rolloff_hz_mean"]
+    return values[np.isfinite(values)]
+
+
+def test_box_quantiles_are_those_of_each_labels_finite_values(spread):
+    table, groups, labels = spread
+    found = figures.box_quantiles(table["rolloff_hz_mean"], groups, labels)
+    for row, label in zip(found[[0, 2]], ("angry", "sad"), strict=True):
+        expected = np.percentile(own_values(spread, label), [5, 25, 50, 75, 95])
+        np.testing.assert_allclose(row, expected)
+    assert np.isnan(found[1]).all()
+    constant = figures.box_quantiles(table["rms_std"], groups, labels)
+    assert (constant[[0, 2]] == 0.25).all()
+
+
+def test_distributions_draw_the_quantiles_of_a_label_in_its_place_and_colour(spread):
+    figure, _ = figures.distributions.__wrapped__(*spread)
+    panel = figure.axes[0]
+    lines = [line.get_segments()[0] for line in panel.collections]
+    assert len(panel.patches) == 2 and len(lines) == 4, "a label without a clip has no box"
+    assert panel.yaxis_inverted(), "the first label is on top"
+    for at, (place, label) in enumerate([(0, "angry"), (2, "sad")]):
+        low, first, median, third, high = np.percentile(
+            own_values(spread, label), [5, 25, 50, 75, 95]
+        )
+        (x0, y0), (x1, y1) = panel.patches[at].get_bbox().get_points()
+        assert (x0, x1, (y0 + y1) / 2) == pytest.approx((first, third, place))
+        np.testing.assert_allclose(lines[2 * at], [[low, place], [high, place]])
+        np.testing.assert_allclose(lines[2 * at + 1][:, 0], [median, median])
+        assert to_hex(panel.patches[at].get_facecolor()) == svg.LABELS[place]
+
+
+def test_distributions_name_labels_in_order_and_features_with_units(spread):
+    drawing = figures.distributions(*spread)
+    said = check(drawing)
+    assert [text for text in said if text in spread[2]] == spread[2], "once, beside the left panel"
+    assert "rolloff (Hz) mean" in said and "rms std" in said
+    assert "rolloff_hz_mean, rms_std" in drawing
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_distributions_have_a_panel_a_feature(count):
+    values = pd.DataFrame(np.arange(8.0).reshape(4, 2)[:, [0, 1] * 3], list("abcd"))
+    values = values.iloc[:, :count].set_axis([f"feature_{at}" for at in range(count)], axis=1)
+    said = check(figures.distributions(values, pd.Series(["sad"] * 4, list("abcd")), ["sad"]))
+    assert [text for text in said if "feature" in text] == [f"feature {at}" for at in range(count)]
+
+
+def test_distributions_of_nothing_are_empty_panels(spread):
+    table, groups, labels = spread
+    assert "calm" in check(figures.distributions(table.iloc[:0], groups, labels))
+    figure, _ = figures.distributions.__wrapped__(table * NAN, groups, labels)
+    assert not any(panel.patches or panel.collections for panel in figure.axes)
 
 
 @pytest.mark.parametrize("times", [[0.0], [0.0, 0.5, 1.0, 3.0], [2.5]])
