@@ -223,8 +223,10 @@ def predicted(options: argparse.Namespace) -> str:
     model = _model(name, options).fit(features, clips)
     one = Features(pd.Index([own["clip"]], name="clip"), values[None], features.names)
     probabilities = model.predict(one).iloc[0]
-    said = probabilities.idxmax()
-    text = f"{options.predict}: {said}, {100 * probabilities[said]:.0f} %; label: {own['emotion']}"
+    said, label = probabilities.idxmax(), own["emotion"]
+    known = "" if label in probabilities.index else ", which this model does not know"
+    share = f"{100 * probabilities[said]:.0f} %"
+    text = f"{options.predict}: {said}, {share}; label: {label}{known}"
     replication.write_figures(options, text, [(text, shown(options.predict))])
     return text
 

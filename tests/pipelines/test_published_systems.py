@@ -315,6 +315,8 @@ class TestResnet:
         assert module.predicted(given).endswith("label: angry")
         assert set(seen) == set(ACTORS) - {"03"}
         assert "label: angry" in (tmp_path / "f" / "figures.html").read_text()
+        other = self.given(ravdess_folder, predict=str(path).replace("03-01-05", "03-01-01"))
+        assert module.predicted(other).endswith("label: neutral, which this model does not know")
 
     @pytest.mark.parametrize("models, known", [("spectrogram", 5), ("spectrogram,waveform", 8)])
     def test_the_figures_show_a_clip_of_each_emotion_that_can_be_read(
