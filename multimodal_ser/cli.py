@@ -105,7 +105,11 @@ def _verb(verbs, name: str, run, summary: str, epilog: str = "") -> argparse.Arg
 
 def _data_argument(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "data", metavar="DATA", nargs="?", help="a folder of recordings, or a clips table"
+        "data",
+        metavar="DATA",
+        nargs="?",
+        help="a folder of recordings, a clips table, or a table of path, label, actor and sex "
+        "(the latter three where known)",
     )
     verb.add_argument("--data", metavar="DATA", dest="data_option", help="the same, by name")
     verb.add_argument(
@@ -620,6 +624,12 @@ def _run_benchmark(options) -> int:
     if options.output:
         tableio.check_ending(options.output)
     clips, extra = _training_clips(options)
+    if unknown := int(clips["actor"].isna().sum()):
+        print(
+            f"marked leaky: the speakers of {unknown} clip(s) are not known, so that one may be on "
+            "both sides; give a table of path, label and actor",
+            file=sys.stderr,
+        )
     run, failures = benchmarking.benchmark(
         clips,
         _recipe(options),
@@ -674,13 +684,17 @@ def _run_predict(options) -> int:
     import pandas as pd
 
     from multimodal_ser import inference, tableio, terminal
+    from multimodal_ser.datasets import folder
 
     model = inference.load_model(options.model)
     if options.output:
         tableio.check_ending(options.output)
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
-        sources, left_out = tableio.read_usable_clips(sources[0])
+        if folder.is_list(sources[0]):
+            sources = folder.read_list(sources[0])
+        else:
+            sources, left_out = tableio.read_usable_clips(sources[0])
     predictions, failures = inference.predict(
         sources,
         model,
@@ -720,10 +734,11 @@ def _clips(options) -> pd.DataFrame:
 
 def _read(dataset: str, data: str) -> pd.DataFrame:
     from multimodal_ser import datasets, tableio
+    from multimodal_ser.datasets import folder
 
-    return (
-        tableio.read_clips(data) if tableio.is_table(data) else datasets.load(dataset).index(data)
-    )
+    if not tableio.is_table(data):
+        return datasets.load(dataset).index(data)
+    return folder.read_list(data) if folder.is_list(data) else tableio.read_clips(data)
 
 
 def _only(clips: pd.DataFrame, column: str, value: str) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 Published: audio models trained on actors 1-20 and tested on 21-24 of the 1,440
 speech clips, 157 MFCC, delta and energy values. The source scaled the test
 actors by their own mean and deviation before the support vector machine, which
-uses unlabelled test clips; that is measured under its name (``scaled
-separately``) beside the right way. Where the source is silent: C is 1; the
+uses unlabelled test clips; that is measured under its name (``SCALED
+SEPARATELY``) beside the right way. Where the source is silent: C is 1; the
 random forest's and XGBoost's parameters are those at which its searches ended
-(``--search`` repeats the searches, with inner folds grouped by actor); the
+(``--search`` repeats the searches inside each training part, with inner folds
+grouped by actor); the
 convolutional network is described in ``audio/classifiers/conv1d.py``.
 
 Beside the published protocol each model is measured on the Luna folds, which
@@ -18,18 +19,15 @@ test every actor once.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import terminal
+from multimodal_ser import replication
 from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.extract import extract
 from multimodal_ser.audio.model import AudioModel
-from multimodal_ser.cache import Cache, default_folder
 from multimodal_ser.datasets import ravdess
-from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.evaluation.search import search
 from multimodal_ser.tables import Features, actor_groups
@@ -37,74 +35,113 @@ from multimodal_ser.tables import Features, actor_groups
 #: Accuracy in percent, actors 21-24.
 PUBLISHED = {"svc": 51.25, "xgboost": 50.0, "random_forest": 48.0, "conv1d": 41.25}
 FEATURES = "aei157"
+SCHEME, STRICT = "aei", "luna5"
+NOTES = """
+{clips} clips of {actors} actors; pipelines/aei_2019.py{words}, seed {seed}. Accuracy and UAR in
+percent; interval: 95 %, bootstrap over actors. SCALED SEPARATELY: the test actors of the support
+vector machine are scaled by their own statistics, which uses unlabelled test clips.
+"""
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print the table."""
-    options = _options()
-    clips = ravdess.index(options.data)
-    clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
-    features, failures = extract(clips, FEATURES, cache=Cache(options.cache or default_folder()))
-    for error in failures["error"]:
-        print(f"error: {error}")
-    clips = clips[clips.index.isin(features.clips)]
-    rows = []
-    for name in options.models.split(","):
-        started = time.monotonic()
-        params = _searched(name, clips, features, options.seed) if options.search else {}
-        row = {"model": name, "published": PUBLISHED[name]}
-        row |= _measured(name, params, clips, features, options.seed)
-        rows.append(row | {"minutes": (time.monotonic() - started) / 60})
-        print(f"{name}: parameters {params or 'as published'}", flush=True)
-    table = pd.DataFrame(rows)
-    print()
-    print(terminal.markdown(table))
-    if options.output:
-        Path(options.output).write_text(terminal.markdown(table) + "\n", encoding="utf-8")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, help="folder with the RAVDESS speech clips")
+    parser = replication.arguments(__doc__, "the RAVDESS speech clips")
     parser.add_argument("--models", default=",".join(PUBLISHED), help="(default: all four)")
     parser.add_argument("--search", action="store_true", help="repeat the published searches")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", help="where features are kept")
-    parser.add_argument("--output", help="also write the table, as Markdown, to this file")
-    return parser.parse_args()
+    return replication.finish(parser.parse_args(), report)
 
 
-def _measured(name: str, params: dict, clips: pd.DataFrame, features: Features, seed: int) -> dict:
-    """Return accuracies in percent: published protocol, strict, and Luna folds."""
+def report(options: argparse.Namespace) -> str:
+    """Return the table and what it means, as Markdown.
 
-    def under(scheme: str, values: Features) -> dict:
-        folds = make_folds(clips, scheme, seed=seed)
+    Args:
+        options: of :func:`replication.arguments`, ``models`` and ``search``.
 
-        def fit(train: pd.DataFrame, _validation: pd.DataFrame):
-            # No epoch or parameter is chosen on the test actors: without a
-            # validation part the network trains for its fixed 60 epochs.
-            model = AudioModel(FEATURES, name, seed=seed, params=params).fit(values, train)
-            return lambda test: {"audio": model.predict(values, test.index)}
+    Raises:
+        SerError: a model is unknown, or no clip can be read.
+    """
+    names = replication.chosen(options.models, tuple(PUBLISHED), "model")
+    clips = ravdess.index(options.data)
+    clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
+    clips, features = replication.load(clips, FEATURES, options)
+    rows, drawn = [], []
+    for name in names:
+        print(name, file=sys.stderr)
+        started = time.monotonic()
+        tables = {
+            scheme: _table(name, scheme, clips, features, options) for scheme in (SCHEME, STRICT)
+        }
+        apart = tables[SCHEME]
+        if name == "svc":
+            scaled = _scaled_separately(clips, features)
+            apart = _table(name, SCHEME, clips, scaled, options, "scaled-separately")
+        row = _row(name, apart, tables, clips, options.seed)
+        rows.append(row | {"minutes": f"{(time.monotonic() - started) / 60:.1f}"})
+        if options.figures:
+            drawn += replication.result_figures(tables[STRICT], clips, f"{name}, Luna folds")
+    replication.write_figures(options, "System A: four audio models", drawn)
+    notes = NOTES.format(
+        clips=len(clips),
+        actors=clips["actor"].nunique(),
+        words=" --quick" * options.quick + " --search" * options.search,
+        seed=options.seed,
+    )
+    return replication.markdown(rows, notes)
 
-        return protocol.summary(protocol.run(clips, folds, fit)["audio"], clips, seed=seed)
 
-    strict = under("aei", features)
-    luna = under("luna5", features)
-    as_published = strict
-    if name == "svc":
-        as_published = under("aei", _scaled_separately(clips, features))
+def _table(
+    name: str,
+    scheme: str,
+    clips: pd.DataFrame,
+    features: Features,
+    options: argparse.Namespace,
+    *parts: str,
+) -> pd.DataFrame:
+    """Return held-out probabilities under a scheme."""
+    setting = f"{name}{'-searched' * options.search}{'-quick' * options.quick}"
+    return replication.held_out(
+        lambda: _Model(name, options),
+        features,
+        clips,
+        make_folds(clips, scheme, seed=options.seed),
+        resume=replication.place(options, scheme, setting, *parts),
+    )
+
+
+class _Model:
+    """A model as published, or with parameters searched among its training clips."""
+
+    def __init__(self, name: str, options: argparse.Namespace):
+        self.name, self.options = name, options
+
+    def fit(self, features: Features, clips: pd.DataFrame) -> _Model:
+        # No epoch or parameter is chosen on the test actors: without a
+        # validation part the network trains for its fixed 60 epochs.
+        seed = self.options.seed
+        params = {"epochs": 2} if self.options.quick and self.name == "conv1d" else {}
+        if self.options.search:
+            params |= _searched(self.name, clips, features, self.options)
+        model = AudioModel(FEATURES, self.name, seed=seed, params=params)
+        self.model = model.fit(features, clips)
+        return self
+
+    def predict(self, features: Features, clips: pd.Index) -> pd.DataFrame:
+        return self.model.predict(features, clips)
+
+
+def _row(name: str, apart: pd.DataFrame, tables: dict, clips: pd.DataFrame, seed: int) -> dict:
+    aei = replication.strict_cells(tables[SCHEME], clips, "actors 21-24", seed)
+    luna = replication.strict_cells(tables[STRICT], clips, "Luna folds", seed)
+    luna["95 % interval (Luna)"] = luna.pop("95 % interval")
+    del aei["UAR, actors 21-24"]
+    published = replication.leaky_cell(apart, clips, "").popitem()[1]
     return {
-        "as published": 100 * as_published["war"],
-        "strict, actors 21-24": 100 * strict["war"],
-        "95 % interval": _interval(strict),
-        "strict, Luna folds": 100 * luna["war"],
-        "95 % interval (Luna)": _interval(luna),
-        "UAR, Luna folds": 100 * luna["uar"],
+        "model": name,
+        "published": PUBLISHED[name],
+        "as published (svc: test SCALED SEPARATELY)": published,
+        **aei,
+        **{key: luna[key] for key in sorted(luna, key=lambda key: key.startswith("UAR"))},
     }
-
-
-def _interval(values: dict) -> str:
-    return f"{100 * values['war_low']:.1f} to {100 * values['war_high']:.1f}"
 
 
 def _scaled_separately(clips: pd.DataFrame, features: Features) -> Features:
@@ -118,25 +155,24 @@ def _scaled_separately(clips: pd.DataFrame, features: Features) -> Features:
     return Features(clips.index, values, features.names)
 
 
-def _searched(name: str, clips: pd.DataFrame, features: Features, seed: int) -> dict:
-    """Repeat the published search on actors 1-20; models without one keep their defaults."""
+def _searched(
+    name: str, train: pd.DataFrame, features: Features, options: argparse.Namespace
+) -> dict:
+    """Repeat the published search on training clips; models without one keep their defaults."""
     if name not in ("xgboost", "random_forest"):
         return {}
-    module = classifiers.load(name)
-    train = clips.loc[make_folds(clips, "aei")[0].train]
+    module, seed = classifiers.load(name), options.seed
     values, codes = features.take(train.index), train["emotion"].cat.codes.to_numpy()
-    groups = actor_groups(train)
-    n_folds = 5 if name == "xgboost" else 3
-    shared = {"values": values, "labels": codes, "groups": groups, "n_folds": n_folds}
-    best = search(module.build(seed=seed, n_jobs=1), module.SEARCH, n_draws=50, seed=seed, **shared)
-    print(f"{name}: randomised search {best.best_score_:.3f} with {best.best_params_}", flush=True)
-    if name == "random_forest":
-        best = search(
-            module.build(seed=seed, n_jobs=1), module.GRID, n_draws=None, seed=seed, **shared
-        )
-        print(f"{name}: grid {best.best_score_:.3f} with {best.best_params_}", flush=True)
+    shared = {"values": values, "labels": codes, "groups": actor_groups(train), "seed": seed}
+    shared |= {"n_folds": 5 if name == "xgboost" else 3, "workers": options.workers}
+    n_draws = 2 if options.quick else 50
+    best = search(module.build(seed=seed, n_jobs=1), module.SEARCH, n_draws=n_draws, **shared)
+    print(f"{name}: drawn {best.best_score_:.3f} with {best.best_params_}", file=sys.stderr)
+    if name == "random_forest" and not options.quick:
+        best = search(module.build(seed=seed, n_jobs=1), module.GRID, n_draws=None, **shared)
+        print(f"{name}: grid {best.best_score_:.3f} with {best.best_params_}", file=sys.stderr)
     return dict(best.best_params_)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

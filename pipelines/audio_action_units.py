@@ -179,7 +179,9 @@ def report(
     for name, scheme, values in runs:
         print(f"{name} ({scheme})", file=sys.stderr)
         started = time.monotonic()
-        resume = options.resume and Path(options.resume, f"seed{options.seed}", *features, name)
+        # The same features of other clips are another run.
+        parts = (f"seed{options.seed}", training.table_hash(clips), *features, name)
+        resume = options.resume and Path(options.resume, *parts)
         tables = measured(clips, values, scheme, options, resume)
         rows += _rows(name, scheme, tables, clips, options.seed)
         kept.append(_run(name, scheme, tables, clips, options.seed, time.monotonic() - started))

@@ -45,6 +45,7 @@ from multimodal_ser.evaluation.folds import Fold, make_folds, with_extra
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.labels import relabel
 from multimodal_ser.tables import CLIP_COLUMNS, Features
+from multimodal_ser.training import hash_text, table_hash
 
 FEATURES, SCHEME, FOLDS = "functionals", "emotions8", "luna5"
 #: Model -> its parameters, in every row.
@@ -218,7 +219,9 @@ def _rows(
         for name in names:
             print(f"{kind}, {model}: {WORDS[name]}", file=sys.stderr)
             parts = [sources[source] for source in ROWS[name]]
-            place = replication.place(options, kind, model, name)
+            # Folds of other clips or another corpus are other folds.
+            hashes = [table_hash(source.clips) for source in (speech, *parts)]
+            place = replication.place(options, kind, model, name, hash_text(" ".join(hashes)))
             tables[name] = held_out(model, speech, parts, folds, seed=options.seed, resume=place)
             cells = {"protocol": f"{kind} ({FOLDS})", "model": model, "extra data": WORDS[name]}
             cells["training clips a fold"] = f"{_training_clips(speech, parts, folds):.0f}"

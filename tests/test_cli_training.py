@@ -439,3 +439,37 @@ def test_adapting_to_a_speaker_looks_at_the_clips_that_are_tested_alone():
     for end in changed:
         values = adapted.take(data.clips.index + end)
         np.testing.assert_allclose(values, alone.values, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A list of tones of four people, path and label."""
+    rows = []
+    for actor in ACTORS:
+        for number, (label, hertz) in enumerate((("happy", 300), ("sad", 500), ("angry", 800))):
+            name = f"take{number}-{actor}.wav"
+            tone(tmp_path / "tones" / name, hertz + 7 * int(actor))
+            rows.append({"path": f"tones/{name}", "label": label, "actor": actor})
+    return pd.DataFrame(rows)
+
+
+def test_a_list_of_paths_and_labels_trains_and_is_predicted(listed, tmp_path, capsys):
+    listed.drop(columns="actor").to_csv(tmp_path / "list.csv", index=False)
+    model = str(tmp_path / "model")
+    words = ("train", str(tmp_path / "list.csv"), "--video", "none", *QUICK, "--output", model)
+    assert main(words) == 0
+    told = str(tmp_path / "told.csv")
+    words = ("predict", str(tmp_path / "list.csv"), "--model", model, "--output", told)
+    assert main(words) == 0
+    assert "12 clip(s) predicted" in capsys.readouterr().out
+    assert pd.read_csv(told)["path"].nunique() == 12
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_benchmark_of_unknown_speakers_is_marked_leaky(listed, tmp_path, capsys, known):
+    (listed if known else listed.drop(columns="actor")).to_csv(tmp_path / "l.csv", index=False)
+    folder = tmp_path / "run"
+    words = ("benchmark", str(tmp_path / "l.csv"), *HEARD, "--protocol", "actors")
+    assert main((*words, "--run", str(folder))) == 0
+    assert runs.read_run(folder).leaky != known
+    assert ("marked leaky: the speakers of 12" in capsys.readouterr().err) != known

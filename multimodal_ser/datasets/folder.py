@@ -4,7 +4,8 @@ A film and a sound file of the same name in the same folder are one clip, the
 sound file being its sound. RAVDESS names keep their meaning, so that labels
 and the pairing of modalities come by themselves; of a take that is there both
 with sound (01-) and as a silent copy (02-), the former is used. A file in a folder named
-after an emotion has that label.
+after an emotion has that label. Or a table says it: a column ``path``, and where they
+are known ``label``, ``actor`` and ``sex`` (:func:`read_list`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from multimodal_ser import tableio
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.datasets.files import is_audio, is_video, shown, walk
-from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import EMOTIONS, make_clips
 
 NAME = "folder"
@@ -77,6 +79,70 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
             unusable.append(error)
     groups = _groups(dict.fromkeys(files))
     return make_clips(_row(clip, paths) for clip, paths in groups.items()), unusable
+
+
+def is_list(path: str | Path) -> bool:
+    """Tell whether a table lists recordings by ``path`` and is no clips table.
+
+    Raises:
+        TableError: it cannot be read.
+    """
+    columns = set(tableio.read(path).columns)
+    return "path" in columns and "clip" not in columns
+
+
+def read_list(path: str | Path) -> pd.DataFrame:
+    """Return the clips table of a list of recordings.
+
+    Args:
+        path: CSV, JSON or Parquet with the column ``path``, relative ones counting
+            from the list's folder, and where known ``label`` (an emotion, or a
+            word of :data:`SYNONYMS`; empty: unknown), ``actor`` and ``sex``.
+
+    Returns:
+        A clips table. A film and a sound file of one name in one folder are one
+        clip. Whether the files are there shows when they are read.
+
+    Raises:
+        TableError: it has no paths, an ending is not that of a recording, a label
+            is no emotion, a path is doubled, or two files of one clip differ in
+            what the list says of them.
+    """
+    said: dict[Path, dict] = {}
+    for number, row in enumerate(tableio.read(path).to_dict("records"), start=1):
+        what = f"{path}: row {number}"
+        if pd.isna(row["path"]):
+            raise TableError(f"{what} has no path; give it one, or leave it out")
+        file = Path(path).parent / row["path"]
+        if not (is_audio(file) or is_video(file)):
+            raise TableError(f"{what}: {row['path']} has not the ending of a recording")
+        if file in said:
+            raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
+        said[file] = _said(row, what)
+    return make_clips(_row_of(clip, paths, said) for clip, paths in _groups(said).items())
+
+
+def _said(row: dict, what: str) -> dict:
+    known = {name: row.get(name) for name in ("label", "actor", "sex")}
+    known = {name: str(v).strip() for name, v in known.items() if v is not None and pd.notna(v)}
+    label = known.pop("label", None)
+    if label:
+        word = SYNONYMS.get(label.lower(), label.lower())
+        if word not in EMOTIONS:
+            raise TableError(
+                f"{what}: {label!r} is no emotion; leave it empty, or write one of: "
+                f"{', '.join((*EMOTIONS, *SYNONYMS))}"
+            )
+        known["emotion"] = word
+    return known
+
+
+def _row_of(clip: str, paths: list[Path], said: dict[Path, dict]) -> dict:
+    first = said[paths[0]]
+    if any(said[path] != first for path in paths):
+        names = " and ".join(map(str, paths))
+        raise TableError(f"{names} are one clip, but the list says different things of them")
+    return {**_row(clip, paths), **first}
 
 
 def _files(source: Path, unusable: list[MediaError]) -> list[Path]:

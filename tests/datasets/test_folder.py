@@ -1,7 +1,7 @@
 import pytest
 
 from multimodal_ser.datasets import folder
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import SerError, TableError
 
 
 def touch(root, *names):
@@ -60,3 +60,48 @@ def test_unusable_sources_are_named_and_the_others_kept(tmp_path):
 def test_index_of_an_empty_folder_says_so(tmp_path):
     with pytest.raises(SerError, match="no recording"):
         folder.index(tmp_path)
+
+
+def listed(tmp_path, *lines):
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "list.csv"
+
+
+def test_a_list_says_label_speaker_and_sex(tmp_path):
+    path = listed(
+        tmp_path,
+        "path,label,actor,sex",
+        "a/one.wav,Anger,07,female",
+        "a/one.mp4,angry,07,female",
+        "a/two.wav,,,",
+        f"{tmp_path}/03-01-06-01-02-01-12.wav,sad,12,female",
+    )
+    assert folder.is_list(path)
+    clips = folder.read_list(path)
+    one, two, named = clips.itertuples()
+    assert (one.emotion, one.actor, one.sex) == ("angry", "07", "female")
+    assert one.audio == str(tmp_path / "a" / "one.wav")
+    assert one.video == str(tmp_path / "a" / "one.mp4")
+    assert clips.loc[two.Index, ["emotion", "actor", "sex"]].isna().all()
+    # What the list says counts more than the name.
+    assert named.Index == "ravdess/01-06-01-02-01-12"
+    assert named.emotion == "sad"
+
+
+def test_a_clips_table_is_no_list(tmp_path):
+    assert not folder.is_list(listed(tmp_path, "clip,audio,path", "a,a.wav,a.wav"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["x.wav,joyful"], "row 1: 'joyful' is no emotion"),
+        (["x.wav,sad", "notes.txt,sad"], "row 2: notes.txt has not the ending"),
+        (["x.wav,sad", "x.wav,sad"], "row 2: x.wav is in a row above"),
+        ([",sad"], "row 1 has no path"),
+        (["x.wav,sad", "x.mp4,happy"], "different things"),
+    ],
+)
+def test_a_wrong_list_is_refused_with_the_row(tmp_path, lines, words):
+    with pytest.raises(TableError, match=words):
+        folder.read_list(listed(tmp_path, "path,label", *lines))
