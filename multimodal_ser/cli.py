@@ -183,8 +183,9 @@ def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
         "--features",
         default="aei157",
         help=f"audio features: {', '.join(features.NAMES)} (default: aei157, a published set of "
-        f"157; functionals are our 2,669). {' and '.join(features.OPENSMILE)} are openSMILE's, "
-        "for research only, and need the extra 'opensmile'; those from log_mel on are for networks",
+        "157; voice is our best, made for --audio block_vote). "
+        f"{' and '.join(features.OPENSMILE)} are openSMILE's, for research only, and need the "
+        "extra 'opensmile'; those from log_mel on are for networks",
     )
 
 

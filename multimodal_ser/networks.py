@@ -47,8 +47,8 @@ def unreplicated(optimizer):
         optimizer: a Keras optimizer; changed.
 
     Example:
-        >>> unreplicated(load_keras().optimizers.Adam()).name
-        'adam'
+        >>> unreplicated(load_keras().optimizers.SGD(momentum=0.5)).momentum
+        0.5
     """
     if hasattr(optimizer, "_all_reduce_sum_gradients"):  # not with every backend
         optimizer._all_reduce_sum_gradients = list
