@@ -184,3 +184,28 @@ def test_a_model_file_that_names_a_stranger_is_refused(learnable, tmp_path):
     (tmp_path / "estimator.onnx").unlink(missing_ok=True)
     with pytest.raises(ModelError, match="not trusted"):
         AudioModel.load(model.describe(), tmp_path)
+
+
+def test_linear_algebra_takes_one_thread_in_a_fit(learnable, monkeypatch):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from multimodal_ser.audio.classifiers import logistic_regression
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen, build = [], logistic_regression.build
+
+    def spied(**params):
+        estimator = build(**params)
+        fit = estimator.fit
+        estimator.fit = lambda *given: (seen.append(threads()), fit(*given))[1]
+        return estimator
+
+    monkeypatch.setattr(logistic_regression, "build", spied)
+    features, clips = learnable
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        AudioModel(classifier="logistic_regression").fit(features, clips)
+        assert threads() == before
+    assert seen == [{1}]
