@@ -41,7 +41,7 @@ def unreplicated(optimizer):
 
     For that sum, of one summand, Keras 3 with TensorFlow registers a gradient
     that holds the compiled training step, and so every weight and momentum of
-    the network, for the life of the process: 200 MB for each fold of a ResNet18.
+    the network, for the life of the process.
 
     Args:
         optimizer: a Keras optimizer; changed.

@@ -242,3 +242,18 @@ def in_order(
             yield wait(*waiting.popleft())
     while waiting:
         yield wait(*waiting.popleft())
+
+
+def one_blas_thread():
+    """Return a context in which this process's linear algebra takes one thread.
+
+    The problems of a fit here are so small that threads mostly wait for each
+    other, and the more so on a busy machine. Trees and networks keep theirs.
+
+    Example:
+        >>> with one_blas_thread():
+        ...     pass
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")

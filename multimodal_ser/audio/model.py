@@ -12,6 +12,7 @@ from multimodal_ser import estimators, light
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.errors import ModelError, SerError, UnknownName
+from multimodal_ser.parallel import one_blas_thread
 from multimodal_ser.tables import EMOTIONS, Features
 
 #: The exported classifier's file.
@@ -117,7 +118,7 @@ class AudioModel:
             if known.any():
                 held = np.searchsorted(self._codes, held_codes[known])
                 extra = {"validation": (held_values[known], held)}
-        with _one_blas_thread():
+        with one_blas_thread():
             self._estimator.fit(values, targets, **extra)
         return self
 
@@ -250,18 +251,6 @@ class AudioModel:
                 f"this program computes version {now}; train the model again"
             )
         return model
-
-
-def _one_blas_thread():
-    """Return a context in which linear algebra takes one thread.
-
-    Its problems here are so small that threads mostly wait for each other:
-    logistic regression of 1,152 clips takes three times as long with two, and
-    far longer on a busy machine. Trees and networks keep theirs.
-    """
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")
 
 
 def _check_codes(model: AudioModel, codes: list, what: str) -> None:

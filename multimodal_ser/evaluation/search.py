@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import SerError
+from multimodal_ser.parallel import one_blas_thread
 
 #: How candidates are found: all of them, drawn, or proposed by Optuna's
 #: tree-structured Parzen estimator from how the earlier ones did.
@@ -89,7 +90,8 @@ def search(
     method = method or ("grid" if n_draws is None else "random")
     score = _scorer(build, values, labels, groups, n_folds, scoring, workers)
     candidates = _candidates(method, space, n_draws, seed, score)
-    rows = list(tqdm(candidates, desc="search", unit="model", disable=not progress))
+    with one_blas_thread():
+        rows = list(tqdm(candidates, desc="search", unit="model", disable=not progress))
     scores = np.array([row["score"] for row in rows], dtype=float)
     if not len(rows) or np.isnan(scores).all():
         raise SerError(
