@@ -693,7 +693,7 @@ def _run_predict(options) -> int:
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
         if folder.is_list(sources[0]):
-            sources = folder.read_list(sources[0])
+            sources, left_out = folder.listed_paths(sources[0])
         else:
             sources, left_out = tableio.read_usable_clips(sources[0])
     predictions, failures = inference.predict(

@@ -463,6 +463,14 @@ def test_a_list_of_paths_and_labels_trains_and_is_predicted(listed, tmp_path, ca
     assert main(words) == 0
     assert "12 clip(s) predicted" in capsys.readouterr().out
     assert pd.read_csv(told)["path"].nunique() == 12
+    wrong = [{"path": "gone.wav"}, {"path": "list.csv"}, {"path": None, "label": "sad"}]
+    listed["label"] = "joyful"  # nothing is learnt from it
+    pd.concat([listed, pd.DataFrame(wrong)]).to_csv(tmp_path / "list.csv", index=False)
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "12 clip(s) predicted" in said.out
+    for part in ("gone.wav: there is no such file", "list.csv: the ending", "row 15 has no path"):
+        assert part in said.err
 
 
 @pytest.mark.parametrize("known", [True, False])

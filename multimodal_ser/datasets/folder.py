@@ -21,7 +21,7 @@ from multimodal_ser import tableio
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.datasets.files import is_audio, is_video, shown, walk
 from multimodal_ser.errors import MediaError, SerError, TableError
-from multimodal_ser.tables import EMOTIONS, make_clips
+from multimodal_ser.tables import EMOTIONS, failure_table, make_clips
 
 NAME = "folder"
 
@@ -89,6 +89,28 @@ def is_list(path: str | Path) -> bool:
     """
     columns = set(tableio.read(path).columns)
     return "path" in columns and "clip" not in columns
+
+
+def listed_paths(path: str | Path) -> tuple[list[Path], pd.DataFrame]:
+    """Return the recordings of a list alone, for prediction: what else it says does not matter.
+
+    Args:
+        path: as :func:`read_list` takes it.
+
+    Returns:
+        The paths, for :func:`gather`, and the failures (stage ``index``) of rows
+        that have none.
+
+    Raises:
+        TableError: the list cannot be read.
+    """
+    given = tableio.read(path)["path"]
+    lost = [
+        ("", "", "index", f"{path}: row {number} has no path; give it one, or leave it out")
+        for number, value in enumerate(given, start=1)
+        if pd.isna(value)
+    ]
+    return [Path(path).parent / str(value) for value in given.dropna()], failure_table(lost)
 
 
 def read_list(path: str | Path) -> pd.DataFrame:
