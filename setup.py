@@ -1,7 +1,7 @@
 """Puts the released models into the package when a wheel is built.
 
 Everything else is told by pyproject.toml. In a clone the models lie in
-``models/``, where multimodal_ser/released.py finds them.
+``models/``, where multimodal_ser/workflows/released.py finds them.
 """
 
 from pathlib import Path

@@ -295,7 +295,7 @@ def decoding(paths: list[Path]) -> tuple[list, str]:
 def extract_all(folder: str, workers: int) -> None:
     """Extract system A's set of every clip below a folder and print how long it took."""
     from multimodal_ser.audio.extract import extract
-    from multimodal_ser.cache import Cache
+    from multimodal_ser.compute.cache import Cache
     from multimodal_ser.tables import make_clips
 
     paths = recordings(folder)

@@ -19,12 +19,12 @@ from pathlib import Path
 import pandas as pd
 from _environment import header
 
-from multimodal_ser import terminal
-from multimodal_ser.cache import Cache
+from multimodal_ser.cli import terminal
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.datasets import folder
 from multimodal_ser.fusion import aggregate, calibration
-from multimodal_ser.inference import Model, load_model
 from multimodal_ser.video.extract import extract
+from multimodal_ser.workflows.inference import Model, load_model
 
 RESULTS = Path(__file__).parent / "results"
 WAYS = {"every 20th": {"every": 20}, "key frames": {"every": None, "keyframes_only": True}}

@@ -111,7 +111,7 @@ def plain(paths: list[Path], networks: dict, crop: str) -> list:
 def ours(paths: list[Path], model) -> list:
     """Return the same, from this library."""
     from multimodal_ser import predict
-    from multimodal_ser.parallel import Engine
+    from multimodal_ser.compute.parallel import Engine
 
     table, failures = predict(paths, model, workers=Engine(in_process=True))
     assert failures.empty, failures
@@ -126,10 +126,10 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
     import pandas as pd
 
     from multimodal_ser.audio.model import AudioModel
-    from multimodal_ser.inference import Model, load_model
     from multimodal_ser.tables import EMOTIONS, Features, make_clips
     from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.model import VideoModel
+    from multimodal_ser.workflows.inference import Model, load_model
 
     clips = make_clips([{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(16)])
     values = np.random.default_rng(0).normal(size=(16, 157)).astype(np.float32)
@@ -144,7 +144,7 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
 
 def batch(films: list[Path], speech: list[Path], released: Path | None, rounds: int) -> list[dict]:
     """Time both ways on both kinds of clips; return a row each."""
-    from multimodal_ser.inference import load_model
+    from multimodal_ser.workflows.inference import load_model
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -205,7 +205,7 @@ def starts(words: list[str], times: int) -> tuple[float, float]:
 
 def start_rows(film: Path | None, model: Path | None, times: int) -> list[tuple]:
     """Return what was started, and its seconds."""
-    command = [sys.executable, "-m", "multimodal_ser.cli"]
+    command = [sys.executable, "-m", "multimodal_ser"]
     rows = [("`multimodal-ser --help`", *starts([*command, "--help"], times))]
     if film is not None and model is not None:
         words = [*command, "predict", str(film), "--model", str(model), "--no-cache", "--quiet"]

@@ -21,13 +21,13 @@ _HOMES = {
     "Features": "multimodal_ser.tables",
     "SerError": "multimodal_ser.errors",
     "MediaError": "multimodal_ser.errors",
-    "Model": "multimodal_ser.inference",
-    "load_model": "multimodal_ser.inference",
-    "predict": "multimodal_ser.inference",
-    "released_models": "multimodal_ser.released",
-    "train": "multimodal_ser.training",
-    "benchmark": "multimodal_ser.benchmarking",
-    "make_corpus": "multimodal_ser.synthetic",
+    "Model": "multimodal_ser.workflows.inference",
+    "load_model": "multimodal_ser.workflows.inference",
+    "predict": "multimodal_ser.workflows.inference",
+    "released_models": "multimodal_ser.workflows.released",
+    "train": "multimodal_ser.workflows.training",
+    "benchmark": "multimodal_ser.workflows.benchmarking",
+    "make_corpus": "multimodal_ser.datasets.synthetic",
 }
 __all__ = ["VERSION", *_HOMES]
 

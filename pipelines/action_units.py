@@ -26,14 +26,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import adaptation, estimators, terminal
 from multimodal_ser.audio.classifiers.ensemble import pool
+from multimodal_ser.cli import terminal
+from multimodal_ser.compute.parallel import map_clips
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
-from multimodal_ser.evaluation import metrics, protocol
+from multimodal_ser.estimators import files
+from multimodal_ser.evaluation import adaptation, metrics, protocol
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.fusion import calibration
-from multimodal_ser.parallel import map_clips
 from multimodal_ser.tables import EMOTIONS, Features
 from multimodal_ser.video import classifiers
 from multimodal_ser.video.features import openface
@@ -192,7 +193,7 @@ def held_out(
         raise SerError(f"no training clip is {EMOTIONS[absent[0]]}; use all speech clips")
     module = classifiers.load(name)
     estimator = module.build(seed=seed, **params).fit(units.take(train.index), codes)
-    values = estimators.probabilities(module, estimator, units.take(test))
+    values = files.probabilities(module, estimator, units.take(test))
     return pd.DataFrame(values, test, list(EMOTIONS))
 
 

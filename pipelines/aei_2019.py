@@ -22,9 +22,9 @@ import argparse
 import sys
 import time
 
+import _common
 import pandas as pd
 
-from multimodal_ser import replication
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.datasets import ravdess
@@ -45,25 +45,25 @@ vector machine are scaled by their own statistics, which uses unlabelled test cl
 
 def main() -> int:
     """Measure and print the table."""
-    parser = replication.arguments(__doc__, "the RAVDESS speech clips")
+    parser = _common.arguments(__doc__, "the RAVDESS speech clips")
     parser.add_argument("--models", default=",".join(PUBLISHED), help="(default: all four)")
     parser.add_argument("--search", action="store_true", help="repeat the published searches")
-    return replication.finish(parser.parse_args(), report)
+    return _common.finish(parser.parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments`, ``models`` and ``search``.
+        options: of :func:`_common.arguments`, ``models`` and ``search``.
 
     Raises:
         SerError: a model is unknown, or no clip can be read.
     """
-    names = replication.chosen(options.models, tuple(PUBLISHED), "model")
+    names = _common.chosen(options.models, tuple(PUBLISHED), "model")
     clips = ravdess.index(options.data)
     clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
-    clips, features = replication.load(clips, FEATURES, options)
+    clips, features = _common.load(clips, FEATURES, options)
     rows, drawn = [], []
     for name in names:
         print(name, file=sys.stderr)
@@ -78,15 +78,15 @@ def report(options: argparse.Namespace) -> str:
         row = _row(name, apart, tables, clips, options.seed)
         rows.append(row | {"minutes": f"{(time.monotonic() - started) / 60:.1f}"})
         if options.figures:
-            drawn += replication.result_figures(tables[STRICT], clips, f"{name}, Luna folds")
-    replication.write_figures(options, "System A: four audio models", drawn)
+            drawn += _common.result_figures(tables[STRICT], clips, f"{name}, Luna folds")
+    _common.write_figures(options, "System A: four audio models", drawn)
     notes = NOTES.format(
         clips=len(clips),
         actors=clips["actor"].nunique(),
         words=" --quick" * options.quick + " --search" * options.search,
         seed=options.seed,
     )
-    return replication.markdown(rows, notes)
+    return _common.markdown(rows, notes)
 
 
 def _table(
@@ -99,12 +99,12 @@ def _table(
 ) -> pd.DataFrame:
     """Return held-out probabilities under a scheme."""
     setting = f"{name}{'-searched' * options.search}{'-quick' * options.quick}"
-    return replication.held_out(
+    return _common.held_out(
         lambda: _Model(name, options),
         features,
         clips,
         make_folds(clips, scheme, seed=options.seed),
-        resume=replication.place(options, scheme, setting, *parts),
+        resume=_common.place(options, scheme, setting, *parts),
     )
 
 
@@ -130,11 +130,11 @@ class _Model:
 
 
 def _row(name: str, apart: pd.DataFrame, tables: dict, clips: pd.DataFrame, seed: int) -> dict:
-    aei = replication.strict_cells(tables[SCHEME], clips, "actors 21-24", seed)
-    luna = replication.strict_cells(tables[STRICT], clips, "Luna folds", seed)
+    aei = _common.strict_cells(tables[SCHEME], clips, "actors 21-24", seed)
+    luna = _common.strict_cells(tables[STRICT], clips, "Luna folds", seed)
     luna["95 % interval (Luna)"] = luna.pop("95 % interval")
     del aei["UAR, actors 21-24"]
-    published = replication.leaky_cell(apart, clips, "").popitem()[1]
+    published = _common.leaky_cell(apart, clips, "").popitem()[1]
     return {
         "model": name,
         "published": PUBLISHED[name],

@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import synthetic, terminal
-from multimodal_ser.cache import Cache, default_folder
-from multimodal_ser.datasets import ravdess
+from multimodal_ser.cli import terminal
+from multimodal_ser.compute.cache import Cache, default_folder
+from multimodal_ser.datasets import ravdess, synthetic
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.fusion import aggregate

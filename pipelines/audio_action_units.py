@@ -39,22 +39,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import adaptation, terminal, training
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.extract import extract
-from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.cli import terminal
+from multimodal_ser.compute.cache import Cache, default_folder
+from multimodal_ser.compute.parallel import map_clips
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
-from multimodal_ser.evaluation import metrics, protocol
+from multimodal_ser.evaluation import adaptation, metrics, protocol
 from multimodal_ser.evaluation.folds import LEAKY, make_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, fold_names, write_run
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.fusion import calibration
 from multimodal_ser.fusion.fuser import Fuser
-from multimodal_ser.parallel import map_clips
 from multimodal_ser.reports.html import run_report
 from multimodal_ser.tables import EMOTIONS, Features, actor_groups
 from multimodal_ser.video.features import openface
+from multimodal_ser.workflows import training
 
 ACTION_UNITS = Path("openface_mean_au") / "mean_action_units.csv"
 N_INNER_FOLDS = 4

@@ -14,11 +14,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from multimodal_ser import inference, tableio
-from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.compute.cache import Cache, default_folder
+from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
-from multimodal_ser.parallel import Engine
+from multimodal_ser.tables import io as tableio
+from multimodal_ser.workflows import inference
 
 
 def main() -> int:

@@ -33,22 +33,22 @@ import evaluate_fer
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import terminal
 from multimodal_ser.audio.extract import extract
 from multimodal_ser.audio.model import AudioModel
-from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.cli import terminal
+from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.datasets import fer2013, ravdess
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation import metrics, protocol
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.fusion.fuser import Fuser
-from multimodal_ser.inference import Model, write_json
 from multimodal_ser.reports.model_card import write_card
 from multimodal_ser.tables import EMOTIONS, Features
-from multimodal_ser.training import origin, run_record
 from multimodal_ser.video import mapping
 from multimodal_ser.video.model import VideoModel
+from multimodal_ser.workflows.inference import Model, write_json
+from multimodal_ser.workflows.training import origin, run_record
 
 BACKBONE = "fer_resnet"
 FEATURES, CLASSIFIER, POOLING, FUSION = "voice", "block_vote", "mean", "product"

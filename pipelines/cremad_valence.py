@@ -22,15 +22,15 @@ from __future__ import annotations
 import argparse
 import sys
 
+import _common
 import pandas as pd
 
-from multimodal_ser import replication
 from multimodal_ser.audio.features import valence22
 from multimodal_ser.datasets import cremad
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import make_folds
-from multimodal_ser.labels import labels_of, relabel
 from multimodal_ser.tables import Features
+from multimodal_ser.tables.labels import labels_of, relabel
 
 FEATURES, SCHEME, STRICT = "valence22", "valence2", "actors"
 N_INNER_FOLDS = 4
@@ -63,18 +63,18 @@ gives figures of XGBoost alone.
 
 def main() -> int:
     """Measure and print the table."""
-    parser = replication.arguments(__doc__, "CREMA-D: sound files and the tables of its actors")
-    return replication.finish(parser.parse_args(), report)
+    parser = _common.arguments(__doc__, "CREMA-D: sound files and the tables of its actors")
+    return _common.finish(parser.parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments`.
+        options: of :func:`_common.arguments`.
     """
     clips = relabel(cremad.index(options.data), SCHEME)
-    clips, features = replication.load(clips, FEATURES, options)
+    clips, features = _common.load(clips, FEATURES, options)
     kept = final(features)
     rows, drawn = [], []
     for name in list(GRIDS)[:2] if options.quick else GRIDS:
@@ -82,12 +82,12 @@ def report(options: argparse.Namespace) -> str:
         tables = {scheme: _table(name, scheme, clips, kept, options) for scheme in _SCHEMES}
         rows.append(_row(name, tables, clips, options.seed))
         if options.figures:
-            drawn += replication.result_figures(tables[STRICT], clips, f"{name}, strict")
+            drawn += _common.result_figures(tables[STRICT], clips, f"{name}, strict")
     if options.figures:
         labels = labels_of(SCHEME)
-        boxes = replication.distribution_figure(kept, clips, kept.names, labels)
+        boxes = _common.distribution_figure(kept, clips, kept.names, labels)
         drawn.append((f"The {len(kept.names)} features by class", boxes))
-    replication.write_figures(options, "System E: positive against negative", drawn)
+    _common.write_figures(options, "System E: positive against negative", drawn)
     n_actors = clips["actor"].nunique()
     notes = NOTES.format(
         clips=len(clips),
@@ -96,10 +96,10 @@ def report(options: argparse.Namespace) -> str:
         few=", all that were at hand" if n_actors < ALL_ACTORS else "",
         quick=" --quick" * options.quick,
         seed=options.seed,
-        leaky=replication.LEAKY,
+        leaky=_common.LEAKY,
         share=100 * (clips["emotion"] == "negative").mean(),
     )
-    return replication.markdown(rows, notes)
+    return _common.markdown(rows, notes)
 
 
 _SCHEMES = ("random_leaky", STRICT)
@@ -119,8 +119,8 @@ def _table(
     name: str, scheme: str, clips: pd.DataFrame, features: Features, options: argparse.Namespace
 ) -> pd.DataFrame:
     fixed, grid = GRIDS[name]
-    return replication.held_out(
-        lambda: replication.Searched(
+    return _common.held_out(
+        lambda: _common.Searched(
             FEATURES,
             name,
             labels=labels_of(SCHEME),
@@ -134,12 +134,12 @@ def _table(
         features,
         clips,
         make_folds(clips, scheme, seed=options.seed),
-        resume=replication.place(options, scheme, name),
+        resume=_common.place(options, scheme, name),
     )
 
 
 def _row(name: str, tables: dict[str, pd.DataFrame], clips: pd.DataFrame, seed: int) -> dict:
-    accuracy, precision = PUBLISHED.get(name, (replication.NOTHING,) * 2)
+    accuracy, precision = PUBLISHED.get(name, (_common.NOTHING,) * 2)
     leaky, strict = (
         metrics.per_class(tables[scheme], clips["emotion"]).loc["positive", "precision"]
         for scheme in _SCHEMES
@@ -148,10 +148,10 @@ def _row(name: str, tables: dict[str, pd.DataFrame], clips: pd.DataFrame, seed: 
         "model": name,
         "published accuracy": accuracy,
         "published precision": precision,
-        **replication.leaky_cell(tables["random_leaky"], clips, "accuracy, random"),
-        f"precision, random, {replication.LEAKY}": replication.percent(leaky),
-        **replication.strict_cells(tables[STRICT], clips, "actor folds", seed),
-        "precision, actor folds": replication.percent(strict),
+        **_common.leaky_cell(tables["random_leaky"], clips, "accuracy, random"),
+        f"precision, random, {_common.LEAKY}": _common.percent(leaky),
+        **_common.strict_cells(tables[STRICT], clips, "actor folds", seed),
+        "precision, actor folds": _common.percent(strict),
     }
 
 

@@ -27,11 +27,11 @@ import numpy as np
 import pandas as pd
 from train_fer import picture_store
 
-from multimodal_ser import terminal
+from multimodal_ser.cli import terminal
 from multimodal_ser.datasets import fer2013, ravdess
+from multimodal_ser.estimators.networks import load_keras, load_network
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.fusion import aggregate, calibration
-from multimodal_ser.networks import load_keras, load_network
 from multimodal_ser.tables import EMOTIONS
 from multimodal_ser.video import detectors, faces, mapping
 from multimodal_ser.video.batches import as_input

@@ -31,21 +31,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import _common
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import adaptation, replication
 from multimodal_ser.audio.augment import Augmentation, augmented_copies
 from multimodal_ser.audio.model import AudioModel
-from multimodal_ser.cache import Cache, default_folder
+from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.datasets import cremad, ravdess
 from multimodal_ser.errors import SerError
-from multimodal_ser.evaluation import protocol
+from multimodal_ser.evaluation import adaptation, protocol
 from multimodal_ser.evaluation.folds import Fold, make_folds, with_extra
 from multimodal_ser.evaluation.significance import sign_flip_test
-from multimodal_ser.labels import relabel
 from multimodal_ser.tables import CLIP_COLUMNS, Features
-from multimodal_ser.training import hash_text, table_hash
+from multimodal_ser.tables.labels import relabel
+from multimodal_ser.workflows.training import hash_text, table_hash
 
 FEATURES, SCHEME, FOLDS = "functionals", "emotions8", "luna5"
 #: Model -> its parameters, in every row.
@@ -110,19 +110,19 @@ class Source(NamedTuple):
 
 def main() -> int:
     """Measure and print the table."""
-    parser = replication.arguments(__doc__, "the RAVDESS clips, spoken and sung")
+    parser = _common.arguments(__doc__, "the RAVDESS clips, spoken and sung")
     parser.add_argument("--cremad", metavar="DIR", help="folder with CREMA-D")
     parser.add_argument("--models", default=",".join(MODELS), help="by comma (default: both)")
     parser.add_argument("--extra", help=f"by comma, of {', '.join(list(ROWS)[1:])} (default: all)")
     parser.add_argument("--adapted", action="store_true", help="measure speaker-adapted too")
-    return replication.finish(parser.parse_args(), report)
+    return _common.finish(parser.parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments`, and ``cremad``, ``models``,
+        options: of :func:`_common.arguments`, and ``cremad``, ``models``,
             ``extra`` and ``adapted``.
 
     Raises:
@@ -131,7 +131,7 @@ def report(options: argparse.Namespace) -> str:
     models, names = _wanted(options)
     clips = relabel(ravdess.index(options.data), SCHEME)
     sung = clips[clips["channel"] == "song"]
-    clips, features = replication.load(clips[clips["channel"] == "speech"], FEATURES, options)
+    clips, features = _common.load(clips[clips["channel"] == "speech"], FEATURES, options)
     speech = Source(clips, features)
     needed = {source for name in names for source in ROWS[name]}
     sources = {name: _source(name, speech, sung, options) for name in sorted(needed)}
@@ -141,16 +141,16 @@ def report(options: argparse.Namespace) -> str:
         sources = {name: _adapted(source) for name, source in sources.items()}
         more, also = _rows(adaptation.NAME, speech, sources, models, names, options)
         rows, drawn = rows + more, drawn + also
-    replication.write_figures(options, "What extra training data is worth", drawn)
-    return replication.markdown(rows, _notes(clips, sources, models, names, options))
+    _common.write_figures(options, "What extra training data is worth", drawn)
+    return _common.markdown(rows, _notes(clips, sources, models, names, options))
 
 
 def _wanted(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Return the models and the rows to measure, those that others are compared with first."""
-    models = replication.chosen(options.models, tuple(MODELS), "model")
+    models = _common.chosen(options.models, tuple(MODELS), "model")
     names = list(ROWS)
     if options.extra:
-        names = replication.chosen(options.extra, names, "extra data")
+        names = _common.chosen(options.extra, names, "extra data")
         if "cremad" in names and not options.cremad:
             raise SerError("the row 'cremad' needs CREMA-D; name its folder with --cremad")
     elif not options.cremad:
@@ -173,7 +173,7 @@ def _source(name: str, speech: Source, sung: pd.DataFrame, options: argparse.Nam
     if name == "song" and sung.empty:
         raise SerError(f"{options.data}: no sung clip; add them, or choose rows with --extra")
     clips = sung if name == "song" else relabel(cremad.index(options.cremad), SCHEME)
-    return Source(*replication.load(clips[list(CLIP_COLUMNS)], FEATURES, options))
+    return Source(*_common.load(clips[list(CLIP_COLUMNS)], FEATURES, options))
 
 
 def _renamed(source: Source, name: str) -> Source:
@@ -221,14 +221,14 @@ def _rows(
             parts = [sources[source] for source in ROWS[name]]
             # Folds of other clips or another corpus are other folds.
             hashes = [table_hash(source.clips) for source in (speech, *parts)]
-            place = replication.place(options, kind, model, name, hash_text(" ".join(hashes)))
+            place = _common.place(options, kind, model, name, hash_text(" ".join(hashes)))
             tables[name] = held_out(model, speech, parts, folds, seed=options.seed, resume=place)
             cells = {"protocol": f"{kind} ({FOLDS})", "model": model, "extra data": WORDS[name]}
             cells["training clips a fold"] = f"{_training_clips(speech, parts, folds):.0f}"
             rows.append(cells | _scores(name, tables, speech.clips, options.seed))
             if options.figures:
                 title = f"{model}, {kind}, extra: {WORDS[name]}"
-                drawn += replication.result_figures(
+                drawn += _common.result_figures(
                     tables[name], speech.clips, title, with_curves=False
                 )
     return rows, drawn
@@ -279,14 +279,14 @@ def _scores(
     name: str, tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, seed: int
 ) -> dict[str, str]:
     """Return the cells of a row, compared with two rows of the same model."""
-    cells = replication.strict_cells(tables[name], clips, "Luna folds", seed)
+    cells = _common.strict_cells(tables[name], clips, "Luna folds", seed)
     cells = dict(zip(("WAR", "95 % interval", "UAR"), cells.values(), strict=True))
     for other, words in ((NONE, "none"), (REPEATED, "once more")):
         found = ""
         if other in tables and name not in (NONE, other):
             test = sign_flip_test(tables[name], tables[other], clips, metric="war", seed=seed)
             found = f"{100 * test.difference:+.1f} (p {test.p_value:.2g})"
-        cells[f"against {words}"] = found or replication.NOTHING
+        cells[f"against {words}"] = found or _common.NOTHING
     return cells
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import terminal
+from multimodal_ser.cli import terminal
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation import protocol

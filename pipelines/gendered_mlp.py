@@ -27,18 +27,18 @@ import argparse
 import sys
 from collections.abc import Callable
 
+import _common
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import replication
 from multimodal_ser.audio.classifiers import mlp
 from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import make_folds
-from multimodal_ser.labels import labels_of, relabel
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
+from multimodal_ser.tables.labels import labels_of, relabel
 
 FEATURES, STRICT = "moments77", "luna5"
 SEXES = ("male", "female")
@@ -100,24 +100,24 @@ class Scaled:
 
 def main() -> int:
     """Measure and print the table."""
-    parser = replication.arguments(__doc__, "the RAVDESS speech clips")
+    parser = _common.arguments(__doc__, "the RAVDESS speech clips")
     parser.add_argument("--tasks", default=",".join(TASKS), help="by comma (default: both)")
-    return replication.finish(parser.parse_args(), report)
+    return _common.finish(parser.parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments`, and ``tasks``.
+        options: of :func:`_common.arguments`, and ``tasks``.
 
     Raises:
         SerError: a task is unknown.
     """
-    tasks = replication.chosen(options.tasks, tuple(TASKS), "task")
+    tasks = _common.chosen(options.tasks, tuple(TASKS), "task")
     clips = ravdess.index(options.data)
     clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
-    clips, features = replication.load(clips, FEATURES, options)
+    clips, features = _common.load(clips, FEATURES, options)
     found = checked(features)
     kept = clips[~clips.index.isin(found["doubled"])]
     rows, drawn = [], []
@@ -127,19 +127,19 @@ def report(options: argparse.Namespace) -> str:
             print(f"{TASKS[task]}, {sex}", file=sys.stderr)
             of_sex = of_task[of_task["sex"] == sex]
             rows += _measured(task, sex, of_sex, features, options, drawn)
-    replication.write_figures(options, "System B: a model for each sex", drawn)
+    _common.write_figures(options, "System B: a model for each sex", drawn)
     said = ", ".join(f"{len(ids)} {what}" for what, ids in found.items())
     notes = NOTES.format(
         clips=len(relabel(kept, "no_neutral7")),
         actors=kept["actor"].nunique(),
         words=" --quick" * options.quick + f" --tasks {options.tasks}" * (len(tasks) < len(TASKS)),
         seed=options.seed,
-        leaky=replication.LEAKY,
+        leaky=_common.LEAKY,
         values=len(features.names),
         all=len(clips),
         checks=said,
     )
-    return replication.markdown(rows, notes)
+    return _common.markdown(rows, notes)
 
 
 def checked(features: Features) -> dict[str, list[str]]:
@@ -178,19 +178,19 @@ def _measured(
     for name in list(MODELS)[-2:] if options.quick else MODELS:
         for scaled in (False, True):
             tables = {
-                scheme: replication.held_out(
+                scheme: _common.held_out(
                     _builder(name, task, scaled, options.seed),
                     features,
                     clips,
                     make_folds(clips, scheme, seed=options.seed),
-                    resume=replication.place(options, scheme, task, sex, f"{name}-{scaled}"),
+                    resume=_common.place(options, scheme, task, sex, f"{name}-{scaled}"),
                 )
                 for scheme in ("random_leaky", STRICT)
             }
             rows.append(_row(task, sex, name, scaled, tables, clips, options.seed))
         if options.figures:
             title = f"{name}, scaled, {TASKS[task]}, {sex}"
-            drawn += replication.result_figures(tables[STRICT], clips, title)
+            drawn += _common.result_figures(tables[STRICT], clips, title)
             print(classification_report(tables[STRICT], clips, title), file=sys.stderr)
     if options.figures and task == "no_neutral7":
         drawn += _feature_figures(sex, clips, features, options.seed)
@@ -202,10 +202,10 @@ def _feature_figures(
 ) -> list[tuple[str, Markup]]:
     """Draw which features matter for one sex, and the values of those that matter most."""
     ranked = importances(features, clips, seed)
-    names = replication.most_important(ranked, N_DRAWN)
-    boxes = replication.distribution_figure(features, clips, names, labels_of("no_neutral7"))
+    names = _common.most_important(ranked, N_DRAWN)
+    boxes = _common.distribution_figure(features, clips, names, labels_of("no_neutral7"))
     return [
-        (f"Importance of features, {sex}", replication.importance_figure(ranked)),
+        (f"Importance of features, {sex}", _common.importance_figure(ranked)),
         (f"The {len(names)} most important features by emotion, {sex}", boxes),
     ]
 
@@ -225,16 +225,16 @@ def _row(
     task: str, sex: str, name: str, scaled: bool, tables: dict, clips: pd.DataFrame, seed: int
 ) -> dict:
     at = SEXES.index(sex)
-    nothing = (replication.NOTHING,) * 2
+    nothing = (_common.NOTHING,) * 2
     return {
         "task": TASKS[task],
         "sex": sex,
         "model": name,
         "values": "scaled" if scaled else "as they are",
         "published, random": PUBLISHED.get((task, name), nothing)[at],
-        **replication.leaky_cell(tables["random_leaky"], clips, "measured, random"),
+        **_common.leaky_cell(tables["random_leaky"], clips, "measured, random"),
         "published, strict": PUBLISHED_STRICT.get((task, name), nothing)[at],
-        **replication.strict_cells(tables[STRICT], clips, "Luna folds", seed),
+        **_common.strict_cells(tables[STRICT], clips, "Luna folds", seed),
     }
 
 

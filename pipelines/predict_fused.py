@@ -9,7 +9,7 @@ import argparse
 import sys
 
 import multimodal_ser as mser
-from multimodal_ser import terminal
+from multimodal_ser.cli import terminal
 
 
 def main() -> int:

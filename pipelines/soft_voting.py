@@ -29,9 +29,9 @@ import argparse
 import sys
 from collections.abc import Mapping
 
+import _common
 import pandas as pd
 
-from multimodal_ser import replication
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.classifiers import ensemble, mlp
 from multimodal_ser.audio.model import AudioModel
@@ -39,8 +39,8 @@ from multimodal_ser.audio.sex_first import SexFirst
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import MissingWeights
 from multimodal_ser.evaluation.folds import make_folds
-from multimodal_ser.labels import labels_of, relabel
 from multimodal_ser.tables import Features
+from multimodal_ser.tables.labels import labels_of, relabel
 
 FEATURES, IMAGES, SCHEME = "voting180", "mel_image224", "sex_emotion16"
 STRICT = "luna5"
@@ -94,7 +94,7 @@ tested. {missing}
 
 def main() -> int:
     """Measure and print the table."""
-    parser = replication.arguments(__doc__, "the RAVDESS speech and song clips")
+    parser = _common.arguments(__doc__, "the RAVDESS speech and song clips")
     parser.add_argument(
         "--models", default=",".join(MODELS), help="rows to measure, by comma (default: all)"
     )
@@ -102,23 +102,23 @@ def main() -> int:
         "--protocols", default=",".join(SCHEMES), help="columns to measure (default: both)"
     )
     parser.add_argument("--search", type=int, metavar="N", help="candidates of Optuna a model")
-    return replication.finish(parser.parse_args(), report)
+    return _common.finish(parser.parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments`, ``models``, ``protocols`` and ``search``.
+        options: of :func:`_common.arguments`, ``models``, ``protocols`` and ``search``.
 
     Raises:
         SerError: a model or protocol is unknown.
     """
-    wanted = replication.chosen(options.models, MODELS, "model")
-    schemes = replication.chosen(options.protocols, SCHEMES, "protocol")
+    wanted = _common.chosen(options.models, MODELS, "model")
+    schemes = _common.chosen(options.protocols, SCHEMES, "protocol")
     clips = ravdess.index(options.data)
     clips = relabel(clips[clips["audio"].notna()], SCHEME)
-    clips, features = replication.load(clips, FEATURES, options)
+    clips, features = _common.load(clips, FEATURES, options)
     tables: dict[str, dict[str, pd.DataFrame]] = {scheme: {} for scheme in SCHEMES}
     reasons: dict[str, str] = {}
     for name in wanted:
@@ -135,7 +135,7 @@ def report(options: argparse.Namespace) -> str:
     rows = [_row(name, tables, clips, options.seed) for name in (*MODELS, *VOTES)]
     _draw(tables[STRICT], clips, options)
     tested = next(iter(tables["random_leaky"].values()), ())
-    return replication.markdown(rows, _notes(clips, options, len(tested), reasons, tables[STRICT]))
+    return _common.markdown(rows, _notes(clips, options, len(tested), reasons, tables[STRICT]))
 
 
 def _images(name: str, clips: pd.DataFrame, options: argparse.Namespace) -> Features:
@@ -143,19 +143,19 @@ def _images(name: str, clips: pd.DataFrame, options: argparse.Namespace) -> Feat
     from multimodal_ser.audio import features as feature_sets
 
     classifiers.load(name).frozen(feature_sets.shape(IMAGES))
-    return replication.load(clips, IMAGES, options)[1]
+    return _common.load(clips, IMAGES, options)[1]
 
 
 def _table(
     name: str, scheme: str, clips: pd.DataFrame, features: Features, options: argparse.Namespace
 ) -> pd.DataFrame:
     folds = make_folds(clips, scheme, seed=options.seed)
-    return replication.held_out(
+    return _common.held_out(
         lambda: _model(name, options),
         features,
         clips,
         folds if scheme == STRICT else folds[:1],
-        resume=replication.place(options, scheme, name),
+        resume=_common.place(options, scheme, name),
     )
 
 
@@ -172,7 +172,7 @@ def _model(name: str, options: argparse.Namespace):
     if options.search:
         how = {"method": "optuna", "n_draws": options.search, "n_folds": 3}
         space = classifiers.load(name).SEARCH
-        return replication.Searched(FEATURES, name, space=space, fixed=params, **shared, **how)
+        return _common.Searched(FEATURES, name, space=space, fixed=params, **shared, **how)
     return AudioModel(FEATURES, name, params=params, **shared)
 
 
@@ -200,10 +200,10 @@ def _row(name: str, tables: Mapping[str, Mapping], clips: pd.DataFrame, seed: in
     sex = None if strict is None else sex_accuracy(strict, clips)
     return {
         "model": name,
-        "published, random": PUBLISHED.get(name, replication.NOTHING),
-        **replication.leaky_cell(tables["random_leaky"].get(name), clips, "measured, random"),
-        **replication.strict_cells(strict, clips, "Luna folds", seed),
-        "sex right, Luna folds": replication.percent(sex),
+        "published, random": PUBLISHED.get(name, _common.NOTHING),
+        **_common.leaky_cell(tables["random_leaky"].get(name), clips, "measured, random"),
+        **_common.strict_cells(strict, clips, "Luna folds", seed),
+        "sex right, Luna folds": _common.percent(sex),
     }
 
 
@@ -212,8 +212,8 @@ def _draw(tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, options) -> N
         drawn = []
         for name, table in tables.items():
             title = f"{name}, Luna folds"
-            drawn += replication.result_figures(table, clips, title, with_curves=False)
-        replication.write_figures(options, "System D: soft votes, 16 classes", drawn)
+            drawn += _common.result_figures(table, clips, title, with_curves=False)
+        _common.write_figures(options, "System D: soft votes, 16 classes", drawn)
 
 
 def _notes(clips: pd.DataFrame, options, tested: int, reasons: Mapping, measured: Mapping) -> str:
@@ -227,7 +227,7 @@ def _notes(clips: pd.DataFrame, options, tested: int, reasons: Mapping, measured
         actors=clips["actor"].nunique(),
         words=words,
         seed=options.seed,
-        leaky=replication.LEAKY,
+        leaky=_common.LEAKY,
         tested=tested,
         missing=f"Not measured: {'; '.join(said)}." if said else "",
     )

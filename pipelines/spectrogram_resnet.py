@@ -27,10 +27,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import _common
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import replication
 from multimodal_ser.audio import signal
 from multimodal_ser.audio.extract import clip_features
 from multimodal_ser.audio.model import AudioModel
@@ -38,10 +38,10 @@ from multimodal_ser.audio.spectra import HOP_SAMPLES, RATE_HZ, Spectra, decibels
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import Fold, make_folds, write_folds
-from multimodal_ser.labels import labels_of, relabel
 from multimodal_ser.reports import figures, svg
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
+from multimodal_ser.tables.labels import labels_of, relabel
 
 STRICT = "luna5"
 SCHEMES = ("random_leaky", STRICT)
@@ -64,7 +64,7 @@ column: a test clip's speaker, and the same words in the same emotion, are in tr
 
 def main() -> int:
     """Measure and print the table, or predict one file."""
-    parser = replication.arguments(__doc__, "the RAVDESS speech and song clips")
+    parser = _common.arguments(__doc__, "the RAVDESS speech and song clips")
     parser.add_argument(
         "--models", default=",".join(MODELS), help="rows to measure, by comma (default: all)"
     )
@@ -76,20 +76,20 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, help="of every network (default: the recipe's)")
     parser.add_argument("--predict", metavar="FILE", help="predict this RAVDESS file instead")
     options = parser.parse_args()
-    return replication.finish(options, predicted if options.predict else report)
+    return _common.finish(options, predicted if options.predict else report)
 
 
 def report(options: argparse.Namespace) -> str:
     """Return the table and what it means, as Markdown.
 
     Args:
-        options: of :func:`replication.arguments` and of :func:`main`.
+        options: of :func:`_common.arguments` and of :func:`main`.
 
     Raises:
         SerError: a model or protocol is unknown.
     """
-    wanted = replication.chosen(options.models, tuple(MODELS), "model")
-    protocols = replication.chosen(options.protocols, SCHEMES, "protocol")
+    wanted = _common.chosen(options.models, tuple(MODELS), "model")
+    protocols = _common.chosen(options.protocols, SCHEMES, "protocol")
     clips = _clips(options.data)
     folds = splits(clips, options)
     rows, drawn = [], []
@@ -97,19 +97,19 @@ def report(options: argparse.Namespace) -> str:
         of_scheme, tables = relabel(clips, scheme), {}
         if name in wanted:
             print(name, file=sys.stderr)
-            of_scheme, features = replication.load(of_scheme, feature_set, options)
+            of_scheme, features = _common.load(of_scheme, feature_set, options)
             for protocol in protocols:
                 tables[protocol] = _table(
                     name, protocol, of_scheme, features, folds[protocol], options
                 )
         rows.append(_row(name, published, tables, of_scheme, options))
         for protocol, table in tables.items() if options.figures else ():
-            drawn += replication.result_figures(table, of_scheme, f"{name}, {protocol}")
+            drawn += _common.result_figures(table, of_scheme, f"{name}, {protocol}")
     if options.figures:
         known = {label for name in wanted for label in labels_of(MODELS[name][2])}
         drawn += examples(clips[clips["emotion"].isin(known)])
-    replication.write_figures(options, "System C: networks on waveform and images", drawn)
-    return replication.markdown(rows, _notes(clips, wanted, protocols, options))
+    _common.write_figures(options, "System C: networks on waveform and images", drawn)
+    return _common.markdown(rows, _notes(clips, wanted, protocols, options))
 
 
 def _clips(folder: str) -> pd.DataFrame:
@@ -147,12 +147,12 @@ def _table(
 ) -> pd.DataFrame:
     folds: list[Fold] = make_folds(clips, str(split))
     setting = f"{name}-{options.size_px}px-{_epochs(name, options)}epochs"
-    return replication.held_out(
+    return _common.held_out(
         lambda: _model(name, options),
         features,
         clips,
         folds if protocol == STRICT else folds[:1],
-        resume=replication.place(options, protocol, setting),
+        resume=_common.place(options, protocol, setting),
     )
 
 
@@ -179,8 +179,8 @@ def _row(name: str, published: str, tables: dict, clips: pd.DataFrame, options) 
         "input": feature_set,
         "emotions": len(labels_of(scheme)),
         "published, random": published,
-        **replication.leaky_cell(tables.get("random_leaky"), clips, "measured, random"),
-        **replication.strict_cells(tables.get(STRICT), clips, "Luna folds", options.seed),
+        **_common.leaky_cell(tables.get("random_leaky"), clips, "measured, random"),
+        **_common.strict_cells(tables.get(STRICT), clips, "Luna folds", options.seed),
     }
 
 
@@ -195,7 +195,7 @@ def _notes(clips: pd.DataFrame, wanted: list[str], protocols: list[str], options
         size=options.size_px,
         epochs=_epochs("spectrogram", options),
         waveform_epochs=_epochs("waveform", options),
-        leaky=replication.LEAKY,
+        leaky=_common.LEAKY,
         missing=f"Not run: {', '.join(absent)}." if absent else "",
     )
 
@@ -212,14 +212,14 @@ def predicted(options: argparse.Namespace) -> str:
     Raises:
         SerError: the file has no RAVDESS name, cannot be read, or has no sound.
     """
-    name = replication.chosen(options.models, tuple(MODELS), "model")[0]
+    name = _common.chosen(options.models, tuple(MODELS), "model")[0]
     feature_set, _, scheme, _ = MODELS[name]
     own = ravdess.row([options.predict])
     values = clip_features(options.predict, feature_set)
     if values is None:
         raise SerError(f"{options.predict}: it has no sound; give a recording that has")
     clips = relabel(_clips(options.data), scheme)
-    clips, features = replication.load(clips[clips["actor"] != own["actor"]], feature_set, options)
+    clips, features = _common.load(clips[clips["actor"] != own["actor"]], feature_set, options)
     model = _model(name, options).fit(features, clips)
     one = Features(pd.Index([own["clip"]], name="clip"), values[None], features.names)
     probabilities = model.predict(one).iloc[0]
@@ -227,7 +227,7 @@ def predicted(options: argparse.Namespace) -> str:
     known = "" if label in probabilities.index else ", which this model does not know"
     share = f"{100 * probabilities[said]:.0f} %"
     text = f"{options.predict}: {said}, {share}; label: {label}{known}"
-    replication.write_figures(options, text, [(text, shown(options.predict))])
+    _common.write_figures(options, text, [(text, shown(options.predict))])
     return text
 
 

@@ -27,14 +27,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import training
 from multimodal_ser.datasets import fer2013
-from multimodal_ser.inference import write_json
 from multimodal_ser.video import backbones
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import augmented_much
 from multimodal_ser.video.extract import ClipFrames, FrameStore
 from multimodal_ser.video.model import VideoModel
+from multimodal_ser.workflows import training
+from multimodal_ser.workflows.inference import write_json
 
 #: How each backbone is trained from scratch. ``fer_cnn`` has no batch
 #: normalisation and wants Adam's small steps.

@@ -34,9 +34,9 @@ def stand_in(tmp_path_factory) -> Path:
     import pandas as pd
 
     from multimodal_ser.audio.model import AudioModel
-    from multimodal_ser.inference import Model
     from multimodal_ser.tables import EMOTIONS, Features, make_clips
     from multimodal_ser.video.model import VideoModel
+    from multimodal_ser.workflows.inference import Model
 
     values = np.random.default_rng(0).normal(size=(48, 157)).astype(np.float32)
     rows = [{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(len(values))]
@@ -52,7 +52,7 @@ def stand_in(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """A synthetic corpus of four actors, wav and mp4."""
-    from multimodal_ser import synthetic
+    from multimodal_ser.datasets import synthetic
 
     folder = tmp_path_factory.mktemp("corpus")
     synthetic.make_corpus(folder, actors=4, seed=0, progress=False)

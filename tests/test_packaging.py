@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from multimodal_ser import released
+from multimodal_ser.workflows import released
 
 setuptools = pytest.importorskip("setuptools")
 

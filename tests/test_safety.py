@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import inference, tableio
 from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.reports.html import clip_report
 from multimodal_ser.tables import EMOTIONS
+from multimodal_ser.tables import io as tableio
+from multimodal_ser.workflows import inference
 
 #: Values that no honest params.json holds, of every kind that JSON has.
 STRANGE = (
@@ -139,7 +140,7 @@ def test_a_pickle_within_skops_or_keras_is_refused(model, tmp_path):
 
 
 def test_a_keras_file_that_brings_code_is_refused(model, tmp_path):
-    from multimodal_ser.networks import load_keras
+    from multimodal_ser.estimators.networks import load_keras
 
     keras, mark = load_keras(), tmp_path / "sprung"
     code = f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"
@@ -153,8 +154,8 @@ def test_a_keras_file_that_brings_code_is_refused(model, tmp_path):
 
 
 def test_a_pickle_within_the_scaling_of_a_network_is_refused(tmp_path):
-    from multimodal_ser.keras_classifier import KerasClassifier
-    from multimodal_ser.networks import load_keras, save_network
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.networks import load_keras, save_network
 
     keras = load_keras()
     save_network(

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.cache import Cache
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import SerError, UnknownName
-from multimodal_ser.parallel import Engine, map_clips
 from multimodal_ser.tables import Features
 
 #: Raised when the same draw changes a signal in another way than before.

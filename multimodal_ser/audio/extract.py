@@ -12,9 +12,9 @@ from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio import signal
 from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
-from multimodal_ser.cache import Cache
-from multimodal_ser.media import check_file
-from multimodal_ser.parallel import Engine, map_clips
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.media import check_file
+from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import estimators, light
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio import features as feature_sets
+from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
-from multimodal_ser.parallel import one_blas_thread
+from multimodal_ser.estimators import files
+from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, Features
 
 #: The exported classifier's file.
@@ -77,7 +78,7 @@ class AudioModel:
             ModelError: the model's folder holds it only exported, or damaged.
         """
         if self._estimator is None and self._folder is not None:
-            self._estimator = estimators.load(self._folder, classifiers.load(self.classifier))
+            self._estimator = files.load(self._folder, classifiers.load(self.classifier))
         return self._estimator
 
     def fit(
@@ -154,7 +155,7 @@ class AudioModel:
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
         if self._light is not None:
             return _normalised(self._light.predict_on_batch(values))
-        return estimators.probabilities(classifiers.load(self.classifier), self.estimator, values)
+        return files.probabilities(classifiers.load(self.classifier), self.estimator, values)
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""
@@ -184,13 +185,13 @@ class AudioModel:
             NotExportable: there is none, and no original is wanted.
             OSError: the folder cannot be written.
         """
-        from multimodal_ser.export_estimators import TOLERANCE, estimator_to_onnx, trial_values
+        from multimodal_ser.export.classifiers import TOLERANCE, estimator_to_onnx, trial_values
 
         exported = Path(folder) / EXPORTED
         exported.unlink(missing_ok=True)  # it would be another classifier's
         estimator = self.estimator
         if original:
-            estimators.save(estimator, folder)
+            files.save(estimator, folder)
         try:
             content, values = estimator_to_onnx(estimator), trial_values(estimator)
             light.export(content, exported, self._reference, values, TOLERANCE)
@@ -203,7 +204,7 @@ class AudioModel:
     def _reference(self, values: np.ndarray) -> np.ndarray:
         module = classifiers.load(self.classifier)
         # In double precision, which scikit-learn keeps and does not take by itself.
-        return estimators.probabilities(module, self.estimator, values.astype(np.float64))
+        return files.probabilities(module, self.estimator, values.astype(np.float64))
 
     @classmethod
     def load(cls, description: Mapping, folder: str | Path) -> AudioModel:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio.model import AudioModel
-from multimodal_ser.labels import SEXES, apply
 from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.tables.labels import SEXES, apply
 
 
 class SexFirst:

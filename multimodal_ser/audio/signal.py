@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal_ser.compute.media import check_file, check_whole
 from multimodal_ser.errors import MediaError, SerError
-from multimodal_ser.media import check_file, check_whole
 
 #: Raised when what is read from a file changes, so that cached features of
 #: the old reader are not taken for the new one's.

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import tableio
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.datasets.files import is_audio, is_video, shown, walk
 from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import EMOTIONS, failure_table, make_clips
+from multimodal_ser.tables import io as tableio
 
 NAME = "folder"
 

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import tableio
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.tables import actor_groups, check_clips
+from multimodal_ser.tables import io as tableio
 
 #: Test actors of each fold of the published schemes.
 TEST_ACTORS: dict[str, tuple[tuple[int, ...], ...]] = {

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import tableio
 from multimodal_ser.errors import TableError
 from multimodal_ser.evaluation import metrics, significance
 from multimodal_ser.evaluation.folds import Fold, with_extra
+from multimodal_ser.tables import io as tableio
 
 #: Columns of the ``scores`` table.
 SCORE_COLUMNS = ("model", "modality", "protocol", "fold", "actor", "metric", "value", "n")

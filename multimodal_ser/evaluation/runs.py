@@ -22,8 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import tableio
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.folds import LEAKY, Fold
 from multimodal_ser.tables import (
@@ -35,6 +34,7 @@ from multimodal_ser.tables import (
     check_probabilities,
     make_clips,
 )
+from multimodal_ser.tables import io as tableio
 
 FORMAT = 1
 #: ``speaker``: a test speaker's own unlabelled clips were used to normalise.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import SerError
-from multimodal_ser.parallel import one_blas_thread
 
 #: How candidates are found: all of them, drawn, or proposed by Optuna's
 #: tree-structured Parzen estimator from how the earlier ones did.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.runs import Run
 from multimodal_ser.reports import blocks, figures, findings, sections

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError
 
 #: Heading of each section, in order; every card has all of them.

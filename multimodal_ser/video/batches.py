@@ -76,7 +76,7 @@ def frame_batches(
 @cache
 def _batches_class():
     # Made on first use: its base class is Keras's, which takes seconds to load.
-    from multimodal_ser.networks import load_keras
+    from multimodal_ser.estimators.networks import load_keras
 
     class FrameBatches(load_keras().utils.PyDataset):
         """See :func:`frame_batches`."""

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import tables
-from multimodal_ser.cache import Cache, content_key, unchanged
+from multimodal_ser.compute.cache import Cache, content_key, unchanged
+from multimodal_ser.compute.media import check_file
+from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
-from multimodal_ser.media import check_file
-from multimodal_ser.parallel import Engine, map_clips
 from multimodal_ser.video import detectors, faces, frames
 from multimodal_ser.video.sampling import Sampling
 

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from multimodal_ser.compute.media import COPY_AGAIN, check_file, check_whole
 from multimodal_ser.errors import MediaError
-from multimodal_ser.media import COPY_AGAIN, check_file, check_whole
 from multimodal_ser.video.luma import upright_gray
 from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan, survey
 from multimodal_ser.video.sampling import EVERY as EVERY

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import TableError
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.tables import EMOTIONS
 
 CALM_SHARE = 0.5

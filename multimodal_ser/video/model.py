@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import light
 from multimodal_ser.errors import ModelError, SerError
-from multimodal_ser.networks import load_keras, load_network, save_network
+from multimodal_ser.estimators.networks import load_keras, load_network, save_network
+from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX
 from multimodal_ser.video import backbones
 from multimodal_ser.video.backbones import Training
@@ -266,7 +266,7 @@ class VideoModel:
         Raises:
             OSError: a file cannot be written.
         """
-        from multimodal_ser.export_networks import network_to_onnx
+        from multimodal_ser.export.networks import network_to_onnx
 
         network, exported = self.network, Path(path).with_suffix(".onnx")
         exported.unlink(missing_ok=True)  # it would be another network's

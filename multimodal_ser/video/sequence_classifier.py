@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from multimodal_ser.errors import ModelError, SerError
-from multimodal_ser.keras_classifier import KerasClassifier
+from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):

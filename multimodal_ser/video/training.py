@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import UnknownName
-from multimodal_ser.networks import load_keras, unreplicated
+from multimodal_ser.estimators.networks import load_keras, unreplicated
 from multimodal_ser.video.backbones import Training
 
 STATE = "state.npz"

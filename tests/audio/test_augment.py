@@ -4,9 +4,9 @@ import pytest
 import soundfile
 
 from multimodal_ser.audio import augment
-from multimodal_ser.cache import Cache
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, UnknownName
-from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import make_clips
 
 RATE_HZ = 16000

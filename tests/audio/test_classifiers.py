@@ -6,10 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from multimodal_ser import estimators
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.classifiers import ensemble, svc, transfer
 from multimodal_ser.errors import MissingWeights, SerError, UnknownName
+from multimodal_ser.estimators import files
 
 #: What each kind of input looks like here: the shape of one clip.
 SHAPES = {
@@ -81,7 +81,7 @@ def fitted(name, **params):
 
 
 def probabilities(name, estimator, values):
-    return estimators.probabilities(classifiers.load(name), estimator, values)
+    return files.probabilities(classifiers.load(name), estimator, values)
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -94,8 +94,8 @@ def test_fits_predicts_repeats_and_comes_back_from_its_files(name, tmp_path):
     assert estimator.classes_.tolist() == [0, 1, 2]
     again, _ = fitted(name)
     np.testing.assert_array_equal(table, probabilities(name, again, values))
-    estimators.save(estimator, tmp_path)
-    loaded = estimators.load(tmp_path, classifiers.load(name))
+    files.save(estimator, tmp_path)
+    loaded = files.load(tmp_path, classifiers.load(name))
     np.testing.assert_allclose(table, probabilities(name, loaded, values), atol=1e-6)
     assert not any(is_pickle(path) for path in tmp_path.iterdir())
 
@@ -231,8 +231,8 @@ def test_frozen_features_stay_as_they_were(mobilenet_weights, tmp_path):
     for ours, theirs in zip(estimator.frozen_.weights, untouched.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert estimator.network_.input_shape == (None, 1, 1, 1024)
-    estimators.save(estimator, tmp_path)
-    loaded = estimators.load(tmp_path, classifiers.load("mobilenet"))
+    files.save(estimator, tmp_path)
+    loaded = files.load(tmp_path, classifiers.load("mobilenet"))
     some = values[:5] // 2  # not seen before: through the loaded network
     ours, theirs = estimator.predict_proba(some), loaded.predict_proba(some)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
@@ -303,8 +303,8 @@ def test_the_votes_of_system_d_can_be_built_and_saved(members, tmp_path):
     except SerError as error:
         pytest.skip(str(error))
     vote.fit(values, labels)
-    estimators.save(vote, tmp_path)
-    loaded = estimators.load(tmp_path, ensemble)
+    files.save(vote, tmp_path)
+    loaded = files.load(tmp_path, ensemble)
     np.testing.assert_allclose(loaded.predict_proba(values), vote.predict_proba(values), atol=1e-6)
 
 

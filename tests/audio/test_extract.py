@@ -4,7 +4,7 @@ import soundfile
 
 from multimodal_ser.audio import features, signal
 from multimodal_ser.audio.extract import clip_feature_sets, extract, extract_many
-from multimodal_ser.cache import Cache
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.tables import make_clips
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from multimodal_ser.audio.sex_first import SexFirst
 from multimodal_ser.errors import SerError
-from multimodal_ser.labels import labels_of, relabel
 from multimodal_ser.tables import Features, make_clips
+from multimodal_ser.tables.labels import labels_of, relabel
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ ROOMS = {
 }
 #: Files that help a room's plug-ins without being one.
 HELPERS = {
-    "datasets": {"files", "fer2013", "download", "ravdess_archives", "unpack"},
+    "datasets": {"files", "fer2013", "synthetic"},
     "audio.classifiers": {"transfer"},
 }
 

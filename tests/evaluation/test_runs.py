@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import tableio
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, fold_names, read_run, write_run
+from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables import make_clips
 
 LABELS = ["sad", "happy"]

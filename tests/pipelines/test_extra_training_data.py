@@ -15,10 +15,10 @@ import pytest
 import soundfile
 
 from multimodal_ser.audio.model import AudioModel
+from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.datasets import cremad
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import TEST_ACTORS
-from multimodal_ser.parallel import Engine
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 #: Of folds 4, 0, 1, 1, 2, 3 of the five; 18 did not sing.

@@ -11,11 +11,11 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import _common
 import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import replication
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio.model import AudioModel
@@ -69,7 +69,7 @@ def of_speakers(clips, feature_set, _options=None):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    monkeypatch.setattr(replication, "load", of_speakers)
+    monkeypatch.setattr(_common, "load", of_speakers)
 
 
 def options(data, **more):
@@ -150,7 +150,7 @@ def test_b_looks_for_doubled_missing_and_infinite_values(ravdess_folder, monkeyp
     values = np.float32([[1, 2], [np.nan, 2], [3, np.inf], [1, 2]])
     found = module.checked(Features(pd.Index(list("abcd")), values, ("x", "y")))
     assert list(found.values()) == [["d"], ["b"], ["c"]]
-    monkeypatch.setattr(replication, "load", damaged)
+    monkeypatch.setattr(_common, "load", damaged)
     text = module.report(options(ravdess_folder))
     assert "1 doubled" in text
     assert "223 clips" in text  # 8 actors x 7 emotions x 4 takes, but one
@@ -331,7 +331,7 @@ class TestResnet:
             return module.Markup("<svg></svg>")
 
         monkeypatch.setattr(module, "shown", shown)
-        monkeypatch.setattr(replication, "result_figures", lambda *_: [])
+        monkeypatch.setattr(_common, "result_figures", lambda *_: [])
         module.report(self.given(ravdess_folder, models=models, figures=str(tmp_path / "f")))
         first = range(1, 9) if known == 8 else range(2, 7)
         assert seen == [f"03-01-{emotion:02}-01-01-01-01" for emotion in first]

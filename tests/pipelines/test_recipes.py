@@ -14,7 +14,7 @@ OPENFACE_UNITS = [
     *((number, "r") for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)),
     *((n, "c") for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)),
 ]
-RECIPES = sorted(path.name for path in PIPELINES.glob("*.py"))
+RECIPES = sorted(path.name for path in PIPELINES.glob("[!_]*.py"))
 
 
 def run(recipe, *words, cache):
@@ -31,8 +31,8 @@ def test_every_recipe_explains_itself(recipe, tmp_path):
 
 
 def test_benchmark_batch_and_prediction(corpus, tmp_path):
-    from multimodal_ser import training
     from multimodal_ser.datasets import ravdess
+    from multimodal_ser.workflows import training
 
     clips = ravdess.index(corpus)
     recipe = training.Recipe(video=None)
@@ -57,8 +57,7 @@ def test_benchmark_batch_and_prediction(corpus, tmp_path):
 
 
 def test_voice_and_action_units_end_in_a_table_runs_and_a_page(tmp_path):
-    from multimodal_ser import synthetic
-    from multimodal_ser.datasets import ravdess
+    from multimodal_ser.datasets import ravdess, synthetic
     from multimodal_ser.tables import EMOTIONS
 
     corpus = tmp_path / "corpus"  # enough takes that no class misses a random fold

@@ -26,7 +26,7 @@ ENDS = {"crashed": "the process that read it", "overran": "and was stopped"}
 
 def small_model(folder: Path, corpus: Path | None = None, *more: str) -> Path:
     """Train both modalities for an epoch on a synthetic corpus: enough to predict at all."""
-    from multimodal_ser import synthetic
+    from multimodal_ser.datasets import synthetic
 
     if corpus is None:
         corpus = folder / "corpus"
@@ -40,7 +40,7 @@ def small_model(folder: Path, corpus: Path | None = None, *more: str) -> Path:
 
 def command(*words) -> subprocess.CompletedProcess:
     """Run ``multimodal-ser`` as a user does."""
-    line = [sys.executable, "-m", "multimodal_ser.cli", *map(str, words)]
+    line = [sys.executable, "-m", "multimodal_ser", *map(str, words)]
     return subprocess.run(line, capture_output=True, text=True, errors="replace")
 
 

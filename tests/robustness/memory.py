@@ -75,7 +75,7 @@ def main() -> int:
         print("clips  main MB  worker MB  seconds", flush=True)
         for count in map(int, options.counts.split(",")):
             clips = link(options.data, folder / str(count), count)
-            line = [sys.executable, "-m", "multimodal_ser.cli", "predict", clips, "--model", model,
+            line = [sys.executable, "-m", "multimodal_ser", "predict", clips, "--model", model,
                     "--quiet", *store, "--output", folder / "p.parquet"]  # fmt: skip
             main_mb, worker_mb, seconds = peaks(line)
             print(f"{count:5d}  {main_mb:7.0f}  {worker_mb:9.0f}  {seconds:7.0f}", flush=True)

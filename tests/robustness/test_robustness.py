@@ -10,8 +10,9 @@ from kill import kill_once, tables
 from lists import BAD, GOOD, check, wrong_list
 from make_damaged import KINDS, make
 
-from multimodal_ser import inference, tableio
-from multimodal_ser.parallel import Engine
+from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.tables import io as tableio
+from multimodal_ser.workflows import inference
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multimodal_ser.errors import ModelError, UnknownName
-from multimodal_ser.networks import load_keras, save_network
+from multimodal_ser.estimators.networks import load_keras, save_network
 from multimodal_ser.video import backbones
 
 

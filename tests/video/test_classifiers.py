@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from multimodal_ser import estimators
 from multimodal_ser.errors import ModelError, SerError, UnknownName
+from multimodal_ser.estimators import files
 from multimodal_ser.video import classifiers
 
 FAST = {"mlp": {"n_seeds": 2}, "temporal": {"epochs": 12, "learning_rate": 3e-3}}
@@ -49,7 +49,7 @@ def fitted_once(clips):
 
 
 def said(name, estimator, values):
-    return estimators.probabilities(classifiers.load(name), estimator, values)
+    return files.probabilities(classifiers.load(name), estimator, values)
 
 
 @pytest.mark.parametrize("name", classifiers.NAMES)
@@ -63,9 +63,9 @@ def test_every_classifier_learns_and_comes_back_from_its_files(name, clips, tmp_
     np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-5)
     assert list(estimator.classes_) == [0, 1, 2]
     assert (table.argmax(axis=1) == test[1]).mean() > 0.8
-    estimators.save(estimator, tmp_path)
+    files.save(estimator, tmp_path)
     assert not list(tmp_path.rglob("*.pkl")) and list(tmp_path.iterdir())
-    again = estimators.load(tmp_path, classifiers.load(name))
+    again = files.load(tmp_path, classifiers.load(name))
     np.testing.assert_array_equal(said(name, again, values), table)
 
 
@@ -88,11 +88,11 @@ def test_units_do_not_matter(name, clips, fitted_once):
 
 @pytest.mark.parametrize("name", classifiers.NAMES)
 def test_damaged_files_are_refused_in_one_line(name, fitted_once, tmp_path):
-    estimators.save(fitted_once[name], tmp_path)
+    files.save(fitted_once[name], tmp_path)
     for path in tmp_path.iterdir():
         path.write_bytes(b"garbage")
     with pytest.raises(ModelError) as caught:
-        estimators.load(tmp_path, classifiers.load(name))
+        files.load(tmp_path, classifiers.load(name))
     assert "\n" not in str(caught.value)
 
 

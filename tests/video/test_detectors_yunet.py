@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multimodal_ser import weights
+from multimodal_ser.download import weights
 from multimodal_ser.errors import MediaError, MissingWeights
 from multimodal_ser.video import detectors, extract, faces
 from multimodal_ser.video.detectors import yunet

@@ -5,14 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import synthetic, training
-from multimodal_ser.cache import Cache
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.datasets import synthetic
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
-from multimodal_ser.parallel import Engine
 from multimodal_ser.tables import FAILURE_COLUMNS, make_clips
 from multimodal_ser.video import detectors, extract
 from multimodal_ser.video.extract import ClipFrames, FrameParams, FrameStore
 from multimodal_ser.video.faces import Box
+from multimodal_ser.workflows import training
 
 from . import coded, film
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multimodal_ser import synthetic
+from multimodal_ser.datasets import synthetic
 from multimodal_ser.errors import UnknownName
 from multimodal_ser.video import detectors, extract, faces
 from multimodal_ser.video.faces import Box

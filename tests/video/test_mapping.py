@@ -4,7 +4,7 @@ import pytest
 
 from multimodal_ser.datasets.fer2013 import FERPLUS_LABELS
 from multimodal_ser.errors import TableError
-from multimodal_ser.networks import load_network, save_network
+from multimodal_ser.estimators.networks import load_network, save_network
 from multimodal_ser.tables import EMOTIONS
 from multimodal_ser.video import backbones, mapping
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.errors import ModelError, SerError, UnknownName
-from multimodal_ser.networks import load_keras, load_network, save_network
+from multimodal_ser.estimators.networks import load_keras, load_network, save_network
 from multimodal_ser.tables import FRAME_INDEX, check_probabilities
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.extract import ClipFrames, FrameParams, FrameStore

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.classifiers import logistic_regression
 from multimodal_ser.errors import SerError
-from multimodal_ser.sklearn_classifiers import Columns, SoftVote
+from multimodal_ser.estimators.votes import Columns, SoftVote
 
 INPUT = "vector"
 SEARCH = {"first_c": logistic_regression.SEARCH["c"], "second_c": [0.0001, 0.0003, 0.001]}

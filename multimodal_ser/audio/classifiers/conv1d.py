@@ -11,7 +11,7 @@ training stops when their loss no longer falls.
 
 from __future__ import annotations
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "vector"
 N_PARAMETERS = 102_280
@@ -50,6 +50,6 @@ def network(shape: tuple[int, ...] = (157, 1), n_classes: int = 8):
 
 def build(*, seed: int = 0, epochs: int = 60, standardise: bool = False, **params):
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(__name__, seed=seed, epochs=epochs, standardise=standardise, **params)

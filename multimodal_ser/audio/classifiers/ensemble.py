@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.classifiers import logistic_regression, svc
 from multimodal_ser.errors import SerError
-from multimodal_ser.sklearn_classifiers import POOLINGS, SoftVote, pool
+from multimodal_ser.estimators.votes import POOLINGS, SoftVote, pool
 
 __all__ = ["INPUT", "SEARCH", "SYSTEM_D", "build", "pool"]
 

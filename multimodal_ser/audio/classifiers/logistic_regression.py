@@ -7,7 +7,7 @@ The penalty suits feature sets of thousands of values: with ``functionals``
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
+from multimodal_ser.estimators import classical
 
 INPUT = "vector"
 SEARCH = {"c": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
@@ -28,4 +28,4 @@ def build(*, seed: int = 0, c: float = 0.003, max_iter: int = 1000):
         >>> build(c=0.1).named_steps["logisticregression"].C
         0.1
     """
-    return estimators.regression(c=c, max_iter=max_iter, seed=seed)
+    return classical.regression(c=c, max_iter=max_iter, seed=seed)

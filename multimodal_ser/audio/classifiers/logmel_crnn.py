@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from multimodal_ser.audio.augment import mixup, spec_augment
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "frames"
 SEARCH = {"learning_rate": [5e-4, 1e-3, 2e-3], "epochs": [30, 50, 80]}
@@ -100,7 +100,7 @@ def build(
     **params,
 ):
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(
         __name__,

@@ -1,13 +1,13 @@
 """The mean of a few small perceptrons that differ in their seed.
 
-See :func:`multimodal_ser.estimators.perceptrons`. Two such networks that differ
+See :func:`multimodal_ser.classical.perceptrons`. Two such networks that differ
 in their seed alone disagree on 17 % of held-out RAVDESS clips (mean action
 units); the mean of several is steadier.
 """
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
+from multimodal_ser.estimators import classical
 
 INPUT = "vector"
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [25, 50, 100]}
@@ -66,7 +66,7 @@ def build(
         >>> len(build(n_seeds=2).estimators)
         2
     """
-    return estimators.perceptrons(
+    return classical.perceptrons(
         hidden=hidden,
         alpha=alpha,
         epochs=epochs,

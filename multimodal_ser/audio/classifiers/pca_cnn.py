@@ -11,7 +11,7 @@ reading, for which its text is silent.
 
 from __future__ import annotations
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "vector"
 N_COMPONENTS = 66
@@ -58,7 +58,7 @@ def build(
     **params,
 ):
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(
         __name__,

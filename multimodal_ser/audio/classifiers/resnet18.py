@@ -10,7 +10,7 @@ to ``size_px``, because an epoch at the source's 224 takes a CPU minutes.
 
 from __future__ import annotations
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "image"
 #: Of 3 input channels and 1,000 classes, without the statistics of the batch
@@ -97,7 +97,7 @@ def build(
         width: channels of the first stage; 64 is ResNet18.
         params: other parameters of :class:`KerasClassifier`.
     """
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(
         __name__,

@@ -8,7 +8,7 @@ from: we take that reading, one value a step, a recurrent layer of 128 units
 
 from __future__ import annotations
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "sequence"
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
@@ -47,7 +47,7 @@ def build(
     **params,
 ):
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(
         __name__,

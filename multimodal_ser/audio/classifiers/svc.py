@@ -8,8 +8,8 @@ the 28 margins; calibration is a later step's task.
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
-from multimodal_ser.estimators import pairwise_probabilities as probabilities
+from multimodal_ser.estimators import classical
+from multimodal_ser.estimators.pairwise import pairwise_probabilities as probabilities
 
 __all__ = ["SEARCH", "build", "probabilities"]
 
@@ -30,4 +30,4 @@ def build(*, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: 
         A scikit-learn Pipeline with pairwise ``decision_function``; see
         :func:`probabilities`.
     """
-    return estimators.support_vectors(c=c, gamma=gamma, scale=scale, seed=seed)
+    return classical.support_vectors(c=c, gamma=gamma, scale=scale, seed=seed)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from multimodal_ser.errors import MissingWeights
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 SEARCH = {"learning_rate": [1e-4, 3e-4, 1e-3], "epochs": [15, 30, 60]}
 IMAGENET = "imagenet"
@@ -111,7 +111,7 @@ def build(module: str, *, seed: int, weights: str | None, **params):
         weights: see :func:`base`.
         params: of :class:`KerasClassifier`.
     """
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     settings = {"epochs": 30, "learning_rate": 3e-4, "batch_size": 32, "optimizer": "adam"}
     return KerasClassifier(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 INPUT = "waveform"
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
@@ -61,7 +61,7 @@ def build(
     **params,
 ):
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
-    from multimodal_ser.keras_classifier import KerasClassifier
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
     return KerasClassifier(
         __name__,

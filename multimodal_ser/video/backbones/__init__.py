@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from multimodal_ser.errors import ModelError
-from multimodal_ser.networks import load_network
+from multimodal_ser.estimators.networks import load_network
 from multimodal_ser.plugins import load_plugin
 
 NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")

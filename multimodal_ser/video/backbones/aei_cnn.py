@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.video.backbones import Training, start_from
 from multimodal_ser.video.extract import FrameParams
 

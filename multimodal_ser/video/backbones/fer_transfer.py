@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_ser.networks import load_keras, load_network
+from multimodal_ser.estimators.networks import load_keras, load_network
 from multimodal_ser.video.backbones import Training, copy_weights, fer_cnn
 
 PARAMS = fer_cnn.PARAMS

@@ -6,17 +6,17 @@ folds of the Luna folds choose 0.03 to 0.3.
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
+from multimodal_ser.estimators import classical
 
 SEQUENCES = False
 SEARCH = {"c": [0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
 def build(*, seed: int = 0, c: float = 0.1, max_iter: int = 1000):
-    """Return the unfitted estimator; see :func:`estimators.regression`.
+    """Return the unfitted estimator; see :func:`classical.regression`.
 
     Example:
         >>> build().named_steps["logisticregression"].C
         0.1
     """
-    return estimators.regression(c=c, max_iter=max_iter, seed=seed)
+    return classical.regression(c=c, max_iter=max_iter, seed=seed)

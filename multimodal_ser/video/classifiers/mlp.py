@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
+from multimodal_ser.estimators import classical
 
 SEQUENCES = False
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [50, 100, 200]}
@@ -17,13 +17,13 @@ def build(
     learning_rate: float = 1e-3,
     n_seeds: int = 3,
 ):
-    """Return the unfitted estimator; see :func:`estimators.perceptrons`.
+    """Return the unfitted estimator; see :func:`classical.perceptrons`.
 
     Example:
         >>> len(build(n_seeds=2).estimators)
         2
     """
-    return estimators.perceptrons(
+    return classical.perceptrons(
         hidden=hidden,
         alpha=alpha,
         epochs=epochs,

@@ -6,8 +6,8 @@ folds of the Luna folds choose 1 or 3.
 
 from __future__ import annotations
 
-from multimodal_ser import estimators
-from multimodal_ser.estimators import pairwise_probabilities as probabilities
+from multimodal_ser.estimators import classical
+from multimodal_ser.estimators.pairwise import pairwise_probabilities as probabilities
 
 __all__ = ["SEARCH", "SEQUENCES", "build", "probabilities"]
 
@@ -16,10 +16,10 @@ SEARCH = {"c": [0.3, 1.0, 3.0, 10.0], "gamma": ["auto", 0.003, 0.01, 0.03, 0.1]}
 
 
 def build(*, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: bool = True):
-    """Return the unfitted estimator; see :func:`estimators.support_vectors`.
+    """Return the unfitted estimator; see :func:`classical.support_vectors`.
 
     Example:
         >>> build(c=3.0).steps[-1][1].get_params()["C"]
         3.0
     """
-    return estimators.support_vectors(c=c, gamma=gamma, scale=scale, seed=seed)
+    return classical.support_vectors(c=c, gamma=gamma, scale=scale, seed=seed)

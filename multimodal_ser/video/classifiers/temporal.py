@@ -14,7 +14,7 @@ known is that it learns what synthetic sequences hold.
 
 from __future__ import annotations
 
-from multimodal_ser.networks import load_keras
+from multimodal_ser.estimators.networks import load_keras
 
 SEQUENCES = True
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}

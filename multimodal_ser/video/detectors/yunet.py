@@ -2,7 +2,7 @@
 
 It finds what the Haar cascade misses, turned, tilted and half hidden faces, in
 a quarter of its time. Its 0.2 MB of weights do not come with OpenCV; see
-:mod:`multimodal_ser.weights`. It was trained on colour and is given grey here:
+:mod:`multimodal_ser.download.weights`. It was trained on colour and is given grey here:
 on RAVDESS films that costs 0.01 of its score and no face.
 
 Source: W. Wu, H. Peng, S. Yu, "YuNet: a tiny millisecond-level face detector",
@@ -17,8 +17,8 @@ from functools import cache
 
 import numpy as np
 
+from multimodal_ser.download.weights import weights_bytes
 from multimodal_ser.video.faces import Box
-from multimodal_ser.weights import weights_bytes
 
 #: Faces are sought in a picture whose shorter side is reduced to this. RAVDESS
 #: faces made as small as a ninth of that side were all found, of those of a

@@ -3,7 +3,7 @@
 One network finds 478 points of a face in a picture of 256 x 256, another
 makes of 146 of them the 52 weights with which an animator would move a neutral
 face: brows, lids, gaze, jaw, mouth, nose. The two are read from MediaPipe's
-Face Landmarker file (:mod:`multimodal_ser.weights`, Apache-2.0) and run by
+Face Landmarker file (:mod:`multimodal_ser.download.weights`, Apache-2.0) and run by
 TensorFlow Lite; MediaPipe itself, which brings another OpenCV along, is not
 needed. The face comes from our own detectors.
 
@@ -32,10 +32,10 @@ from functools import cache
 
 import numpy as np
 
+from multimodal_ser.download.weights import weights_bytes
 from multimodal_ser.errors import MissingWeights, SerError
 from multimodal_ser.video.faces import Box
 from multimodal_ser.video.frames import Frame
-from multimodal_ser.weights import weights_bytes
 
 NAME = "blendshapes"
 VERSION = 1

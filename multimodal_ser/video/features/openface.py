@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.compute.parallel import map_clips
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.parallel import map_clips
 from multimodal_ser.tables import Features, failure_table
 
 NAME = "openface"

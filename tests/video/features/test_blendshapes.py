@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from multimodal_ser import weights
+from multimodal_ser.download import weights
 from multimodal_ser.errors import MissingWeights
 from multimodal_ser.video import detectors, faces
 from multimodal_ser.video.faces import Box

@@ -1,0 +1,16 @@
+"""The verbs of the command, a file each: ``add`` describes one, ``run`` does it."""
+
+from __future__ import annotations
+
+#: In the order in which help lists them.
+NAMES = (
+    "download",
+    "index",
+    "validate",
+    "extract",
+    "train",
+    "benchmark",
+    "report",
+    "predict",
+    "demo",
+)

@@ -1,0 +1,61 @@
+"""The verb ``index``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from multimodal_ser.cli import requests
+from multimodal_ser.cli.arguments import add_verb, data_argument, output_argument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Describe the verb."""
+    verb = add_verb(verbs, "index", run, "list the clips of a folder as a table")
+    data_argument(verb)
+    output_argument(verb, "the clips table")
+    verb.add_argument("--durations", action="store_true", help="open every file for its length")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; return the exit status."""
+    from multimodal_ser.tables import io as tableio
+
+    clips = requests.clips_of(options)
+    failed = 0
+    if options.durations:
+        clips, failed = _with_durations(clips)
+    if options.output:
+        tableio.write(clips, options.output)
+    _say_clips(clips)
+    return 1 if failed else 0
+
+
+def _say_clips(clips: pd.DataFrame) -> None:
+    from multimodal_ser.cli import terminal
+
+    counts = clips.groupby(["channel", "emotion"], observed=True, dropna=False).agg(
+        clips=("dataset", "size"), audio=("audio", "count"), video=("video", "count")
+    )
+    terminal.show(counts.reset_index().fillna("unknown"))
+    actors = clips["actor"].nunique()
+    print(f"{len(clips)} clips of {actors} actors")
+
+
+def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    from multimodal_ser.audio.signal import duration_seconds
+    from multimodal_ser.compute import parallel
+
+    paths = clips["audio"].fillna(clips["video"])
+    items = {clip: (path,) for clip, path in paths.items()}
+    clips, failed = clips.copy(), 0
+    for outcome in parallel.map_clips(duration_seconds, items, description="durations", workers=1):
+        clips.loc[outcome.clip, "duration"] = outcome.value
+        if outcome.error:
+            failed += 1
+            print(f"error: {outcome.error}", file=sys.stderr)
+    return clips, failed

@@ -1,0 +1,41 @@
+"""The verb ``validate``."""
+
+from __future__ import annotations
+
+import argparse
+
+from multimodal_ser.cli.arguments import add_verb, output_argument
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Describe the verb."""
+    verb = add_verb(
+        verbs,
+        "validate",
+        run,
+        "say what is missing, doubled, unreadable or misnamed in a RAVDESS or CREMA-D folder",
+    )
+    verb.add_argument("data", metavar="DATA", help="a folder of RAVDESS or CREMA-D files")
+    verb.add_argument("--dataset", choices=("ravdess", "cremad"), default="ravdess")
+    verb.add_argument("--names-only", action="store_true", help="do not open the files")
+    output_argument(verb, "the problems")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; return the exit status."""
+    from multimodal_ser import datasets
+    from multimodal_ser.audio.signal import duration_seconds
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.tables import io as tableio
+
+    probe = None if options.names_only else duration_seconds
+    problems = datasets.load(options.dataset).validate(options.data, probe)
+    if options.output:
+        tableio.write(problems, options.output)
+    if problems.empty:
+        print(f"{options.data}: nothing is missing, doubled, unreadable or misnamed")
+        return 0
+    terminal.show(problems)
+    counts = problems["kind"].value_counts()
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    return 1

@@ -1,0 +1,130 @@
+"""The map over clips on a Dask cluster.
+
+Every Dask worker computes its clips as this machine would, in child processes
+that may die (:mod:`multimodal_ser.compute.workers`), so results and failures are the
+same. A worker that is lost with its machine is Dask's affair: its clips go to
+the others.
+
+Whoever can reach a Dask scheduler can run code on its workers, for what it
+passes on are pickles: only for trusted networks, or with TLS as set in Dask's
+configuration (https://distributed.dask.org/en/stable/tls.html).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from multimodal_ser.compute import workers as processes
+from multimodal_ser.compute.ordered import in_order
+from multimodal_ser.compute.workers import Outcome
+from multimodal_ser.errors import SerError
+
+#: How long to wait for the scheduler to answer, and for a worker to come back
+#: when there is none.
+CONNECT_SECONDS, WORKERLESS_SECONDS = 15, 60
+
+#: Clips in flight for each thread of the cluster.
+AHEAD = 4
+
+#: How often a long wait looks whether the cluster still has workers.
+_LOOK_SECONDS = 5
+
+
+def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
+    """Run calls of :func:`multimodal_ser.compute.workers.run_apart` on a cluster.
+
+    Args:
+        calls: tuples of arguments of ``run_apart``.
+        scheduler: the address of the scheduler.
+
+    Yields:
+        Outcomes in the order of the calls, while a bounded number is in flight.
+
+    Raises:
+        SerError: Dask is not installed, the scheduler does not answer, or the
+            cluster has lost its workers or its scheduler.
+    """
+    client = _connect(scheduler)
+    seen = _Workers(client, scheduler)
+    try:
+        yield from in_order(
+            calls,
+            lambda call: client.submit(processes.run_apart, *call, pure=False),
+            lambda: AHEAD * seen.threads(),
+            lambda future, call: _result(future, call, seen),
+        )
+    finally:
+        client.close()  # which also gives up what is in flight
+
+
+def _connect(scheduler: str):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SerError(
+            "a scheduler needs Dask, which is not installed; "
+            "install it with: pip install 'multimodal-ser[cluster]'"
+        ) from error
+    try:
+        return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise SerError(
+            f"{scheduler}: no Dask scheduler answers there ({error}); "
+            "start one with 'dask scheduler', and workers with 'dask worker ADDRESS'"
+        ) from error
+
+
+class _Workers:
+    """What workers a cluster has, asked now and then."""
+
+    def __init__(self, client, scheduler: str):
+        self._client, self._scheduler = client, scheduler
+        self._seen = self._asked = time.monotonic()
+        self._threads = self._count()
+
+    def _count(self) -> int:
+        self._asked = time.monotonic()
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return sum(worker["nthreads"] for worker in workers.values())
+
+    def threads(self) -> int:
+        """Return how many threads the cluster has, as of a few seconds ago."""
+        if time.monotonic() - self._asked > _LOOK_SECONDS:
+            self._threads = self._count()
+        return self._threads
+
+    def check(self) -> None:
+        """Say so when there has been no worker for a while."""
+        if self.threads():
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > WORKERLESS_SECONDS:
+            raise SerError(
+                f"{self._scheduler}: the cluster has no workers; start some with "
+                "'dask worker ADDRESS' and run the same command again to go on"
+            )
+
+
+def _result(future, call: tuple, seen: _Workers) -> Outcome:
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    while True:
+        try:
+            return future.result(timeout=_LOOK_SECONDS)
+        except TimeoutError:
+            seen.check()
+        except KilledWorker:
+            name = processes.name_of(*call[1:3])
+            return Outcome(
+                call[1],
+                None,
+                f"{name}: the machines that read it were lost, one after the other; "
+                "look at the workers' logs, or leave it out",
+            )
+        except (CommClosedError, FutureCancelledError) as error:
+            raise SerError(
+                f"the connection to the Dask scheduler is lost ({error}); "
+                "run the same command again to go on"
+            ) from error

@@ -1,0 +1,236 @@
+"""One map over clips, used by every extraction: on this machine or on a cluster.
+
+A clip that fails costs itself: its error becomes a row of the failures table
+and the others go on, also when the error is a decoder that crashes or never
+returns (:mod:`multimodal_ser.compute.workers`). Results come back in the order given,
+one at a time, so memory does not grow with the number of clips unless the
+caller keeps them.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from multimodal_ser.compute import workers as processes
+from multimodal_ser.compute.ordered import in_order
+from multimodal_ser.compute.workers import Outcome
+from multimodal_ser.errors import SerError
+
+__all__ = ["Engine", "Outcome", "map_clips", "time_limit"]
+
+#: The time limit of a clip when none is given: so many seconds, and so many
+#: more for each megabyte of its file. A film of an hour has hundreds of
+#: megabytes, and a RAVDESS take of 1.5 MB is read in less than a second.
+LIMIT_SECONDS, LIMIT_SECONDS_PER_MB = 300.0, 10.0
+
+#: How many clips a worker is given ahead of the one whose result is awaited.
+#: Bounds what is held in memory while a slow clip is first in line.
+AHEAD = 16
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where clips are computed, and how long one may take.
+
+    Wherever the library takes ``workers``, it takes an engine too.
+
+    Attributes:
+        workers: processes on this machine; None takes one a core.
+        timeout_seconds: time limit of a clip; None takes
+            :data:`LIMIT_SECONDS` and :data:`LIMIT_SECONDS_PER_MB`.
+        scheduler: address of a Dask scheduler, such as
+            ``tcp://192.0.2.1:8786``, whose workers compute instead of this
+            machine's. They need this package, and the recordings and the cache
+            under the same paths. Who can reach a Dask scheduler can run code
+            on its workers: keep it within a trusted network, or use TLS
+            (Dask's configuration ``distributed.comm.tls``).
+        in_process: whether to compute in this very process, which saves the
+            start of another but dies with the decoder. None does so for a
+            single clip without ``timeout_seconds`` when no worker is ready.
+
+    Raises:
+        SerError: a number is out of range, or the address is not one.
+
+    Example:
+        >>> Engine(workers=2, timeout_seconds=60).workers
+        2
+    """
+
+    workers: int | None = None
+    timeout_seconds: float | None = None
+    scheduler: str | None = None
+    in_process: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise SerError(f"workers is {self.workers}; give 1 or more, or nothing: one a core")
+        if self.timeout_seconds is not None and not 0 < self.timeout_seconds < 1e7:
+            raise SerError(f"the time limit is {self.timeout_seconds} s; give more than 0 s")
+        if self.scheduler is not None and "://" not in self.scheduler:
+            raise SerError(
+                f"{self.scheduler}: not an address of a Dask scheduler; "
+                "give it as tcp://host:8786, as 'dask scheduler' prints it"
+            )
+
+    @classmethod
+    def of(cls, workers: int | Engine | None, *, several: bool | None = None) -> Engine:
+        """Return an engine, whatever way the workers were given.
+
+        Args:
+            workers: a number, None, or an engine.
+            several: whether the clips at hand are some of several, so that
+                even one must not be computed where it could end the run.
+
+        Example:
+            >>> Engine.of(3), Engine.of(Engine(2), several=True).in_process
+            (Engine(workers=3, ...), False)
+        """
+        engine = workers if isinstance(workers, cls) else cls(workers)
+        if several and engine.in_process is None:
+            engine = replace(engine, in_process=False)
+        return engine
+
+
+def map_clips(
+    function: Callable[..., Any],
+    items: Mapping[str, tuple],
+    *,
+    workers: int | Engine | None = None,
+    description: str = "clips",
+    progress: bool = True,
+) -> Iterator[Outcome]:
+    """Call ``function(*arguments)`` for every clip, in parallel, and yield outcomes.
+
+    Each clip is computed in a worker process with one numeric thread. One that
+    crashes, or is not done within its time limit, costs its clip alone. When
+    the caller stops early, also by Ctrl-C, the workers end at once.
+
+    Args:
+        function: pure, and best of a module; its result must be picklable.
+        items: clip id -> tuple of arguments. If the first is a path, failures
+            name it and the time limit looks at its size.
+        workers: processes, None for one a core, or an :class:`Engine`.
+        description: shown before the progress bar.
+        progress: whether to show a bar on standard error, with clips a second
+            and the time left.
+
+    Yields:
+        One :class:`Outcome` per item, in the order of ``items``.
+
+    Raises:
+        StoreError: the feature store cannot be written.
+        SerError: the cluster cannot be reached or has lost its workers.
+
+    Example:
+        >>> outcomes = map_clips(int, {"a": ("7",), "b": ("x",)}, workers=1, progress=False)
+        >>> [(o.clip, o.value, o.error) for o in outcomes]
+        [('a', 7, None), ('b', None, "ValueError: invalid literal for int() with base 10: 'x'")]
+    """
+    from tqdm import tqdm
+
+    engine = Engine.of(workers)
+    bar = tqdm(total=len(items), desc=description, unit="clip", disable=not progress)
+    with bar:
+        for outcome in _outcomes(function, items, engine):
+            bar.update()
+            yield outcome
+
+
+def _outcomes(function: Callable, items: Mapping[str, tuple], engine: Engine) -> Iterator[Outcome]:
+    if not items:
+        return
+    if _stays_here(items, engine):
+        for clip, arguments in items.items():
+            yield processes.run_here(function, clip, arguments)
+        return
+    packed, folder = processes.packed(function), os.getcwd()
+    calls = (
+        (packed, clip, arguments, engine.timeout_seconds or time_limit(arguments), folder)
+        for clip, arguments in items.items()
+    )
+    if engine.scheduler is not None:
+        from multimodal_ser.compute.cluster import run_calls
+
+        yield from run_calls(calls, engine.scheduler)
+    else:
+        yield from _run_calls(calls, min(engine.workers or _cores(), len(items)))
+
+
+def _stays_here(items: Mapping, engine: Engine) -> bool:
+    if engine.in_process is not None or engine.scheduler is not None:
+        return bool(engine.in_process)
+    return len(items) == 1 and engine.timeout_seconds is None and not processes.any_ready()
+
+
+def _cores() -> int:
+    from joblib import cpu_count  # knows the limits that a container sets
+
+    return cpu_count()
+
+
+def time_limit(arguments: tuple) -> float:
+    """Return how many seconds a clip may take when the user sets no limit.
+
+    Args:
+        arguments: of the clip's function; the first may be its path.
+
+    Example:
+        >>> time_limit(("no-such.mp4",))
+        300.0
+    """
+    try:
+        size_mb = os.path.getsize(arguments[0]) / 1e6 if arguments else 0
+    except (OSError, TypeError, ValueError):
+        size_mb = 0
+    return LIMIT_SECONDS + LIMIT_SECONDS_PER_MB * size_mb
+
+
+def _run_calls(calls: Iterable[tuple], count: int) -> Iterator[Outcome]:
+    """Run calls in ``count`` child processes, each watched by a thread of its own."""
+    crew, tasks = processes.Crew(), queue.SimpleQueue()
+    for _ in range(count):
+        threading.Thread(target=_watch, args=(crew, tasks), daemon=True).start()
+    try:
+        yield from in_order(calls, lambda call: _submit(tasks, call), lambda: AHEAD * count)
+    finally:
+        crew.stop()
+        for _ in range(count):
+            tasks.put(None)
+
+
+def _submit(tasks: queue.SimpleQueue, call: tuple) -> Future:
+    future: Future = Future()
+    tasks.put((future, call))
+    return future
+
+
+def _watch(crew: processes.Crew, tasks: queue.SimpleQueue) -> None:
+    while (task := tasks.get()) is not None:
+        future, call = task
+        if crew.stopped:
+            continue
+        try:
+            future.set_result(crew.run(*call))
+        except BaseException as error:  # told to whoever waits for the result
+            future.set_exception(error)
+
+
+def one_blas_thread():
+    """Return a context in which this process's linear algebra takes one thread.
+
+    The problems of a fit here are so small that threads mostly wait for each
+    other, and the more so on a busy machine. Trees and networks keep theirs.
+
+    Example:
+        >>> with one_blas_thread():
+        ...     pass
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")

@@ -1,0 +1,1 @@
+"""What scikit-learn and Keras lack: classifiers, votes, and their files."""

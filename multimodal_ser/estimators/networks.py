@@ -1,0 +1,93 @@
+"""What every Keras network here shares: a quiet start, seeds, and safe files.
+
+TensorFlow is loaded only when one of these functions is called.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.errors import ModelError
+
+
+def load_keras(seed: int | None = None):
+    """Return the ``keras`` module, with its chatter off and seeds set.
+
+    Args:
+        seed: set for Python, NumPy and the backend when given. Keras draws
+            its initial weights and dropout masks from these, so this is the
+            one place where randomness is global.
+
+    Returns:
+        The ``keras`` module.
+
+    Example:
+        >>> load_keras(seed=0).__name__
+        'keras'
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    return keras
+
+
+def unreplicated(optimizer):
+    """Return an optimizer that does not sum gradients over machines, there being one.
+
+    For that sum, of one summand, Keras 3 with TensorFlow registers a gradient
+    that holds the compiled training step, and so every weight and momentum of
+    the network, for the life of the process.
+
+    Args:
+        optimizer: a Keras optimizer; changed.
+
+    Example:
+        >>> unreplicated(load_keras().optimizers.SGD(momentum=0.5)).momentum
+        0.5
+    """
+    if hasattr(optimizer, "_all_reduce_sum_gradients"):  # not with every backend
+        optimizer._all_reduce_sum_gradients = list
+    return optimizer
+
+
+def save_network(network, path: str | Path) -> None:
+    """Write a network as a ``.keras`` file, atomically, without its optimizer's state.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if getattr(network, "optimizer", None) is not None:
+        # Keras would write the momenta too, as many numbers as there are weights.
+        bare = type(network).from_config(network.get_config())
+        bare.set_weights(network.get_weights())
+        network = bare
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "network.keras"
+        network.save(draft)
+        write_atomically(path, lambda file: file.write(draft.read_bytes()))
+
+
+def load_network(path: str | Path):
+    """Read a ``.keras`` file without running any code that it may carry.
+
+    Returns:
+        A ``keras.Model``.
+
+    Raises:
+        ModelError: the file is missing, damaged, or asks to run code.
+    """
+    keras = load_keras()
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: there is no such network file; train the model again")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{path}: this is not a usable Keras network ({reason}); train the model again"
+        ) from error

@@ -1,0 +1,281 @@
+"""Fitted classifiers as ONNX graphs, from raw feature values to probabilities.
+
+Translated are the classifiers that a released model may be made of: support
+vector machines, logistic regression, perceptrons, their soft votes, and Keras
+networks with what goes before them. Trees and neighbours raise
+:class:`NotExportable` and are used by their own libraries.
+
+Weights are kept in single precision, half of what scikit-learn takes; values
+are standardised in double, since the mean of a feature may be thousands of its
+deviations.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from multimodal_ser.export.graph import Graph, chain
+from multimodal_ser.export.runtime import NotExportable
+
+#: How far probabilities may be from the original's: a machine of a thousand
+#: vectors in double precision against one in single.
+TOLERANCE = 1e-4
+
+
+def estimator_to_onnx(estimator) -> bytes:
+    """Return a fitted classifier as an ONNX file.
+
+    Args:
+        estimator: what a classifier's ``build`` gave, fitted on classes 0 to
+            k-1.
+
+    Returns:
+        A graph from float32 features, a clip a row, to ``(n_clips, k)``.
+
+    Raises:
+        NotExportable: the classifier, or an option of it, has no translation.
+
+    Example:
+        >>> from multimodal_ser.estimators.classical import regression
+        >>> values = np.random.default_rng(0).normal(size=(20, 3))
+        >>> fitted = regression(c=1.0).fit(values, values[:, 0] > 0)
+        >>> from multimodal_ser.export.runtime import LightNetwork
+        >>> LightNetwork(estimator_to_onnx(fitted)).input_shape
+        (None, 3)
+    """
+    if _is_keras(estimator):
+        return _keras_classifier(estimator)
+    if type(estimator).__name__ not in _TRANSLATIONS:
+        raise _unknown(estimator)
+    graph = Graph((estimator.n_features_in_,))
+    return graph.content(_added(graph, estimator, graph.input), (len(estimator.classes_),))
+
+
+def trial_values(estimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
+    """Return random features like those that a classifier was fitted on.
+
+    Args:
+        estimator: as for :func:`estimator_to_onnx`.
+        n_clips: how many rows.
+        seed: of the chance.
+
+    Returns:
+        float32, normally distributed, with the mean and deviation of each value
+        that the estimator standardises by, else 0 and 1.
+    """
+    rng = np.random.default_rng(seed)
+    if _is_keras(estimator):
+        shape, mean, scale = _keras_shape(estimator), estimator.mean_, estimator.scale_
+    else:
+        shape = (estimator.n_features_in_,)
+        mean, scale = np.zeros(shape), np.ones(shape)
+        _take_scaling(estimator, slice(None), mean, scale)
+    return (rng.normal(size=(n_clips, *shape)) * scale + mean).astype(np.float32)
+
+
+def _take_scaling(estimator, at: slice, mean: np.ndarray, scale: np.ndarray) -> None:
+    """Write what the columns ``at`` are standardised by into ``mean`` and ``scale``."""
+    if type(estimator).__name__ == "StandardScaler":
+        mean[at], scale[at] = estimator.mean_, estimator.scale_
+    for _, step in getattr(estimator, "steps", ()):
+        if type(step).__name__ == "Columns":
+            at = slice(step.start, step.stop)
+        _take_scaling(step, at, mean, scale)
+    for member in getattr(estimator, "estimators_", ()):
+        _take_scaling(member, at, mean, scale)
+
+
+def _is_keras(estimator) -> bool:
+    return type(estimator).__name__ == "KerasClassifier"
+
+
+def _unknown(estimator) -> NotExportable:
+    kind = type(estimator).__name__
+    return NotExportable(f"a {kind} cannot be exported; it is used by its own library")
+
+
+def _added(graph: Graph, estimator, values: str) -> str:
+    if type(estimator).__name__ not in _TRANSLATIONS:
+        raise _unknown(estimator)
+    return _TRANSLATIONS[type(estimator).__name__](graph, estimator, values)
+
+
+def _refuse_unless(fits: bool, estimator, what: str) -> None:
+    if not fits:
+        raise NotExportable(f"a {type(estimator).__name__} with {what} cannot be exported")
+
+
+def _pipeline(graph: Graph, pipeline, values: str) -> str:
+    for _, step in pipeline.steps:
+        values = _added(graph, step, values)
+    return values
+
+
+def _columns(graph: Graph, columns, values: str) -> str:
+    stop = columns.n_features_in_ if columns.stop is None else columns.stop
+    return graph.add("Slice", values, *(graph.axes(at) for at in (columns.start, stop, 1)))
+
+
+def _scaler(graph: Graph, scaler, values: str) -> str:
+    double = graph.add("Cast", values, to=_double())
+    steps = []
+    if scaler.with_mean:
+        steps.append(("Sub", graph.constant(np.float64(scaler.mean_))))
+    if scaler.with_std:
+        steps.append(("Div", graph.constant(np.float64(scaler.scale_))))
+    return graph.add("Cast", chain(graph, double, *steps), to=_single())
+
+
+def _double() -> int:
+    from onnx import TensorProto
+
+    return TensorProto.DOUBLE
+
+
+def _single() -> int:
+    from onnx import TensorProto
+
+    return TensorProto.FLOAT
+
+
+def _linear(graph: Graph, values: str, weights: np.ndarray, bias: np.ndarray) -> str:
+    arrays = (graph.constant(np.float32(array)) for array in (weights, bias))
+    product = graph.add("MatMul", values, next(arrays))
+    return graph.add("Add", product, next(arrays))
+
+
+def _two_columns(graph: Graph, score: str) -> str:
+    """Return the softmax of 0 and a score, the logistic function and its complement."""
+    scores = graph.add("MatMul", score, graph.constant(np.float32([[0, 1]])))
+    return graph.add("Softmax", scores, axis=1)
+
+
+def _regression(graph: Graph, model, values: str) -> str:
+    scores = _linear(graph, values, model.coef_.T, model.intercept_)
+    if len(model.classes_) == 2:
+        return _two_columns(graph, scores)
+    return graph.add("Softmax", scores, axis=1)
+
+
+def _perceptron(graph: Graph, model, values: str) -> str:
+    _refuse_unless(model.activation in _ACTIVATIONS, model, f"activation {model.activation}")
+    layers = list(zip(model.coefs_, model.intercepts_, strict=True))
+    for weights, bias in layers[:-1]:
+        values = _linear(graph, values, weights, bias)
+        values = graph.add(_ACTIVATIONS[model.activation], values)
+    scores = _linear(graph, values, *layers[-1])
+    if model.out_activation_ == "logistic":
+        return _two_columns(graph, scores)
+    return graph.add("Softmax", scores, axis=1)
+
+
+_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
+
+
+def _support_vectors(graph: Graph, machine, values: str) -> str:
+    """Add the kernel, the margins, and :func:`estimators.pairwise_probabilities`."""
+    _refuse_unless(machine.kernel == "rbf", machine, f"the kernel {machine.kernel}")
+    vectors = machine.support_vectors_
+    # |x - v|^2 = |x|^2 - 2 x v + |v|^2
+    product = graph.add("MatMul", values, graph.constant(np.float32(-2 * vectors.T)))
+    norm = graph.add("ReduceSum", graph.add("Mul", values, values), graph.axes(1))
+    own = graph.constant(np.float32((vectors**2).sum(axis=1)))
+    # What is left of 0 after rounding must not be negative.
+    distance = chain(graph, product, ("Add", own), ("Add", norm), ("Max", graph.numbers(0.0)))
+    kernel = chain(graph, distance, ("Mul", graph.numbers(-machine._gamma)), ("Exp",))
+    margins = _linear(graph, kernel, _pair_weights(machine), machine._intercept_)
+    lost = [graph.add("Softplus", side) for side in (graph.add("Neg", margins), margins)]
+    pairs = list(itertools.combinations(range(len(machine.classes_)), 2))
+    first, second = (np.zeros((len(pairs), len(machine.classes_)), np.float32) for _ in range(2))
+    for row, (one, other) in enumerate(pairs):
+        first[row, one] = second[row, other] = -1
+    scores = [
+        graph.add("MatMul", loss, graph.constant(matrix))
+        for loss, matrix in zip(lost, (first, second), strict=True)
+    ]
+    return graph.add("Softmax", graph.add("Add", *scores), axis=1)
+
+
+def _pair_weights(machine) -> np.ndarray:
+    """Return what each support vector adds to the margin of each pair, ``(n_vectors, n_pairs)``.
+
+    Of a vector's k-1 coefficients, that against class j is the j-th of those
+    before its own class and the (j-1)-th of those behind (LIBSVM's order).
+    """
+    counts = machine.n_support_
+    own = np.repeat(np.arange(len(counts)), counts)
+    pairs = list(itertools.combinations(range(len(counts)), 2))
+    weights = np.zeros((len(own), len(pairs)))
+    for column, (one, other) in enumerate(pairs):
+        weights[own == one, column] = machine._dual_coef_[other - 1, own == one]
+        weights[own == other, column] = machine._dual_coef_[one, own == other]
+    return weights
+
+
+def _vote(graph: Graph, vote, values: str) -> str:
+    members = [_added(graph, member, values) for member in vote.estimators_]
+    given = getattr(vote, "weights", None)
+    weights = np.ones(len(members)) if given is None else np.asarray(given, float)
+    weights = weights / weights.sum()
+    if getattr(vote, "pooling", "arithmetic") == "arithmetic":
+        return _weighted_sum(graph, members, weights)
+    from multimodal_ser.estimators.votes import _FLOOR
+
+    logs = [chain(graph, member, ("Max", graph.numbers(_FLOOR)), ("Log",)) for member in members]
+    return graph.add("Softmax", _weighted_sum(graph, logs, weights), axis=1)
+
+
+def _weighted_sum(graph: Graph, members: list[str], weights: np.ndarray) -> str:
+    terms = [
+        graph.add("Mul", member, graph.numbers(weight))
+        for member, weight in zip(members, weights, strict=True)
+    ]
+    total = terms[0]
+    for term in terms[1:]:
+        total = graph.add("Add", total, term)
+    return total
+
+
+def _keras_shape(classifier) -> tuple[int | None, ...]:
+    """Return the shape of one clip's features."""
+    shape = (classifier.frozen_ or classifier.network_).input_shape[1:]
+    # Vectors reach the network with a last axis of 1, which is no feature's.
+    return classifier.mean_.shape if _takes_vectors(classifier, shape) else shape
+
+
+def _takes_vectors(classifier, shape: tuple) -> bool:
+    return len(shape) == 2 and shape[-1] == 1 and classifier.mean_.size > 1
+
+
+def _keras_classifier(classifier) -> bytes:
+    from multimodal_ser.export.networks import Value, add_network
+
+    networks = [n for n in (classifier.frozen_, classifier.network_) if n is not None]
+    shape = networks[0].input_shape[1:]
+    graph = Graph(_keras_shape(classifier))
+    name = graph.input
+    if classifier.mean_.any() or (classifier.scale_ != 1).any():
+        mean, scale = (graph.constant(a) for a in (classifier.mean_, classifier.scale_))
+        name = chain(graph, name, ("Sub", mean), ("Div", scale))
+    if classifier.components_ is not None:
+        name = graph.add("MatMul", name, graph.constant(classifier.components_))
+    if _takes_vectors(classifier, shape):
+        name = graph.add("Unsqueeze", name, graph.axes(2))
+    value = Value(name, len(shape) + 1)
+    for network in networks:
+        value = add_network(graph, network, value)
+    return graph.content(value.name, networks[-1].output_shape[1:])
+
+
+_TRANSLATIONS = {
+    "Columns": _columns,
+    "LogisticRegression": _regression,
+    "MLPClassifier": _perceptron,
+    "PairwiseSVC": _support_vectors,
+    "Pipeline": _pipeline,
+    "SoftVote": _vote,
+    "StandardScaler": _scaler,
+    "VotingClassifier": _vote,
+}

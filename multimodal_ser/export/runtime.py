@@ -1,0 +1,187 @@
+"""Exported networks: ONNX files, checked as data and run by ONNX Runtime.
+
+Prediction needs none of the libraries that a model was trained with: importing
+TensorFlow takes 5 seconds and scikit-learn 1, ONNX Runtime a tenth of one.
+
+A file may come from anyone. It is read only if it is one graph of the plain
+operators in :data:`OPS`, which hold no loops, branches, code or paths of other
+files; ONNX Runtime is given its bytes, no extensions, and one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.errors import ModelError, SerError
+
+#: What an exported network may be made of; what the exporters write.
+# fmt: off
+OPS = frozenset((
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Conv", "Div", "Exp",
+    "Flatten", "GRU", "Identity", "LSTM", "Log", "MatMul", "Max", "MaxPool", "Mul", "Neg",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus",
+    "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze",
+))
+# fmt: on
+#: The operator set that the exporters write; ONNX 1.13, December 2022.
+OPSET = 18
+#: The largest file that is read. The largest network here has 241 MB.
+LARGEST_BYTES = 2**29
+#: How far an exported network's probabilities may be from the original's; both
+#: compute in single precision, in another order.
+TOLERANCE = 1e-5
+#: No axis of the weights is longer; a forged file may claim one of any length.
+_LONGEST_AXIS = 2**27
+
+
+class NotExportable(SerError):
+    """A model has a part for which no exporter is written; the original is used."""
+
+
+class LightNetwork:
+    """A network that ONNX Runtime runs, of one input and one output.
+
+    Args:
+        content: of an ONNX file.
+        source: its path, for errors.
+
+    Attributes:
+        input_shape: with None where any size goes; the first axis is the batch.
+        output_shape: likewise.
+
+    Raises:
+        ModelError: the content is no such network.
+
+    Example:
+        >>> load("model/video/network.onnx").input_shape  # doctest: +SKIP
+        (None, 48, 48, 1)
+    """
+
+    def __init__(self, content: bytes, source: str | Path = "network"):
+        check(content, source)
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # Clips are the parallel part; and a sum in another order would differ
+        # in its last digits from one machine to the next.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # whatever a damaged graph makes it raise
+            raise _unusable(source, error) from error
+        self.source = str(source)
+        (self._input,), (output,) = self._session.get_inputs(), self._session.get_outputs()
+        self.input_shape, self.output_shape = _shape(self._input), _shape(output)
+
+    def predict_on_batch(self, values: np.ndarray) -> np.ndarray:
+        """Return the network's output, as the method of ``keras.Model`` does.
+
+        Args:
+            values: float32, of :attr:`input_shape`.
+
+        Raises:
+            ModelError: the network cannot take these values.
+        """
+        values = np.ascontiguousarray(values, np.float32)
+        try:
+            return self._session.run(None, {self._input.name: values})[0]
+        except Exception as error:
+            raise _unusable(self.source, error) from error
+
+
+def load(path: str | Path) -> LightNetwork:
+    """Read an exported network.
+
+    Raises:
+        ModelError: the file is missing, damaged, too large, or holds anything
+            but a plain graph.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
+    return LightNetwork(content, path)
+
+
+def check(content: bytes, source: str | Path) -> None:
+    """Refuse what is not one plain ONNX graph with its weights in it.
+
+    Args:
+        content: of the file.
+        source: for the error.
+
+    Raises:
+        ModelError: it is none.
+
+    Example:
+        >>> check(b"PK", "a.onnx")
+        Traceback (most recent call last):
+        multimodal_ser.errors.ModelError: a.onnx: not a usable exported network (...
+    """
+    import onnx
+
+    if len(content) > LARGEST_BYTES:
+        raise _unusable(source, f"it has more than {LARGEST_BYTES >> 20} MB")
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except Exception as error:
+        raise _unusable(source, error) from error
+    graph = model.graph
+    if len(graph.input) != 1 or len(graph.output) != 1 or not graph.node:
+        raise _unusable(source, "it is not a graph of one input and one output")
+    strange = sorted({node.op_type for node in graph.node} - OPS)
+    domains = {node.domain for node in graph.node} | {use.domain for use in model.opset_import}
+    if strange or domains - {"", "ai.onnx"} or model.functions or graph.sparse_initializer:
+        raise _unusable(source, f"it uses {', '.join(strange) or 'extensions'}")
+    for weights in graph.initializer:
+        if weights.data_location or weights.external_data:
+            raise _unusable(source, "it names another file as its weights")
+        if any(not 0 <= size <= _LONGEST_AXIS for size in weights.dims):
+            raise _unusable(source, f"its weights have the shape {list(weights.dims)}")
+
+
+def export(
+    content: bytes,
+    path: str | Path,
+    reference: Callable[[np.ndarray], np.ndarray],
+    values: np.ndarray,
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Write an exported network, if it gives the original's probabilities.
+
+    Args:
+        content: of the ONNX file to be.
+        path: where it goes; written atomically.
+        reference: the original, from values to probabilities.
+        values: float32, inputs to try both on.
+        tolerance: how far a probability may be off.
+
+    Raises:
+        NotExportable: the two differ by more; nothing is written.
+        OSError: the file cannot be written.
+    """
+    expected = np.asarray(reference(values))
+    given = LightNetwork(content, path).predict_on_batch(values)
+    apart = np.abs(given - expected).max() if given.shape == expected.shape else np.inf
+    if not apart <= tolerance:
+        raise NotExportable(f"the exported network is {apart:.1e} off the original")
+    write_atomically(path, lambda file: file.write(content))
+
+
+def _shape(of) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in of.shape)
+
+
+def _unusable(source: str | Path, reason) -> ModelError:
+    said = " ".join(str(reason).split())[:200]
+    return ModelError(
+        f"{source}: not a usable exported network ({said}); copy the model again or train it"
+    )

@@ -1,0 +1,55 @@
+"""The tables that flow through the project, each with its checker.
+
+========================  =======================================================
+table                     shape
+========================  =======================================================
+``clips``                 DataFrame, index ``clip``, columns :data:`CLIP_COLUMNS`
+:class:`Features`         index ``clip`` + float32 array ``(n_clips, ...)`` + names
+``probabilities``         index ``clip`` or ``(clip, frame, time_s)``, one column
+                          per label; a row sums to 1, or is all NaN where the
+                          modality is missing
+``failures``              DataFrame with :data:`FAILURE_COLUMNS`, one row per clip
+                          that could not be used
+========================  =======================================================
+
+Every join is by index, and a doubled clip id is refused, so that no step can
+pair one clip's sound with another clip's label.
+"""
+
+from multimodal_ser.tables.clips import (
+    CLIP_COLUMNS,
+    EMOTIONS,
+    FAILURE_COLUMNS,
+    actor_groups,
+    check_clips,
+    empty_clips,
+    failure_table,
+    make_clips,
+)
+from multimodal_ser.tables.features import (
+    Features,
+)
+from multimodal_ser.tables.probabilities import (
+    FRAME_INDEX,
+    MODALITIES,
+    SUM_TOLERANCE,
+    check_probabilities,
+    top,
+)
+
+__all__ = [
+    "CLIP_COLUMNS",
+    "EMOTIONS",
+    "FAILURE_COLUMNS",
+    "FRAME_INDEX",
+    "MODALITIES",
+    "SUM_TOLERANCE",
+    "Features",
+    "actor_groups",
+    "check_clips",
+    "check_probabilities",
+    "empty_clips",
+    "failure_table",
+    "make_clips",
+    "top",
+]

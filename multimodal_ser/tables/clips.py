@@ -1,0 +1,146 @@
+"""The clips table, one row per clip, and the table of clips that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.errors import TableError
+
+#: The eight emotions in the order of their RAVDESS codes 01 to 08. Every
+#: probability table and every network output keeps this order.
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+CLIP_COLUMNS = (
+    "dataset",
+    "audio",
+    "video",
+    "emotion",
+    "actor",
+    "sex",
+    "intensity",
+    "statement",
+    "repetition",
+    "channel",
+    "duration",
+)
+FAILURE_COLUMNS = ("clip", "path", "stage", "error")
+
+
+def empty_clips() -> pd.DataFrame:
+    """Return a clips table with no rows and every column.
+
+    Example:
+        >>> empty_clips().columns[0], len(empty_clips())
+        ('dataset', 0)
+    """
+    return make_clips([])
+
+
+def make_clips(rows: Iterable[dict], labels: Sequence[str] = EMOTIONS) -> pd.DataFrame:
+    """Build a clips table, sorted by clip id, from dictionaries with a ``clip`` key.
+
+    Columns that a row does not name are filled with missing values, so a
+    recording about which nothing is known but its path is a valid clip.
+
+    Args:
+        rows: one dictionary a clip; keys are ``clip`` and any of
+            :data:`CLIP_COLUMNS`.
+        labels: what ``emotion`` may be; others than :data:`EMOTIONS` under
+            another label scheme.
+
+    Returns:
+        DataFrame with index ``clip``; ``emotion`` is categorical over
+        ``labels``, ``duration`` is float seconds, the rest is text.
+
+    Raises:
+        TableError: a clip id is doubled or missing, or an emotion is unknown.
+
+    Example:
+        >>> make_clips([{"clip": "a", "audio": "a.wav", "emotion": "sad"}]).loc["a", "emotion"]
+        'sad'
+    """
+    table = pd.DataFrame(list(rows), columns=["clip", *CLIP_COLUMNS])
+    table = table.set_index("clip").sort_index()
+    for column in CLIP_COLUMNS:
+        if column not in ("emotion", "duration"):
+            table[column] = table[column].astype("string")
+    table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
+    given = table["emotion"]
+    unknown = sorted(set(given.dropna()) - set(labels))
+    if unknown:
+        raise TableError(f"unknown emotion {unknown[0]!r}; use one of: {', '.join(labels)}")
+    table["emotion"] = pd.Categorical(given, categories=list(labels))
+    table.index = table.index.astype("object")
+    return check_clips(table)
+
+
+def check_clips(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips table unchanged, or say what is wrong with it.
+
+    Raises:
+        TableError: a column is missing, or a clip id is doubled or empty.
+
+    Example:
+        >>> check_clips(empty_clips()).index.name
+        'clip'
+    """
+    missing = [column for column in CLIP_COLUMNS if column not in clips.columns]
+    if missing:
+        raise TableError(
+            f"the clips table lacks the column(s) {', '.join(missing)}; make it with 'index'"
+        )
+    check_index(clips.index, "clips table")
+    return clips
+
+
+def check_index(index: pd.Index, what: str) -> None:
+    """Refuse an index with a missing or a doubled id.
+
+    Args:
+        index: of clips, or of frames of clips.
+        what: to call the table in an error.
+
+    Raises:
+        TableError: an id is missing or doubled.
+    """
+    if index.isna().any() if index.nlevels == 1 else index.to_frame().isna().any(axis=None):
+        raise TableError(f"the {what} has a row without a clip id; give every row one")
+    doubled = index[index.duplicated()]
+    if len(doubled):
+        raise TableError(f"the {what} has {doubled[0]!r} twice; keep one row a clip")
+
+
+def actor_groups(clips: pd.DataFrame) -> np.ndarray:
+    """Return one text per clip that names its speaker across datasets.
+
+    Two datasets may both have an actor ``01``; the data set's name keeps them
+    apart. Clips without a known actor are each a speaker of their own.
+
+    Returns:
+        object array ``(n_clips,)``.
+
+    Raises:
+        TableError: the table is not a clips table.
+
+    Example:
+        >>> rows = [{"clip": "a", "dataset": "ravdess", "actor": "01"}, {"clip": "b"}]
+        >>> actor_groups(make_clips(rows)).tolist()
+        ['ravdess/01', 'clip/b']
+    """
+    check_clips(clips)
+    named = clips["dataset"].fillna("") + "/" + clips["actor"].fillna("")
+    alone = pd.Series([f"clip/{clip}" for clip in clips.index], index=clips.index)
+    return named.where(clips["actor"].notna(), alone).to_numpy(dtype=object)
+
+
+def failure_table(failures: Iterable[Sequence[str]]) -> pd.DataFrame:
+    """Return the failures as a table with :data:`FAILURE_COLUMNS`.
+
+    Example:
+        >>> failure_table([("a", "a.wav", "audio", "empty")]).loc[0, "error"]
+        'empty'
+    """
+    return pd.DataFrame(list(failures), columns=list(FAILURE_COLUMNS))

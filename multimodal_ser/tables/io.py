@@ -1,0 +1,254 @@
+"""Tables to and from files: CSV, JSON or Parquet, by the file's ending."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, Features, failure_table, make_clips
+
+ENDINGS = (".csv", ".json", ".parquet")
+#: What holds features of any shape.
+ARRAYS = ".npz"
+
+
+def is_table(path: str | Path) -> bool:
+    """Tell whether a path is a table by its ending.
+
+    Example:
+        >>> is_table("clips.csv"), is_table("clips.mp4")
+        (True, False)
+    """
+    return Path(path).suffix.lower() in ENDINGS
+
+
+def check_ending(path: str | Path) -> str:
+    """Return the path's ending, or say which ones there are.
+
+    Raises:
+        SerError: the ending is not one of :data:`ENDINGS`.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in ENDINGS:
+        raise SerError(
+            f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
+            f"use one of {', '.join(ENDINGS)}"
+        )
+    return ending
+
+
+def write(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table, its named index as the first columns.
+
+    JSON is a list of one object a row; a missing value is null. In CSV, a text
+    that a spreadsheet would take for a formula gets an apostrophe in front, which
+    :func:`read` takes away again: a recording may have any name.
+
+    Args:
+        table: to write.
+        path: its ending chooses the format.
+
+    Raises:
+        SerError: the ending is unknown.
+        OSError: the file cannot be written.
+    """
+    ending = check_ending(path)
+    if any(table.index.names):
+        table = table.reset_index()
+    buffer = io.BytesIO()
+    if ending == ".csv":
+        table = _texts_changed(table, _FORMULA, "'")
+        table.to_csv(buffer, index=False, lineterminator="\n")
+    elif ending == ".json":
+        table.to_json(buffer, orient="records", indent=1, force_ascii=False, double_precision=10)
+    else:
+        table.to_parquet(buffer, index=False)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def check_features_ending(path: str | Path, shape: tuple[int, ...]) -> None:
+    """Say which endings a file of features may have, if the path has none of them.
+
+    Args:
+        path: of the file.
+        shape: of one clip's features.
+
+    Raises:
+        SerError: the ending is neither :data:`ARRAYS` nor, for features of one
+            axis, one of :data:`ENDINGS`.
+
+    Example:
+        >>> check_features_ending("f.csv", (300, 64))
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: f.csv: features of the shape (300, 64) are no table; \
+give a name that ends in .npz
+    """
+    ending = Path(path).suffix.lower()
+    if ending == ARRAYS:
+        return
+    if len(shape) > 1:
+        raise SerError(
+            f"{path}: features of the shape {shape} are no table; give a name that ends in {ARRAYS}"
+        )
+    if ending not in ENDINGS:
+        raise SerError(
+            f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
+            f"use one of {', '.join((*ENDINGS, ARRAYS))}"
+        )
+
+
+def write_features(features: Features, path: str | Path) -> None:
+    """Write features, as arrays or, where a clip has one vector, as a table.
+
+    ``.npz`` holds the arrays ``clips`` (ids), ``values`` (a clip a row) and
+    ``names`` (of the values with their units, or of the axes after the first);
+    ``numpy.load`` reads them, without pickle. A table has a column a value.
+
+    Args:
+        features: of any shape.
+        path: its ending chooses the format.
+
+    Raises:
+        SerError: the ending is unknown, or is a table's and the features are none.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "f.npz"
+        >>> write_features(Features(pd.Index(["a"]), np.ones((1, 2, 3)), ("row", "column")), path)
+        >>> np.load(path)["values"].shape
+        (1, 2, 3)
+    """
+    check_features_ending(path, features.values.shape[1:])
+    if Path(path).suffix.lower() == ARRAYS:
+        texts = {"clips": np.array(features.clips, str), "names": np.array(features.names, str)}
+        write_atomically(path, lambda file: np.savez(file, values=features.values, **texts))
+        return
+    table = pd.DataFrame(features.values, index=features.clips, columns=list(features.names))
+    write(table.rename_axis("clip"), path)
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read a table that :func:`write` wrote, or one of the same format.
+
+    Args:
+        path: its ending chooses the format.
+
+    Raises:
+        TableError: there is no such file, or it is not such a table.
+        SerError: the ending is unknown.
+    """
+    ending = check_ending(path)
+    try:
+        if ending == ".csv":
+            # Codes such as actor 05 must not become the number 5.
+            table = pd.read_csv(path, dtype={name: "string" for name in _TEXT})
+            return _texts_changed(table, _QUOTED_FORMULA, "")
+        if ending == ".json":
+            return pd.read_json(path, orient="records", dtype={name: "string" for name in _TEXT})
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise TableError(f"{path}: there is no such file; check the path") from error
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TableError(f"{path}: not a readable {ending[1:]} table ({reason})") from error
+
+
+#: A text that a spreadsheet runs when a CSV file is opened in it, and one that was
+#: kept from it; apostrophes count along, so that reading undoes writing exactly.
+_FORMULA = re.compile(r"(?='*[=+\-@\t\r])")
+_QUOTED_FORMULA = re.compile(r"'(?='*[=+\-@\t\r])")
+
+
+def _texts_changed(table: pd.DataFrame, begins: re.Pattern, instead: str) -> pd.DataFrame:
+    """Return the table with another beginning of every text that begins so."""
+
+    def changed(value):
+        found = begins.match(value) if isinstance(value, str) else None
+        return value if found is None else instead + value[found.end() :]
+
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    changes = {
+        name: table[name].astype(object).map(changed, na_action="ignore")
+        for name in texts
+        if any(isinstance(value, str) and begins.match(value) for value in table[name])
+    }
+    return table.assign(**changes).rename(columns=changed)
+
+
+_TEXT = ("clip", "path", *(name for name in CLIP_COLUMNS if name != "duration"))
+
+
+def read_clips(path: str | Path) -> pd.DataFrame:
+    """Read a clips table.
+
+    A column that is missing is taken as unknown, so a table of ``clip`` and
+    ``audio`` alone is enough to predict from.
+
+    Args:
+        path: CSV, JSON or Parquet.
+
+    Raises:
+        TableError: it has no clip ids or no paths, or is malformed.
+    """
+    return make_clips(_clip_rows(path))
+
+
+def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a clips table for prediction, leaving out rows that cannot be used.
+
+    A row is left out when it has no clip id, no path, or the id of a row above;
+    an emotion that does not exist is taken as unknown, since
+    nothing is learnt from it.
+
+    Args:
+        path: CSV, JSON or Parquet.
+
+    Returns:
+        The clips table, and the failures (stage ``index``) of what is left out.
+
+    Raises:
+        TableError: it has not the columns of a clips table, or is malformed.
+
+    Example:
+        >>> clips, left_out = read_usable_clips("clips.csv")  # doctest: +SKIP
+    """
+    kept: dict[str, dict] = {}
+    failures = []
+    for number, row in enumerate(_clip_rows(path), start=1):
+        files = [str(row[column]) for column in ("audio", "video") if row.get(column)]
+        problem = _row_problem(row["clip"], files, kept)
+        if problem is None:
+            known = row.get("emotion") in EMOTIONS
+            kept[row["clip"]] = row if known else {**row, "emotion": None}
+            continue
+        name = str(row["clip"] or "")
+        error = f"{path}: row {number} ({name or 'nameless'}): {problem}"
+        failures.append((name, files[0] if files else "", "index", error))
+    return make_clips(kept.values()), failure_table(failures)
+
+
+def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
+    if not clip:
+        return "it has no clip id; give it one"
+    if not files:
+        return "it names neither sound nor picture; name a file"
+    return "a row above has the same clip id; keep one" if clip in kept else None
+
+
+def _clip_rows(path: str | Path) -> list[dict]:
+    table = read(path)
+    if "clip" not in table.columns or not {"audio", "video"} & set(table.columns):
+        raise TableError(
+            f"{path}: a clips table needs the column clip and one of audio and video; "
+            "make one with 'multimodal-ser index DATA --output clips.csv'"
+        )
+    known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]]
+    return known.astype(object).where(known.notna(), None).to_dict("records")

@@ -1,0 +1,92 @@
+"""Probability tables: one column per label, one row per clip or frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.errors import TableError
+from multimodal_ser.tables.clips import EMOTIONS, check_index
+
+#: The modalities of a prediction, in the order in which they are shown.
+MODALITIES = ("audio", "video", "fused")
+FRAME_INDEX = ("clip", "frame", "time_s")
+
+#: How far a row of probabilities may be from a sum of 1: float32 softmax
+#: outputs stay within about 1e-6, tables written with four decimals within 4e-4.
+SUM_TOLERANCE = 1e-3
+
+
+def check_probabilities(
+    table: pd.DataFrame, labels: Sequence[str] = EMOTIONS, name: str = "probabilities"
+) -> pd.DataFrame:
+    """Return a probability table unchanged, or say what is wrong with it.
+
+    Args:
+        table: index ``clip`` or ``(clip, frame, time_s)``, columns ``labels``.
+        labels: the label order the caller works with.
+        name: what to call the table in an error.
+
+    Raises:
+        TableError: columns differ from ``labels``, a row is doubled, a value
+            lies outside 0 to 1, a row is partly NaN, or does not sum to 1.
+
+    Example:
+        >>> row = pd.DataFrame([[0.25, 0.75]], index=["a"], columns=["sad", "happy"])
+        >>> check_probabilities(row, ["sad", "happy"]).loc["a", "happy"]
+        np.float64(0.75)
+    """
+    if list(table.columns) != list(labels):
+        raise TableError(
+            f"{name} has the columns {', '.join(map(str, table.columns))}; "
+            f"expected {', '.join(labels)} in this order"
+        )
+    check_index(table.index, name)
+    values = table.to_numpy(dtype=float)
+    absent = np.isnan(values)
+    bad = absent.any(axis=1) & ~absent.all(axis=1)
+    _refuse(table, bad, name, "has NaN beside numbers; make the row all NaN or complete")
+    bad = (np.nan_to_num(values) < -SUM_TOLERANCE).any(axis=1)
+    _refuse(table, bad, name, "has a negative value; give probabilities, not scores")
+    total = values.sum(axis=1)
+    bad = ~absent.all(axis=1) & ~(np.abs(total - 1) <= SUM_TOLERANCE)
+    _refuse(table, bad, name, "does not sum to 1; divide the row by its sum")
+    return table
+
+
+def _refuse(table: pd.DataFrame, bad: np.ndarray, name: str, problem: str) -> None:
+    if bad.any():
+        at = int(np.flatnonzero(bad)[0])
+        values = ", ".join(f"{value:.3g}" for value in table.iloc[at])
+        raise TableError(f"{name}: the row of {table.index[at]!r} ({values}) {problem}")
+
+
+def top(probabilities: pd.DataFrame, count: int = 2) -> pd.DataFrame:
+    """Return the ``count`` most probable labels of each row.
+
+    Args:
+        probabilities: a probability table; rows of NaN give missing labels.
+        count: how many labels to give, at least 1.
+
+    Returns:
+        DataFrame with the same index and the columns ``emotion_1``,
+        ``confidence_1``, ``emotion_2``, ... ; equal probabilities keep the
+        order of the columns.
+
+    Example:
+        >>> row = pd.DataFrame([[0.25, 0.75]], index=["a"], columns=["sad", "happy"])
+        >>> top(row).loc["a", ["emotion_1", "emotion_2"]].tolist()
+        ['happy', 'sad']
+    """
+    values = probabilities.to_numpy(dtype=float)
+    labels = np.asarray(probabilities.columns, dtype=object)
+    order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    absent = np.isnan(values).any(axis=1)
+    result = pd.DataFrame(index=probabilities.index)
+    for rank in range(order.shape[1]):
+        chosen = labels[order[:, rank]]
+        result[f"emotion_{rank + 1}"] = np.where(absent, None, chosen)
+        result[f"confidence_{rank + 1}"] = np.take_along_axis(values, order, 1)[:, rank]
+    return result

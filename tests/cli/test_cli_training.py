@@ -1,0 +1,485 @@
+"""What ``train``, ``benchmark`` and ``extract`` offer for the sound, by the command alone."""
+
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from multimodal_ser import datasets
+from multimodal_ser.audio import classifiers, features
+from multimodal_ser.audio.model import AudioModel
+from multimodal_ser.cli import arguments, main, requests
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.evaluation import runs, search
+from multimodal_ser.evaluation.folds import split_validation
+from multimodal_ser.fusion import aggregate
+from multimodal_ser.tables import Features, actor_groups, failure_table, labels, make_clips
+from multimodal_ser.tables import io as tableio
+from multimodal_ser.video import backbones
+from multimodal_ser.workflows import benchmarking, training
+from multimodal_ser.workflows.inference import load_model
+from multimodal_ser.workflows.training import Data, Recipe
+
+ACTORS = ("01", "02", "03", "04")
+#: The fastest of the sets, and a classifier that takes no time.
+QUICK = ("--features", "voting180", "--audio", "knn")
+HEARD = ("--modalities", "audio", *QUICK)
+
+
+def tone(path, hertz):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = np.arange(4000) / 16000
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * times), 16000)
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """Short tones under RAVDESS's and CREMA-D's names: ``speech``, ``song`` and ``cremad``."""
+    folder = tmp_path_factory.mktemp("voices")
+    for actor in ACTORS:
+        for emotion in range(1, 9):
+            hertz = 150 * 1.2**emotion + 5 * int(actor)
+            name = f"{emotion:02d}-01-01-01-{actor}.wav"
+            tone(folder / "speech" / f"Actor_{actor}" / f"03-01-{name}", hertz)
+            if emotion <= 6:
+                tone(folder / "song" / f"Actor_{actor}" / f"03-02-{name}", hertz + 20)
+    for actor in (1001, 1002):
+        for code, hertz in (("ANG", 300), ("SAD", 500), ("HAP", 700)):
+            tone(folder / "cremad" / "AudioWAV" / f"{actor}_DFA_{code}_XX.wav", hertz + actor % 9)
+    people = "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,x,y\n1002,21,Female,x,y\n"
+    (folder / "cremad" / "VideoDemographics.csv").write_text(people)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return Cache(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture(autouse=True)
+def in_process(monkeypatch, kept):
+    """Every clip is read here: starting a process takes longer than all these tones."""
+    work = {"cache": kept, "workers": Engine(1, in_process=True), "progress": False}
+    monkeypatch.setattr(requests, "work_of", lambda _options: dict(work))
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The clips that each fit of an audio model was given: ``(learnt, validation)``."""
+    seen = []
+    fit = AudioModel.fit
+
+    def spy(self, features, clips, validation=None):
+        seen.append((clips, validation))
+        return fit(self, features, clips, validation)
+
+    monkeypatch.setattr(AudioModel, "fit", spy)
+    return seen
+
+
+@pytest.fixture
+def nothing_is_read(monkeypatch):
+    def read(*_args, **_kwargs):
+        raise AssertionError("a recording was opened")
+
+    monkeypatch.setattr("multimodal_ser.audio.extract.map_clips", read)
+    monkeypatch.setattr("multimodal_ser.video.extract.map_clips", read)
+    monkeypatch.setattr("multimodal_ser.audio.augment.map_clips", read)
+
+
+def run_of(words, folder):
+    assert main([*map(str, words), "--run", str(folder)]) == 0
+    return runs.read_run(folder)
+
+
+def test_the_names_in_the_help_are_those_of_the_rooms():
+    assert arguments._LABELS == labels.NAMES
+    assert arguments._BACKBONES == backbones.NAMES
+    assert arguments._POOLINGS == aggregate.NAMES
+    assert arguments._SEARCHES == search.METHODS
+
+
+@pytest.mark.parametrize("verb", ["extract", "train", "benchmark"])
+def test_help_names_everything_there_is_to_choose(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "2000")
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    shown = capsys.readouterr().out
+    for names in (classifiers.NAMES, features.NAMES, backbones.NAMES):
+        assert f"{', '.join(names)}" in shown
+    assert all(name in shown for name in datasets.NAMES)
+    assert "openSMILE's, for research only" in shown
+    assert verb == "extract" or ", ".join(labels.NAMES) in shown
+
+
+def test_a_folder_of_both_channels_is_one_or_the_other(voices, tmp_path, capsys):
+    for channel, count in (("speech", 32), ("song", 24), ("both", 56)):
+        path = tmp_path / f"{channel}.csv"
+        words = ["index", str(voices), "--channel", channel, "--sex", "male"]
+        assert main([*words, "--output", str(path)]) == 0
+        table = tableio.read_clips(path)
+        assert set(table["actor"]) == {"01", "03"}
+        assert len(table) == count / 2
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_clips_of_an_unknown_sex_are_left_out_and_told(voices, tmp_path, capsys):
+    main(["index", str(voices / "speech"), "--output", str(tmp_path / "c.csv")])
+    table = pd.read_csv(tmp_path / "c.csv", dtype="string")
+    table.loc[table["actor"] == "03", "sex"] = pd.NA
+    table.to_csv(tmp_path / "c.csv", index=False)
+    assert main(["index", str(tmp_path / "c.csv"), "--sex", "male"]) == 0
+    said = capsys.readouterr()
+    assert "8 clips of 1 actors" in said.out
+    assert "8 clip(s) whose sex is not known" in said.err
+
+
+def test_a_crema_folder_is_read_by_its_names(voices, capsys):
+    assert main(["index", str(voices / "cremad"), "--dataset", "cremad"]) == 0
+    assert "6 clips of 2 actors" in capsys.readouterr().out
+    assert main(["validate", str(voices / "cremad"), "--dataset", "cremad"]) == 1
+    assert "89 of 91 actors" in capsys.readouterr().out
+
+
+def test_the_song_of_a_held_out_actor_never_reaches_the_fit(voices, tmp_path, fits):
+    words = ["benchmark", voices / "speech", "--protocol", "leave_one_actor_out", *HEARD]
+    run = run_of([*words, "--extra", voices / "song"], tmp_path)
+    assert set(run.clips["channel"]) == {"speech"}
+    assert set(run.models[0].probabilities.index) == set(run.clips.index)
+    assert len(fits) == 2 * len(ACTORS)  # one for the calibration, one on all that may be learnt
+    for learnt, validation in fits:
+        spoken = set(learnt.loc[learnt["channel"] == "speech", "actor"])
+        sung = learnt.loc[learnt["channel"] == "song", "actor"]
+        assert set(sung) == spoken < set(ACTORS)
+        assert (sung.value_counts() == 6).all()
+        assert validation is None or not set(validation["actor"]) & set(learnt["actor"])
+    assert sorted(len(set(learnt["actor"])) for learnt, _ in fits) == [2] * 4 + [3] * 4
+
+
+def test_one_folder_gives_speech_to_test_and_song_to_learn_from(voices, tmp_path, fits, capsys):
+    both = ["benchmark", voices, "--channel", "speech", "--extra", voices]
+    run = run_of([*both, "--protocol", "actors", *HEARD], tmp_path)
+    assert len(run.clips) == 32
+    assert "extra: 24 clips of 4 actors" in capsys.readouterr().err
+    assert {"speech", "song"} == set(fits[0][0]["channel"])
+
+
+def test_another_corpus_is_learnt_from_and_of_one_sex_where_that_is_wanted(voices, tmp_path, fits):
+    extra = ["--extra", f"cremad={voices / 'cremad'}", "--extra", voices / "song"]
+    words = ["train", voices / "speech", "--video", "none", *QUICK, "--labels", "four", *extra]
+    assert main([*map(str, words), "--sex", "female", "--output", str(tmp_path)]) == 0
+    learnt, _ = fits[-1]
+    assert set(learnt["dataset"]) == {"ravdess", "cremad"}
+    assert set(learnt["sex"]) == {"female"}
+    assert set(learnt.loc[learnt["dataset"] == "cremad", "actor"]) == {"1002"}
+    assert (
+        load_model(tmp_path).labels
+        == labels.labels_of("four")
+        == tuple(learnt["emotion"].cat.categories)
+    )
+
+
+def test_copies_are_learnt_from_with_their_actor_alone(voices, tmp_path, fits):
+    words = ["benchmark", voices / "speech", "--protocol", "leave_one_actor_out", *HEARD]
+    run = run_of([*words, "--copies", 2], tmp_path)
+    assert len(run.clips) == 32
+    for learnt, _ in fits:
+        copied = learnt.index.str.contains("#")
+        assert copied.sum() == 2 * (~copied).sum() > 0
+        assert set(learnt.loc[copied, "actor"]) == set(learnt.loc[~copied, "actor"]) < set(ACTORS)
+
+
+def test_labels_reach_the_run_its_report_and_its_title(voices, tmp_path, capsys):
+    words = ["benchmark", voices / "speech", "--protocol", "actors", *HEARD]
+    run = run_of([*words, "--labels", "sex_emotion16"], tmp_path)
+    assert tuple(run.labels) == labels.labels_of("sex_emotion16")
+    assert (run.clips["emotion"].str.split("_").str[0] == run.clips["sex"]).all()
+    assert run.title.endswith("labels sex_emotion16")
+    assert "female_surprised" in (tmp_path / "report.html").read_text()
+    assert "32 of 32 clips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("scheme", "leaky"), [("actors", False), ("random_leaky", True)])
+def test_saved_folds_give_the_same_run_and_stay_what_they_are(voices, tmp_path, scheme, leaky):
+    words = ["benchmark", voices / "speech", *HEARD]
+    file = tmp_path / "folds.csv"
+    first = run_of([*words, "--protocol", scheme, "--save-folds", file], tmp_path / "a")
+    second = run_of([*words, "--protocol", file], tmp_path / "b")
+    assert second.protocol == "folds.csv"
+    assert first.leaky == second.leaky == leaky
+    pd.testing.assert_series_equal(
+        first.models[0].folds.sort_index(), second.models[0].folds.sort_index()
+    )
+    one, two = (run.models[0].probabilities.sort_index() for run in (first, second))
+    pd.testing.assert_frame_equal(one, two)
+    assert str(tmp_path) not in (tmp_path / "b" / "run.json").read_text()
+
+
+def test_a_changed_table_of_folds_is_not_taken_for_the_finished_one(voices, tmp_path):
+    words = ["benchmark", voices / "speech", *HEARD, "--protocol", tmp_path / "folds.csv"]
+    runs_ = []
+    for held in ("01", "02"):
+        table = pd.DataFrame({"actor": [held, "03"], "fold": ["same", "other"]})
+        table.to_csv(tmp_path / "folds.csv", index=False)
+        runs_.append(run_of(words, tmp_path / "run"))
+    tested = [set(run.clips.loc[run.models[0].probabilities.index, "actor"]) for run in runs_]
+    assert tested == [{"01", "03"}, {"02", "03"}]
+
+
+@pytest.mark.parametrize("feature_set", ["log_mel", "mel_image", "valence22"])
+def test_features_of_any_shape_are_written_as_arrays(voices, tmp_path, kept, feature_set):
+    path = tmp_path / "f.npz"
+    words = ["extract", str(voices / "song"), "--video", "none", "--features", feature_set]
+    assert main([*words, "--output", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    module = features.load(feature_set)
+    assert set(found) == {"clips", "values", "names"}
+    assert found["names"].tolist() == list(module.names())
+    assert found["values"].shape == (24, *features.shape(feature_set))
+    assert sorted(found["clips"]) == found["clips"].tolist()
+    samples, _ = soundfile.read(voices / "song" / "Actor_02" / "03-02-03-01-01-01-02.wav")
+    at = found["clips"].tolist().index("ravdess/02-03-01-01-01-02")
+    if module.RATE_HZ == 16000:  # as recorded, so no resampling lies between
+        np.testing.assert_allclose(
+            found["values"][at], module.extract(np.float32(samples)), atol=0.01
+        )
+    assert found["values"].dtype == module.extract(np.zeros(9000, np.float32)).dtype
+
+
+def test_a_table_and_the_arrays_hold_the_same(voices, tmp_path):
+    words = ["extract", str(voices / "song"), "--video", "none", "--features", "valence22"]
+    for ending in ("csv", "npz"):
+        assert main([*words, "--output", str(tmp_path / f"f.{ending}")]) == 0
+    table = tableio.read(tmp_path / "f.csv").set_index("clip")
+    arrays = np.load(tmp_path / "f.npz")
+    assert table.index.tolist() == arrays["clips"].tolist()
+    assert table.columns.tolist() == arrays["names"].tolist()
+    np.testing.assert_allclose(table, arrays["values"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["extract", "--features", "log_mel", "--output", "{tmp}/f.csv"], "ends in .npz"),
+        (["extract", "--features", "waveform", "--output", "{tmp}/f.parquet"], "ends in .npz"),
+        (["extract", "--output", "{tmp}/f.txt"], ".csv, .json, .parquet, .npz"),
+        (["extract", "--audio", "none", "--output", "{tmp}/f.csv"], "audio features"),
+        (["extract", "--features", "mel"], ", ".join(features.NAMES)),
+        (["extract", "--video", "cnn"], ", ".join(backbones.NAMES)),
+        (["train", "--features", "log_mel"], "svc takes features of the shape (n_values,)"),
+        (["train", "--audio", "resnet18"], "resnet18 takes features of the shape (height"),
+        (["train", "--audio", "svm"], ", ".join(classifiers.NAMES)),
+        (["train", "--video", "cnn"], ", ".join(backbones.NAMES)),
+        (["train", "--fusion", "sum"], "choose one of: mean, product"),
+        (["train", "--channel", "song"], "there is: speech"),
+        (["train", "--sex", "male", "--labels", "sex"], "at least two labels"),
+        (["train", "--extra", "{speech}"], "are among the clips"),
+        (["train", "--extra", "cremad={speech}"], "no CREMA-D recording"),
+        (["train", "--audio", "none", "--copies", "1"], "choose an audio model"),
+        (["train", "--audio", "none", "--search", "1"], "audio classifier's parameters"),
+        (["train", "--search", "2", "--search-metric", "acc"], "balanced_accuracy"),
+        (["benchmark", "--audio", "svc,resnet18", "--modalities", "audio"], "resnet18 takes"),
+        (["benchmark", "--modalities", "audio", "--audio", "none"], "nothing to measure"),
+        (["benchmark", "--protocol", "kfold"], "choose one of: aei"),
+        (["benchmark", "--protocol", "aei"], "the clips have: 01, 02, 03, 04"),
+        (["benchmark", "--protocol", "actors", "--output", "{tmp}/s.xls"], "use one of .csv"),
+        (["benchmark", "--protocol", "actors", "--save-folds", "{tmp}/f.txt"], "use one of .csv"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_read(
+    words, said, voices, tmp_path, capsys, nothing_is_read
+):
+    verb, *rest = (word.format(tmp=tmp_path, speech=voices / "speech") for word in words)
+    output = ["--output", str(tmp_path / "m")] if verb == "train" else []
+    assert main([verb, str(voices / "speech"), *output, *rest]) == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "said"),
+    [
+        ("sex", ["--labels", "sex_emotion16"], "fill the column sex"),
+        ("sex", ["--sex", "male"], "fill the column sex"),
+        ("channel", ["--channel", "song"], "fill the column channel"),
+        ("actor", ["--copies", "1"], "fill the column actor"),
+        ("actor", ["--extra", "{song}"], "fill the columns dataset and actor"),
+        ("dataset", ["--extra", "{song}"], "may be one person"),
+    ],
+)
+def test_a_clips_table_without_a_column_that_is_needed(
+    column, words, said, voices, tmp_path, capsys, nothing_is_read
+):
+    main(["index", str(voices / "speech"), "--output", str(tmp_path / "c.csv")])
+    table = pd.read_csv(tmp_path / "c.csv", dtype="string").drop(columns=column)
+    table.to_csv(tmp_path / "c.csv", index=False)
+    words = [word.format(song=voices / "song") for word in words]
+    command = ["benchmark", str(tmp_path / "c.csv"), "--protocol", "actors", *HEARD, *words]
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--copies", "-1"], ["--labels", "nine"], ["--channel", "x"]])
+def test_a_wrong_word_ends_with_status_2(words, voices, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", str(voices), "--output", "m", *words])
+    assert caught.value.code == 2
+    assert f"argument {words[0]}" in capsys.readouterr().err
+
+
+def test_the_licence_of_opensmile_is_said_where_it_is_chosen(
+    voices, capsys, caplog, nothing_is_read
+):
+    from multimodal_ser.audio.opensmile_sets import extractor
+
+    extractor.cache_clear()
+    words = ["train", str(voices), "--features", "egemaps", "--channel", "both", "--output", "m"]
+    if find_spec("opensmile"):
+        with pytest.raises(AssertionError, match="opened"):
+            main(words)
+    else:
+        assert main(words) == 2
+    assert "for research only" in capsys.readouterr().err + caplog.text
+
+
+def noise_and_signal(n_actors=6, seed=0):
+    """31 values a clip, one of which tells something of two labels, the others nothing."""
+    rng = np.random.default_rng(seed)
+    rows, values = [], []
+    for actor in range(n_actors):
+        for take in range(10):
+            emotion = ("happy", "angry")[take % 2]
+            rows.append({"clip": f"{actor}-{take}", "actor": str(actor), "emotion": emotion})
+            values.append([take % 2 + 0.7 * rng.standard_normal(), *rng.standard_normal(30)])
+    clips = labels.relabel(make_clips(rows), "valence2")
+    table = Features(
+        pd.Index([r["clip"] for r in rows]), np.float32(values), tuple(map(str, range(31)))
+    )
+    return Data(clips, table, None, failure_table([]))
+
+
+GRID = Recipe(
+    audio="logistic_regression", video=None, labels="valence2", search=1, search_method="grid"
+)
+
+
+def test_the_search_is_a_grid_over_folds_of_the_training_actors():
+    from sklearn.model_selection import GroupKFold
+
+    data = noise_and_signal()
+    tuned, found = training.tune(data, data.clips, GRID, progress=False)
+    learn, held = split_validation(data.clips, GRID.validation_share, GRID.seed)
+    assert len(held)
+    values, codes = data.features.take(learn.index), learn["emotion"].cat.codes.to_numpy()
+    module, scores = classifiers.load(GRID.audio), {}
+    for c in module.SEARCH["c"]:
+        folds = GroupKFold(5).split(values, codes, actor_groups(learn))
+        fitted = [(module.build(c=c).fit(values[a], codes[a]), b) for a, b in folds]
+        scores[c] = np.mean([model.score(values[b], codes[b]) for model, b in fitted])
+    assert len(set(scores.values())) > 1
+    assert {t["c"]: t["score"] for t in found["trials"]} == pytest.approx(scores, abs=1e-6)
+    assert found["score"] == pytest.approx(max(scores.values()), abs=1e-6)
+    assert tuned.audio_params == found["params"]
+    assert scores[found["params"]["c"]] == max(scores.values())
+    assert tuned.search == 0
+
+
+def test_the_search_does_not_look_at_what_is_tested():
+    data = noise_and_signal()
+    train = data.clips[data.clips["actor"] < "4"]
+    values = data.features.values.copy()
+    values[data.features.clips.get_indexer(data.clips.index[data.clips["actor"] >= "4"])] = 1e3
+    garbled = Data(
+        data.clips, Features(data.features.clips, values, data.features.names), None, data.failures
+    )
+    first, second = (training.tune(d, train, GRID, progress=False) for d in (data, garbled))
+    assert first == second
+
+
+def test_what_a_search_found_is_in_the_model_and_its_record(voices, tmp_path, capsys):
+    words = ["train", voices / "speech", "--video", "none", "--features", "voting180"]
+    words += ["--audio", "decision_tree", "--search", 3, "--search-metric", "balanced_accuracy"]
+    assert main([*map(str, words), "--output", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "run.json").read_text())["search"]
+    assert record["metric"] == "balanced_accuracy"
+    assert len(record["trials"]) == 3
+    assert record["score"] == pytest.approx(max(t["score"] for t in record["trials"]), abs=1e-6)
+    model = load_model(tmp_path).audio
+    assert model.params == record["params"]
+    space = classifiers.load("decision_tree").SEARCH
+    assert all(value in space[name] for name, value in model.params.items())
+    assert all(
+        f"{name} {value}" in capsys.readouterr().out for name, value in [*model.params.items()][:1]
+    )
+
+
+def test_adapting_to_a_speaker_looks_at_the_clips_that_are_tested_alone():
+    from multimodal_ser.evaluation.adaptation import per_speaker
+
+    data = noise_and_signal()
+    alone = per_speaker(data.features, data.clips)
+    # Louder or shifted, each part is the same once it is normalised by itself.
+    changed = {"#1": 5 + 3 * data.features.values, "#2": data.features.values / 2 - 9}
+    changed |= {" sung": 100 * data.features.values, " said": 7 + data.features.values}
+    extra = []
+    for end in changed:
+        part = data.clips.set_axis([f"{clip}{end}" for clip in data.clips.index])
+        extra.append(part.rename_axis("clip").assign(channel=end.strip("#12 ") or pd.NA))
+    extra = pd.concat(extra)
+    both = Features(
+        data.features.clips.append(extra.index),
+        np.concatenate([data.features.values, *changed.values()]),
+        data.features.names,
+    )
+    adapted = benchmarking._adapted(Data(data.clips, both, None, data.failures, extra)).features
+    np.testing.assert_array_equal(adapted.take(data.clips.index), alone.values)
+    for end in changed:
+        values = adapted.take(data.clips.index + end)
+        np.testing.assert_allclose(values, alone.values, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A list of tones of four people, path and label."""
+    rows = []
+    for actor in ACTORS:
+        for number, (label, hertz) in enumerate((("happy", 300), ("sad", 500), ("angry", 800))):
+            name = f"take{number}-{actor}.wav"
+            tone(tmp_path / "tones" / name, hertz + 7 * int(actor))
+            rows.append({"path": f"tones/{name}", "label": label, "actor": actor})
+    return pd.DataFrame(rows)
+
+
+def test_a_list_of_paths_and_labels_trains_and_is_predicted(listed, tmp_path, capsys):
+    listed.drop(columns="actor").to_csv(tmp_path / "list.csv", index=False)
+    model = str(tmp_path / "model")
+    words = ("train", str(tmp_path / "list.csv"), "--video", "none", *QUICK, "--output", model)
+    assert main(words) == 0
+    told = str(tmp_path / "told.csv")
+    words = ("predict", str(tmp_path / "list.csv"), "--model", model, "--output", told)
+    assert main(words) == 0
+    assert "12 clip(s) predicted" in capsys.readouterr().out
+    assert pd.read_csv(told)["path"].nunique() == 12
+    wrong = [{"path": "gone.wav"}, {"path": "list.csv"}, {"path": None, "label": "sad"}]
+    listed["label"] = "joyful"  # nothing is learnt from it
+    pd.concat([listed, pd.DataFrame(wrong)]).to_csv(tmp_path / "list.csv", index=False)
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "12 clip(s) predicted" in said.out
+    for part in ("gone.wav: there is no such file", "list.csv: the ending", "row 15 has no path"):
+        assert part in said.err
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_benchmark_of_unknown_speakers_is_marked_leaky(listed, tmp_path, capsys, known):
+    (listed if known else listed.drop(columns="actor")).to_csv(tmp_path / "l.csv", index=False)
+    folder = tmp_path / "run"
+    words = ("benchmark", str(tmp_path / "l.csv"), *HEARD, "--protocol", "actors")
+    assert main((*words, "--run", str(folder))) == 0
+    assert runs.read_run(folder).leaky != known
+    assert ("marked leaky: the speakers of 12" in capsys.readouterr().err) != known

@@ -1,0 +1,201 @@
+import errno
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from multimodal_ser.compute.cache import Cache, content_key, default_folder, write_atomically
+from multimodal_ser.errors import MediaError, StoreError
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.bin"
+    path.write_bytes(b"some sound")
+    return path
+
+
+def make(cache, path, version=1, params=None, calls=None):
+    def function():
+        calls.append(1)
+        return {"values": np.arange(3.0)}
+
+    return cache.make(path, "set", version, params or {"rate_hz": 22050}, function)
+
+
+def test_a_second_call_computes_nothing(tmp_path, clip):
+    cache, calls = Cache(tmp_path / "cache"), []
+    first = make(cache, clip, calls=calls)
+    second = make(cache, clip, calls=calls)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(first["values"], second["values"])
+
+
+def test_a_renamed_file_keeps_its_entry(tmp_path, clip):
+    cache, calls = Cache(tmp_path / "cache"), []
+    make(cache, clip, calls=calls)
+    make(cache, clip.rename(tmp_path / "other.bin"), calls=calls)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("change", ["content", "version", "params"])
+def test_any_change_of_what_it_is_made_from_computes_anew(tmp_path, clip, change):
+    cache, calls = Cache(tmp_path / "cache"), []
+    make(cache, clip, calls=calls)
+    if change == "content":
+        clip.write_bytes(b"some other sound")
+    version = 2 if change == "version" else 1
+    params = {"rate_hz": 16000} if change == "params" else None
+    make(cache, clip, version, params, calls)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut", b"not a zip at all"])
+def test_a_damaged_entry_is_made_again(tmp_path, clip, damage):
+    cache, calls = Cache(tmp_path / "cache"), []
+    make(cache, clip, calls=calls)
+    cache.path(content_key(clip, "set", 1, {"rate_hz": 22050})).write_bytes(damage)
+    assert make(cache, clip, calls=calls)["values"].tolist() == [0, 1, 2]
+    assert len(calls) == 2
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    def fail(file):
+        file.write(b"half of the new")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(target, fail)
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def _put(folder, number):
+    Cache(folder).put("ab" * 32, {"values": np.full(50_000, number)})
+
+
+def test_two_writers_of_one_entry_leave_a_whole_one(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_put, args=(tmp_path, n)) for n in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(Cache(tmp_path).get("ab" * 32)["values"].tolist()) in ({1}, {2})
+
+
+def test_the_environment_names_the_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
+    assert default_folder() == tmp_path
+
+
+def test_written_files_are_as_readable_as_any_other(tmp_path):
+    write_atomically(tmp_path / "a", lambda file: file.write(b"x"))
+    (tmp_path / "b").write_bytes(b"x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_full_disk_is_an_error_that_names_the_store_and_harms_nothing(tmp_path):
+    """RLIMIT_FSIZE makes every larger write fail, as a full disk does."""
+    code = f"""
+import resource, sys
+import numpy as np
+from multimodal_ser.compute.cache import Cache
+store = Cache({str(tmp_path)!r})
+store.put("ab" * 32, {{"values": np.arange(5)}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    store.put("ab" * 32, {{"values": np.zeros(100_000)}})
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith(f"StoreError {tmp_path}: ")
+    assert "--cache" in done.stdout
+    assert done.stderr == ""
+    assert Cache(tmp_path).get("ab" * 32)["values"].tolist() == [0, 1, 2, 3, 4]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["ab", f"{'ab' * 32}.npz"]
+
+
+def test_no_space_is_told_with_its_reason(tmp_path, monkeypatch):
+    def full(*_values, **_more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
+    with pytest.raises(OSError, match=r"t\.csv"):
+        write_atomically(tmp_path / "t.csv", full)
+
+
+def test_a_store_that_is_no_folder_is_an_error(tmp_path, clip):
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(StoreError, match="name another folder"):
+        make(Cache(tmp_path / "store"), clip, calls=[])
+
+
+def test_no_flipped_byte_of_an_entry_goes_unnoticed(tmp_path):
+    values = np.random.default_rng(0).standard_normal(50)
+    store = Cache(tmp_path)
+    store.put("ab" * 32, {"values": values})
+    path = store.path("ab" * 32)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        found = store.get("ab" * 32)
+        if found is not None and "values" in found:
+            np.testing.assert_array_equal(found["values"], values)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path, clip):
+    cache = Cache(tmp_path / "cache")
+
+    def function():
+        clip.write_bytes(b"the rest of the copy came in")
+        return {"values": np.arange(3)}
+
+    with pytest.raises(MediaError, match="changed while it was read"):
+        cache.make(clip, "set", 1, {}, function)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_killed_runs_left_is_removed_after_a_day(tmp_path):
+    folder = tmp_path / "ab"
+    folder.mkdir()
+    old, young = folder / ".writing-old", folder / ".writing-young"
+    for path in (old, young):
+        path.write_bytes(b"half an entry")
+    long_ago = time.time() - 25 * 3600
+    os.utime(old, (long_ago, long_ago))
+    Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
+    assert not old.exists()
+    assert young.exists(), "another run may be writing it"
+
+
+def _many(folder, start):
+    cache = Cache(folder)
+    rng = np.random.default_rng(0)
+    entries = [(f"{k:02x}" * 32, rng.standard_normal(2000)) for k in range(40)]
+    for key, values in entries[start:] + entries[:start]:
+        found = cache.get(key)
+        assert found is None or np.array_equal(found["values"], values)
+        cache.put(key, {"values": values})
+
+
+def test_two_runs_on_one_store_disturb_each_other_not(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    runs = [context.Process(target=_many, args=(tmp_path, start)) for start in (0, 3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
+    assert len(list(tmp_path.rglob("*.npz"))) == 40
+    assert not list(tmp_path.rglob(".writing-*"))

@@ -1,0 +1,139 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser.audio.model import AudioModel
+from multimodal_ser.errors import UnknownName
+from multimodal_ser.evaluation import metrics, protocol, runs
+from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.tables import EMOTIONS, Features, labels, make_clips
+
+COUNTS = {
+    "emotions8": 8,
+    "no_neutral7": 7,
+    "four": 4,
+    "speech_song5": 5,
+    "sex_emotion16": 16,
+    "valence2": 2,
+    "cremad6": 6,
+    "sex": 2,
+}
+
+
+def corpus(n_actors=6, takes=2):
+    """Every emotion by actors of both sexes, and values that tell emotion and sex."""
+    rows = [
+        {
+            "clip": f"{actor:02d}-{emotion}-{take}",
+            "dataset": "ravdess",
+            "actor": f"{actor:02d}",
+            "sex": "male" if actor % 2 else "female",
+            "emotion": emotion,
+        }
+        for actor in range(1, n_actors + 1)
+        for emotion in EMOTIONS
+        for take in range(takes)
+    ]
+    clips = make_clips(rows)
+    rng = np.random.default_rng(0)
+    centres = {key: 3 * rng.standard_normal(12) for key in (*EMOTIONS, "male", "female")}
+    values = np.stack(
+        [
+            centres[emotion] + 2 * centres[sex] + rng.standard_normal(12)
+            for emotion, sex in zip(clips["emotion"], clips["sex"], strict=True)
+        ]
+    )
+    names = tuple(f"v{at}" for at in range(12))
+    return clips, Features(clips.index, values.astype(np.float32), names)
+
+
+def test_every_scheme_is_tested_here():
+    assert set(COUNTS) == set(labels.NAMES)
+
+
+@pytest.mark.parametrize(("scheme", "count"), COUNTS.items())
+def test_labels_are_distinct_and_every_one_occurs(scheme, count):
+    names = labels.labels_of(scheme)
+    assert len(names) == len(set(names)) == count
+    found = labels.apply(corpus()[0], scheme)
+    assert list(found.cat.categories) == list(names)
+    assert set(found.dropna()) == set(names)
+
+
+def test_the_eight_emotions_stay_as_they_are():
+    clips, _ = corpus()
+    pd.testing.assert_series_equal(labels.apply(clips, "emotions8"), clips["emotion"])
+
+
+def test_schemes_that_only_drop_keep_the_order_of_the_emotions():
+    for scheme in ("no_neutral7", "four", "speech_song5", "cremad6"):
+        places = [EMOTIONS.index(name) for name in labels.labels_of(scheme)]
+        assert places == sorted(places), scheme
+
+
+def test_what_the_systems_say_of_their_labels():
+    clips, _ = corpus()
+    dropped = {
+        "no_neutral7": {"neutral"},
+        "four": {"neutral", "fearful", "disgust", "surprised"},
+        "speech_song5": {"neutral", "disgust", "surprised"},
+        "valence2": {"calm", "sad", "fearful", "surprised"},
+        "cremad6": {"calm", "surprised"},
+    }
+    for scheme, wanted in dropped.items():
+        found = labels.apply(clips, scheme)
+        assert set(clips.loc[found.isna(), "emotion"]) == wanted, scheme
+    valence = labels.apply(clips, "valence2")
+    assert set(clips.loc[valence == "positive", "emotion"]) == {"neutral", "happy"}
+    assert set(clips.loc[valence == "negative", "emotion"]) == {"angry", "disgust"}
+
+
+def test_unknown_sex_or_emotion_is_dropped_only_where_it_matters():
+    clips = make_clips([{"clip": "a", "emotion": "sad"}, {"clip": "b", "sex": "male"}])
+    assert labels.apply(clips, "emotions8").tolist() == ["sad", np.nan]
+    assert labels.apply(clips, "sex_emotion16").isna().all()
+    assert labels.apply(clips, "sex").tolist() == [np.nan, "male"]
+    assert labels.relabel(clips, "sex").index.tolist() == ["b"]
+
+
+def test_a_scheme_that_does_not_exist_lists_those_that_do():
+    with pytest.raises(UnknownName, match="valence2"):
+        labels.labels_of("valence")
+
+
+@pytest.mark.parametrize("scheme", labels.NAMES)
+def test_every_scheme_goes_through_folds_models_metrics_and_runs(scheme, tmp_path):
+    clips, features = corpus()
+    clips = labels.relabel(clips, scheme)
+    names = labels.labels_of(scheme)
+
+    def fit(train, validation):
+        model = AudioModel(classifier="logistic_regression", labels=names, params={"c": 1.0})
+        model.fit(features, train)
+        return lambda test: {"audio": model.predict(features, test.index)}
+
+    folds = make_folds(clips, "actors", n_folds=3)
+    table = protocol.run(clips, folds, fit, progress=False)["audio"]
+    assert list(table.columns) == list(names)
+    scores = metrics.score(table, clips["emotion"])
+    assert scores["uar"] > 0.8
+    assert scores["n"] == len(clips)
+    assert list(metrics.confusion(table, clips["emotion"]).index) == list(names)
+    named = runs.fold_names(folds)[table.index]
+    model = runs.RunModel("lr", "audio", table, named)
+    run = runs.Run(
+        title=scheme, protocol="actors", clips=clips, models=(model,), command="", seconds=1.0
+    )
+    again = runs.read_run(runs.write_run(tmp_path / "run", run))
+    assert again.labels == list(names)
+    assert metrics.score(again.models[0].probabilities, again.clips["emotion"]) == scores
+
+
+def test_a_saved_model_keeps_its_labels(tmp_path):
+    clips, features = corpus()
+    clips = labels.relabel(clips, "valence2")
+    model = AudioModel(classifier="knn", labels=labels.labels_of("valence2"))
+    model.fit(features, clips).save_weights(tmp_path)
+    again = AudioModel.load(model.describe(), tmp_path).predict(features, clips.index)
+    assert list(again.columns) == ["negative", "positive"]
+    assert (again.idxmax(axis=1) == clips["emotion"].astype(str)).all()
