@@ -134,7 +134,7 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
     clips = make_clips([{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(16)])
     values = np.random.default_rng(0).normal(size=(16, 157)).astype(np.float32)
     features = Features(pd.Index(clips.index), values, tuple(map(str, range(157))))
-    audio = AudioModel("aei157", "conv1d", params={"epochs": 1}).fit(features, clips)
+    audio = AudioModel("mfcc_rms", "conv1d", params={"epochs": 1}).fit(features, clips)
     params = FrameParams(every=EVERY, size_px=SIZE_PX, crop=crop)
     video = VideoModel("fer_transfer", params=params)
     networks = {"audio": audio.estimator.network_, "video": video.network}

@@ -34,7 +34,7 @@ from multimodal_ser.tables import Features, actor_groups
 
 #: Accuracy in percent, actors 21-24.
 PUBLISHED = {"svc": 51.25, "xgboost": 50.0, "random_forest": 48.0, "conv1d": 41.25}
-FEATURES = "aei157"
+FEATURES = "mfcc_rms"
 SCHEME, STRICT = "aei", "luna5"
 NOTES = """
 {clips} clips of {actors} actors; pipelines/aei_2019.py{words}, seed {seed}. Accuracy and UAR in

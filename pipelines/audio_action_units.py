@@ -66,7 +66,7 @@ CANDIDATES: dict[str, dict[str, tuple[dict, ...]]] = {
         "logistic_regression": ({"c": 0.001}, {"c": 0.003}, {"c": 0.01}),
         "mlp": ({"alpha": 3.0},),
     },
-    "kernels": {
+    "random_convolutions": {
         "svc": ({"c": 3.0},),
         "logistic_regression": ({"c": 0.0001}, {"c": 0.0003}, {"c": 0.001}),
         "mlp": ({"alpha": 3.0},),
@@ -82,7 +82,7 @@ CANDIDATES: dict[str, dict[str, tuple[dict, ...]]] = {
         "mlp": ({"alpha": 3.0, "epochs": 100},),
     },
 }
-VOICE, OPENSMILE, FACE = ("functionals", "kernels"), "compare2016", "action_units"
+VOICE, OPENSMILE, FACE = ("functionals", "random_convolutions"), "compare2016", "action_units"
 NOTES = """
 {clips} clips of {actors} actors, 8 emotions; {command}, seed {seed}. Rates in percent; interval:
 95 %, bootstrap over actors; gain: WAR of fused minus the better single modality, in points, with
@@ -151,8 +151,8 @@ def answers(features: Mapping[str, Features]) -> dict[str, tuple[str, ...]]:
     """Return what is answered, each by the classifiers of which feature sets.
 
     Example:
-        >>> list(answers({"functionals": None, "kernels": None, "action_units": None}))
-        ['functionals', 'kernels', 'voice', 'face', 'fused']
+        >>> list(answers({"functionals": None, "random_convolutions": None, "action_units": None}))
+        ['functionals', 'random_convolutions', 'voice', 'face', 'fused']
     """
     voice = tuple(name for name in features if name != FACE)
     found = {name: (name,) for name in voice} | {"voice": voice}

@@ -1,7 +1,7 @@
 r"""The released models, from data: made, measured, and their cards written.
 
 ``models/ravdess``: the voice by logistic regression and perceptrons on 2,669
-functionals and on 5,500 answers of random kernels (``block_vote``), trained on all
+functionals and on 5,500 answers of random kernels (``vote_per_feature_set``), trained on all
 1,440 speech clips of RAVDESS; the face by the network of ``models/fer_plus`` trained
 on with FER2013's own labels (``train_fer.py``), mapped to the eight emotions. The
 voice's temperature is fitted on held-out probabilities of the Luna folds, the face's
@@ -51,7 +51,12 @@ from multimodal_ser.workflows.inference import Model, write_json
 from multimodal_ser.workflows.training import origin, run_record
 
 BACKBONE = "fer_resnet"
-FEATURES, CLASSIFIER, POOLING, FUSION = "voice", "block_vote", "mean", "product"
+FEATURES, CLASSIFIER, POOLING, FUSION = (
+    "functionals_and_convolutions",
+    "vote_per_feature_set",
+    "mean",
+    "product",
+)
 TEXTS = Path(__file__).parent / "model_cards"
 
 

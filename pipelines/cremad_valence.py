@@ -25,14 +25,14 @@ import sys
 import _common
 import pandas as pd
 
-from multimodal_ser.audio.features import valence22
+from multimodal_ser.audio.features import spectral_mean_std
 from multimodal_ser.datasets import cremad
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import Features
 from multimodal_ser.tables.labels import labels_of, relabel
 
-FEATURES, SCHEME, STRICT = "valence22", "valence2", "actors"
+FEATURES, SCHEME, STRICT = "spectral_mean_std", "valence2", "actors"
 N_INNER_FOLDS = 4
 #: Actors of the whole data set.
 ALL_ACTORS = len(cremad.ACTORS)
@@ -109,10 +109,10 @@ def final(features: Features) -> Features:
     """Return the eight features that the source's final model kept.
 
     Args:
-        features: of the set ``valence22``.
+        features: of the set ``spectral_mean_std``.
     """
-    at = [features.names.index(name) for name in valence22.FINAL]
-    return Features(features.clips, features.values[:, at], valence22.FINAL)
+    at = [features.names.index(name) for name in spectral_mean_std.FINAL]
+    return Features(features.clips, features.values[:, at], spectral_mean_std.FINAL)
 
 
 def _table(

@@ -9,7 +9,7 @@ boosting 0.648 and 0.657, LightGBM 0.610 and 0.623, the perceptron (tanh, alpha
 leakage removed the perceptron 0.536 and 0.530. With four emotions (angry, calm,
 happy, sad) 0.63 to 0.65; by which split the source does not say.
 
-Where the source is silent: the features are the 77 of ``moments77``; the random
+Where the source is silent: the features are the 77 of ``spectral_moments``; the random
 split is five of 80 to 20, every clip being tested once; without leakage means
 the Luna folds, which test every actor once; the trees have the parameters of
 their modules, the forest 500 trees; the perceptron's search is not repeated, its
@@ -40,7 +40,7 @@ from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
 from multimodal_ser.tables.labels import labels_of, relabel
 
-FEATURES, STRICT = "moments77", "luna5"
+FEATURES, STRICT = "spectral_moments", "luna5"
 SEXES = ("male", "female")
 #: Model -> its parameters.
 MODELS: dict[str, dict] = {

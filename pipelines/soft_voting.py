@@ -42,7 +42,7 @@ from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import Features
 from multimodal_ser.tables.labels import labels_of, relabel
 
-FEATURES, IMAGES, SCHEME = "voting180", "mel_image224", "sex_emotion16"
+FEATURES, IMAGES, SCHEME = "mfcc_chroma_mel", "mel_image224", "sex_emotion16"
 STRICT = "luna5"
 SCHEMES = ("random_leaky", STRICT)
 #: Classical model -> its parameters.

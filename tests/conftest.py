@@ -42,7 +42,7 @@ def stand_in(tmp_path_factory) -> Path:
     rows = [{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(len(values))]
     clips = make_clips(rows)
     features = Features(pd.Index(clips.index), values, tuple(f"v{i}" for i in range(157)))
-    audio = AudioModel("aei157", "ensemble", params={"mlp_params": {"epochs": 3}})
+    audio = AudioModel("mfcc_rms", "ensemble", params={"mlp_params": {"epochs": 3}})
     model = Model(audio.fit(features, clips), VideoModel("fer_resnet"))
     models = tmp_path_factory.mktemp("models")
     model.save(models / "ravdess", {"made_of": "chance"}, original=False)

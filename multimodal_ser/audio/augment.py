@@ -294,7 +294,7 @@ def augment(
 
 def augmented_copies(
     clips: pd.DataFrame,
-    feature_set: str = "aei157",
+    feature_set: str = "mfcc_rms",
     *,
     copies: int = 1,
     params: Augmentation | None = None,

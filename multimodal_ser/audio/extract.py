@@ -20,7 +20,7 @@ from multimodal_ser.tables import Features, failure_table
 
 def extract(
     clips: pd.DataFrame,
-    feature_set: str = "aei157",
+    feature_set: str = "mfcc_rms",
     *,
     cache: Cache | None = None,
     workers: int | Engine | None = None,

@@ -43,13 +43,13 @@ class AudioModel:
         UnknownName: there is no such feature set or classifier.
 
     Example:
-        >>> AudioModel("aei157", "svc", params={"c": 10.0}).describe()["classifier"]
+        >>> AudioModel("mfcc_rms", "svc", params={"c": 10.0}).describe()["classifier"]
         'svc'
     """
 
     def __init__(
         self,
-        feature_set: str = "aei157",
+        feature_set: str = "mfcc_rms",
         classifier: str = "svc",
         *,
         labels: Sequence[str] = EMOTIONS,
@@ -240,8 +240,12 @@ class AudioModel:
                 raise ModelError(f"{what} has {key} {value}; expected {kind.__name__}")
         arguments = dict(description)
         codes, made_with = arguments.pop("codes"), arguments.pop("feature_version")
+        names = (
+            (arguments.pop("feature_set"), feature_sets.FORMER_NAMES),
+            (arguments.pop("classifier"), classifiers.FORMER_NAMES),
+        )
         try:
-            model = cls(arguments.pop("feature_set"), arguments.pop("classifier"), **arguments)
+            model = cls(*(former.get(name, name) for name, former in names), **arguments)
         except SerError as error:
             raise ModelError(f"{what} is wrong: {error!s:.300}") from None
         _check_codes(model, codes, what)

@@ -32,13 +32,13 @@ class SexFirst:
         sex_params: passed to its ``build``.
 
     Example:
-        >>> SexFirst("aei157", "svc").models["female"].classifier
+        >>> SexFirst("mfcc_rms", "svc").models["female"].classifier
         'svc'
     """
 
     def __init__(
         self,
-        feature_set: str = "aei157",
+        feature_set: str = "mfcc_rms",
         classifier: str = "svc",
         *,
         labels: Sequence[str] = EMOTIONS,

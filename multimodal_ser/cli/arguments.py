@@ -119,9 +119,9 @@ def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     )
     group.add_argument(
         "--features",
-        default="aei157",
-        help=f"audio features: {', '.join(features.NAMES)} (default: aei157, a published set of "
-        "157; voice is our best, made for --audio block_vote). "
+        default="mfcc_rms",
+        help=f"audio features: {', '.join(features.NAMES)} (default: mfcc_rms, a published set of "
+        "157; voice is our best, made for --audio vote_per_feature_set). "
         f"{' and '.join(features.OPENSMILE)} are openSMILE's, for research only, and need the "
         "extra 'opensmile'; those from log_mel on are for networks",
     )

@@ -74,7 +74,7 @@ class Recipe:
     """
 
     audio: str | None = "svc"
-    features: str = "aei157"
+    features: str = "mfcc_rms"
     audio_params: Mapping = field(default_factory=dict)
     video: str | None = "fer_cnn"
     video_params: Mapping = field(default_factory=dict)

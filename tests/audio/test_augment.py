@@ -180,7 +180,7 @@ def test_copies_are_kept_by_what_made_them(tmp_path, monkeypatch):
         return augment.augmented_copies(clips, **(shared | more))[1].values
 
     noisy = augment.Augmentation(kinds=("noise",), probability=1.0)
-    ways = [{}, {"seed": 1}, {"params": noisy}, {"feature_set": "voting180"}]
+    ways = [{}, {"seed": 1}, {"params": noisy}, {"feature_set": "mfcc_chroma_mel"}]
     first = [made(**way) for way in ways]
     fresh = [made(**way, cache=None) for way in ways]
     monkeypatch.setattr(augment, "augment", None)  # nothing is made any more

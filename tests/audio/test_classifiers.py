@@ -20,7 +20,7 @@ SHAPES = {
     "image": (32, 32),
 }
 TINY = {
-    "block_vote": {"blocks": (10, 14)},
+    "vote_per_feature_set": {"blocks": (10, 14)},
     "conv1d": {"epochs": 2},
     "ensemble": {"mlp_params": {"epochs": 10}},
     "gradient_boosting": {"n_estimators": 5},
@@ -356,10 +356,12 @@ def test_svc_can_be_scored_by_probabilities():
 
 
 def test_each_member_of_a_block_vote_sees_its_block_alone():
-    from multimodal_ser.audio.classifiers import block_vote
+    from multimodal_ser.audio.classifiers import vote_per_feature_set
 
-    values, labels = data("block_vote", n_clips=60)
-    vote = block_vote.build(blocks=(10, 14), members=("logistic_regression",)).fit(values, labels)
+    values, labels = data("vote_per_feature_set", n_clips=60)
+    vote = vote_per_feature_set.build(blocks=(10, 14), members=("logistic_regression",)).fit(
+        values, labels
+    )
     parts = []
     for at, c in ((slice(0, 10), 0.003), (slice(10, 24), 0.0003)):
         alone = classifiers.load("logistic_regression").build(c=c)
@@ -368,16 +370,19 @@ def test_each_member_of_a_block_vote_sees_its_block_alone():
 
 
 def test_a_block_vote_is_made_for_the_voice():
-    from multimodal_ser.audio.classifiers import block_vote
-    from multimodal_ser.audio.features import functionals, kernels
+    from multimodal_ser.audio.classifiers import vote_per_feature_set
+    from multimodal_ser.audio.features import functionals, random_convolutions
 
-    assert (len(functionals.names()), len(kernels.names())) == block_vote.BLOCKS
-    values, labels = data("block_vote")
+    assert (
+        len(functionals.names()),
+        len(random_convolutions.names()),
+    ) == vote_per_feature_set.BLOCKS
+    values, labels = data("vote_per_feature_set")
     with pytest.raises(SerError, match="of 24 values"):
-        block_vote.build().fit(values, labels)
-    with pytest.raises(SerError, match="choose the features 'voice'"):
-        classifiers.check_input("block_vote", (157,))
-    classifiers.check_input("block_vote", (157,), {"blocks": (100, 57)})
+        vote_per_feature_set.build().fit(values, labels)
+    with pytest.raises(SerError, match="functionals_and_convolutions"):
+        classifiers.check_input("vote_per_feature_set", (157,))
+    classifiers.check_input("vote_per_feature_set", (157,), {"blocks": (100, 57)})
 
 
 @pytest.mark.parametrize(
@@ -393,4 +398,4 @@ def test_a_block_vote_is_made_for_the_voice():
 )
 def test_a_block_vote_that_cannot_be_is_refused(wrong):
     with pytest.raises(SerError, match=r"block|vote"):
-        classifiers.load("block_vote").build(**wrong)
+        classifiers.load("vote_per_feature_set").build(**wrong)

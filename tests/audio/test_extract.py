@@ -52,14 +52,14 @@ def test_arrays_of_several_axes_go_through_the_cache(clips, tmp_path, name):
     assert first[0].take(["c"]).shape == (1, *features.shape(name))
 
 
-@pytest.mark.parametrize("name", ["aei157", "mel_image"])
+@pytest.mark.parametrize("name", ["mfcc_rms", "mel_image"])
 def test_no_clips_have_features_of_the_right_shape(clips, name):
     table, _ = extract(clips.loc[["film"]], name, workers=1, progress=False)
     assert table.values.shape == (0, *features.shape(name))
 
 
 def test_several_sets_at_once_are_each_what_it_is_alone(clips):
-    names = ("aei157", "moments77", "waveform")
+    names = ("mfcc_rms", "spectral_moments", "waveform")
     together, failures = extract_many(clips, names, workers=1, progress=False)
     assert failures["clip"].tolist() == ["bad"]
     for name in names:
@@ -72,6 +72,6 @@ def test_a_clip_is_read_once_a_rate_for_all_sets(clips, monkeypatch):
     monkeypatch.setattr(
         signal, "read", lambda path, rate_hz: rates.append(rate_hz) or read(path, rate_hz=rate_hz)
     )
-    names = ("aei157", "moments77", "voting180", "log_mel", "waveform")
+    names = ("mfcc_rms", "spectral_moments", "mfcc_chroma_mel", "log_mel", "waveform")
     clip_feature_sets(clips.loc["a", "audio"], names)
     assert sorted(rates) == [16000, 22050]

@@ -10,7 +10,7 @@ from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 
 FAST = {
-    "block_vote": {"blocks": (100, 57)},
+    "vote_per_feature_set": {"blocks": (100, 57)},
     "random_forest": {"n_estimators": 30},
     "xgboost": {"n_estimators": 10},
     "gradient_boosting": {"n_estimators": 10},
@@ -142,7 +142,7 @@ def test_one_class_is_not_enough(learnable):
 def test_names_that_do_not_exist_list_those_that_do():
     with pytest.raises(UnknownName, match="svc"):
         AudioModel(classifier="svm")
-    with pytest.raises(UnknownName, match="aei157"):
+    with pytest.raises(UnknownName, match="mfcc_rms"):
         AudioModel("mfcc")
 
 

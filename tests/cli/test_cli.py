@@ -190,7 +190,10 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
         (["predict", "x.mp4", "--model", "no-model"], "no released model of this name"),
         (["benchmark", "{corpus}", "--protocol", "kfold"], "choose one of: aei"),
         (["benchmark", "{corpus}", "--protocol", "aei"], "the clips have: 01"),
-        (["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"], "choose one of: block_vote"),
+        (
+            ["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"],
+            "choose one of: conv1d",
+        ),
         (["train", "{corpus}", "--video", "cnn", "--output", "{tmp}"], "choose one of: aei_cnn"),
         (["index"], "no data given"),
         (["benchmark", "{corpus}", "--modalities", "smell"], "choose among audio"),

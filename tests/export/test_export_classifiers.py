@@ -26,7 +26,7 @@ def labelled(n_classes: int, n_values: int = 30, n_clips: int = 90):
         ("logistic_regression", {}),
         ("mlp", {"epochs": 5}),
         ("ensemble", {"mlp_params": {"epochs": 5}}),
-        ("block_vote", {"blocks": (10, 20)}),
+        ("vote_per_feature_set", {"blocks": (10, 20)}),
         ("ensemble", {"members": ("svc", "logistic_regression"), "weights": (1.0, 3.0)}),
         ("ensemble", {"members": ("svc", "logistic_regression"), "pooling": "arithmetic"}),
     ],
@@ -44,7 +44,7 @@ def test_a_classifier(name, params, n_classes):
 
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("ensemble", {"mlp_params": {"epochs": 3}}), ("block_vote", {"blocks": (12, 18)})],
+    [("ensemble", {"mlp_params": {"epochs": 3}}), ("vote_per_feature_set", {"blocks": (12, 18)})],
 )
 def test_trial_values_are_like_the_training_clips(name, params):
     values, codes = labelled(3)

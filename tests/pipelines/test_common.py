@@ -56,7 +56,7 @@ def test_a_model_is_fitted_without_the_tested_actors_and_resumed(clips, features
 
 def test_a_search_sees_only_what_it_is_fitted_on_and_finds_the_better_candidate(clips, features):
     model = _common.Searched(
-        "aei157", "decision_tree", labels=EMOTIONS, space={"max_depth": [1, 8]},
+        "mfcc_rms", "decision_tree", labels=EMOTIONS, space={"max_depth": [1, 8]},
         fixed={"min_samples_leaf": 1}, method="grid", n_folds=3,
     )  # fmt: skip
     train = clips[clips["actor"] != "0"]
@@ -93,7 +93,7 @@ def test_a_report_is_printed_and_kept(tmp_path, capsys):
 def test_no_readable_clip_is_an_error(clips, tmp_path):
     given = argparse.Namespace(cache=str(tmp_path), workers=1)
     with pytest.raises(SerError, match="none of 36"):
-        _common.load(clips, "aei157", given)
+        _common.load(clips, "mfcc_rms", given)
 
 
 def test_the_highest_importance_fills_the_bar_and_constant_features_none():

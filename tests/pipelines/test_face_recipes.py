@@ -14,7 +14,7 @@ import pytest
 from multimodal_ser.datasets import fer2013
 
 #: The tables that a card may hold.
-KEYS = ("voice", "face", "face_classes", "face_seven", "actor05")
+KEYS = ("functionals_and_convolutions", "face", "face_classes", "face_seven", "actor05")
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 
 

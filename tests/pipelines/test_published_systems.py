@@ -127,7 +127,7 @@ def test_the_figures_of_b_rank_and_show_the_features_of_each_sex(ravdess_folder,
         assert f"The 6 most important features by emotion, {sex}" in page
     assert "ROC: " in page
     (boxes,) = re.findall('aria-label="Distributions of (.*?) by label.*?"', page)[:1]
-    assert set(boxes.split(", ")) <= set(feature_sets.load("moments77").names())
+    assert set(boxes.split(", ")) <= set(feature_sets.load("spectral_moments").names())
 
 
 def test_the_figures_of_e_show_its_eight_values(cremad_folder, made_up, tmp_path):
@@ -135,7 +135,7 @@ def test_the_figures_of_e_show_its_eight_values(cremad_folder, made_up, tmp_path
     module.report(options(cremad_folder, figures=str(tmp_path / "figures")))
     page = (tmp_path / "figures" / "figures.html").read_text()
     assert "The 8 features by class" in page
-    names = feature_sets.load("valence22").FINAL
+    names = feature_sets.load("spectral_mean_std").FINAL
     assert f"Distributions of {', '.join(names)} by label" in page
 
 
@@ -159,14 +159,14 @@ def test_b_looks_for_doubled_missing_and_infinite_values(ravdess_folder, monkeyp
 def test_scaling_is_that_of_the_training_clips():
     module = recipe("gendered_mlp")
     clips = ravdess_clips()
-    _, features = of_speakers(clips, "moments77")
+    _, features = of_speakers(clips, "spectral_moments")
     train = clips[clips["actor"] != "01"]
     shifted = features.values.copy()
     shifted[clips["actor"] == "01"] += 1000.0
     others = Features(features.clips, shifted, features.names)
     tables = []
     for given in (features, others):
-        model = module.Scaled(AudioModel("moments77", "knn", params={"scale": False}))
+        model = module.Scaled(AudioModel("spectral_moments", "knn", params={"scale": False}))
         tables.append(model.fit(given, train).predict(given, train.index))
     pd.testing.assert_frame_equal(*tables)
 
@@ -245,7 +245,7 @@ def test_an_unknown_model_is_refused_by_name(name, ravdess_folder):
 
 def test_e_keeps_the_eight_features_of_the_final_model():
     module = recipe("cremad_valence")
-    names = feature_sets.load("valence22").names()
+    names = feature_sets.load("spectral_mean_std").names()
     values = np.arange(22, dtype=np.float32)[None]
     kept = module.final(Features(pd.Index(["a"]), values, names))
     assert len(kept.names) == 8
@@ -258,14 +258,14 @@ class TestResnet:
         module = recipe("spectrogram_resnet")
         # The networks have tests of their own; here it is about who is tested on what.
         module.MODELS = {
-            "spectrogram": ("voting180", "knn", "speech_song5", "75.6"),
-            "waveform": ("voting180", "knn", "emotions8", "14.6"),
+            "spectrogram": ("mfcc_chroma_mel", "knn", "speech_song5", "75.6"),
+            "waveform": ("mfcc_chroma_mel", "knn", "emotions8", "14.6"),
         }
         monkeypatch.setattr(
             module,
             "_model",
             lambda name, _: AudioModel(
-                "voting180", "knn", labels=module.labels_of(module.MODELS[name][2])
+                "mfcc_chroma_mel", "knn", labels=module.labels_of(module.MODELS[name][2])
             ),
         )
         return module

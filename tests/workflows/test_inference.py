@@ -144,9 +144,12 @@ def test_what_cannot_be_exported_says_so_and_is_kept(tmp_path):
 def test_a_classifier_of_other_features_is_refused(models, tmp_path):
     shutil.copytree(models / "ravdess", tmp_path / "m")
     params = json.loads((tmp_path / "m" / "params.json").read_text())
-    params["audio"] |= {"feature_set": "voting180", "feature_version": _version("voting180")}
+    params["audio"] |= {
+        "feature_set": "mfcc_chroma_mel",
+        "feature_version": _version("mfcc_chroma_mel"),
+    }
     (tmp_path / "m" / "params.json").write_text(json.dumps(params))
-    with pytest.raises(ModelError, match="are not voting180"):
+    with pytest.raises(ModelError, match="are not mfcc_chroma_mel"):
         mser.load_model(tmp_path / "m")
 
 

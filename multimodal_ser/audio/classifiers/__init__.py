@@ -19,7 +19,6 @@ from multimodal_ser.errors import SerError
 from multimodal_ser.plugins import load_plugin
 
 NAMES = (
-    "block_vote",
     "conv1d",
     "decision_tree",
     "ensemble",
@@ -37,10 +36,13 @@ NAMES = (
     "svc",
     "vgg16",
     "vgg19",
+    "vote_per_feature_set",
     "waveform_cnn",
     "xgboost",
 )
 
+#: What classifiers were called in models that were saved earlier.
+FORMER_NAMES = {"block_vote": "vote_per_feature_set"}
 #: What a classifier takes -> the shape of one clip's features, in words, and
 #: how many axes they may have.
 INPUTS = {

@@ -10,13 +10,13 @@ are uint8.
 ================= ============== ================================================
 set               shape          what
 ================= ============== ================================================
-aei157            157            system A: statistics of MFCC, deltas; energy
-moments77         77             system B: seven moments of eleven features
-valence22         22             system E: mean and deviation of eleven features
-voting180         180            system D: mean MFCC, chroma and mel
+mfcc_rms            157            system A: statistics of MFCC, deltas; energy
+spectral_moments         77             system B: seven moments of eleven features
+spectral_mean_std         22             system E: mean and deviation of eleven features
+mfcc_chroma_mel         180            system D: mean MFCC, chroma and mel
 functionals       2669           ours: statistics of everything in a spectrogram
-kernels           5500           ours: random convolutions of log-mel frames
-voice             8169           the functionals and the kernels
+random_convolutions 5500         ours: random convolutions of log-mel frames
+functionals_and_convolutions 8169 both
 egemaps           88             openSMILE's eGeMAPS v02; for research only
 compare2016       6373           openSMILE's ComParE 2016; for research only
 log_mel           300, 64        3 s of log-mel frames, for networks
@@ -35,13 +35,13 @@ from types import ModuleType
 from multimodal_ser.plugins import load_plugin
 
 NAMES = (
-    "aei157",
-    "moments77",
-    "valence22",
-    "voting180",
+    "mfcc_rms",
+    "spectral_moments",
+    "spectral_mean_std",
+    "mfcc_chroma_mel",
     "functionals",
-    "kernels",
-    "voice",
+    "random_convolutions",
+    "functionals_and_convolutions",
     "egemaps",
     "compare2016",
     "log_mel",
@@ -51,6 +51,15 @@ NAMES = (
     "mel_image224",
     "mfcc_image",
 )
+#: What sets were called in models that were saved earlier.
+FORMER_NAMES = {
+    "aei157": "mfcc_rms",
+    "moments77": "spectral_moments",
+    "valence22": "spectral_mean_std",
+    "voting180": "mfcc_chroma_mel",
+    "kernels": "random_convolutions",
+    "voice": "functionals_and_convolutions",
+}
 #: Sets that need the package opensmile, which is for research only.
 OPENSMILE = ("egemaps", "compare2016")
 
@@ -62,7 +71,7 @@ def load(name: str) -> ModuleType:
         UnknownName: there is none of this name.
 
     Example:
-        >>> len(load("aei157").names())
+        >>> len(load("mfcc_rms").names())
         157
     """
     return load_plugin(__name__, "feature set", name, NAMES)
@@ -76,7 +85,7 @@ def shape(name: str) -> tuple[int, ...]:
         SerError: it is openSMILE's, and that is not installed.
 
     Example:
-        >>> shape("voting180"), shape("log_mel")
+        >>> shape("mfcc_chroma_mel"), shape("log_mel")
         ((180,), (300, 64))
     """
     module = load(name)

@@ -1,7 +1,7 @@
 """Soft vote of classifiers that each look at one block of the features.
 
 By default for the feature set ``voice``: logistic regression and perceptrons on
-the 2669 functionals, and the same on the 5500 kernels; the vote is the normalised
+the 2669 functionals, and the same on the 5500 convolutions; the vote is the normalised
 geometric mean. One classifier of all values at once is led by the larger block.
 """
 
@@ -16,7 +16,7 @@ from multimodal_ser.estimators.votes import Columns, SoftVote
 
 INPUT = "vector"
 SEARCH = {"first_c": logistic_regression.SEARCH["c"], "second_c": [0.0001, 0.0003, 0.001]}
-#: How many values the functionals and the kernels have.
+#: How many values the functionals and the random convolutions have.
 BLOCKS = (2669, 5500)
 
 
@@ -85,6 +85,6 @@ def check_width(n_values: int, *, blocks: Sequence[int] = BLOCKS, **_params) -> 
     if sum(blocks) > n_values:
         widths = " and ".join(map(str, blocks))
         raise SerError(
-            f"block_vote looks at blocks of {widths} values, these features have {n_values}; "
-            "choose the features 'voice', or other blocks"
+            f"vote_per_feature_set looks at blocks of {widths} values, these features have "
+            f"{n_values}; choose the features 'functionals_and_convolutions', or other blocks"
         )

@@ -1,6 +1,6 @@
 """The functionals and the kernels in one: what our best voice model hears.
 
-The classifier ``block_vote`` knows where the one ends and the other begins and
+The classifier ``vote_per_feature_set`` knows where the one ends and the other begins and
 gives each its own classifiers; on RAVDESS that is better than to put both into
 one (``docs/results.md``). The kernels want 16000 Hz and get the signal resampled.
 """
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_ser.audio.features import functionals, kernels
+from multimodal_ser.audio.features import functionals, random_convolutions
 from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
 
 __all__ = ["NAME", "RATE_HZ", "VERSION", "extract", "names"]
 
-NAME = "voice"
+NAME = "functionals_and_convolutions"
 #: It changes with either.
-VERSION = 100 * functionals.VERSION + kernels.VERSION
+VERSION = 100 * functionals.VERSION + random_convolutions.VERSION
 
 
 def names() -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def names() -> tuple[str, ...]:
         >>> len(names()), names()[2668], names()[2669]
         (8169, 'loudest_at_share', 'kernel_001_every_10ms_p00')
     """
-    return (*functionals.names(), *kernels.names())
+    return (*functionals.names(), *random_convolutions.names())
 
 
 def extract(sound: np.ndarray | Spectra) -> np.ndarray:
@@ -48,7 +48,7 @@ def extract(sound: np.ndarray | Spectra) -> np.ndarray:
     import soxr
 
     spectra = spectra_of(sound)
-    resampled = soxr.resample(spectra.signal, RATE_HZ, kernels.RATE_HZ, quality="HQ")
+    resampled = soxr.resample(spectra.signal, RATE_HZ, random_convolutions.RATE_HZ, quality="HQ")
     # A signal of one sample is none at the lower rate.
     heard = resampled if len(resampled) else spectra.signal
-    return np.concatenate([functionals.extract(spectra), kernels.extract(heard)])
+    return np.concatenate([functionals.extract(spectra), random_convolutions.extract(heard)])

@@ -28,7 +28,7 @@ from multimodal_ser.audio.features.log_mel import RATE_HZ
 
 __all__ = ["NAME", "RATE_HZ", "VERSION", "extract", "names", "responses"]
 
-NAME = "kernels"
+NAME = "random_convolutions"
 VERSION = 1
 #: Frames of 10 ms between the moments that a kernel looks at.
 DILATIONS_FRAMES = (1, 2, 4, 8, 16)

@@ -17,7 +17,7 @@ import numpy as np
 
 from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
 
-NAME = "valence22"
+NAME = "spectral_mean_std"
 VERSION = 2
 N_MFCC = 20
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from multimodal_ser.audio.spectra import N_MELS, RATE_HZ, Spectra, spectra_of
 
-NAME = "voting180"
+NAME = "mfcc_chroma_mel"
 VERSION = 1
 N_MFCC = 40
 

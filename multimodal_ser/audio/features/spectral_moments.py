@@ -14,7 +14,7 @@ import numpy as np
 
 from multimodal_ser.audio.spectra import RATE_HZ, Spectra, delta, spectra_of
 
-NAME = "moments77"
+NAME = "spectral_moments"
 VERSION = 1
 N_MFCC = 20
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from multimodal_ser.audio.spectra import RATE_HZ, Spectra, delta, spectra_of
 
-NAME = "aei157"
+NAME = "mfcc_rms"
 VERSION = 2
 N_MFCC = 13
 

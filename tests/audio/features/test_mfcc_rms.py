@@ -2,7 +2,7 @@ import librosa
 import numpy as np
 import pytest
 
-from multimodal_ser.audio.features import aei157
+from multimodal_ser.audio.features import mfcc_rms
 from multimodal_ser.errors import SerError
 
 
@@ -13,11 +13,11 @@ def signal():
 
 
 def named(values):
-    return dict(zip(aei157.names(), values.tolist(), strict=True))
+    return dict(zip(mfcc_rms.names(), values.tolist(), strict=True))
 
 
 def test_values_are_librosas(signal):
-    values = named(aei157.extract(signal))
+    values = named(mfcc_rms.extract(signal))
     mfcc = librosa.feature.mfcc(y=signal, sr=22050, n_mfcc=13)
     delta2 = librosa.feature.delta(mfcc, order=2)
     assert values["mfcc_03_mean"] == pytest.approx(mfcc[2].mean(), rel=1e-4)
@@ -28,11 +28,11 @@ def test_values_are_librosas(signal):
 
 
 def test_there_are_157_different_names():
-    assert len(set(aei157.names())) == 157
+    assert len(set(mfcc_rms.names())) == 157
 
 
 def test_twice_as_loud_raises_energy_and_the_first_coefficient_alone(signal):
-    soft, loud = named(aei157.extract(signal)), named(aei157.extract(2 * signal))
+    soft, loud = named(mfcc_rms.extract(signal)), named(mfcc_rms.extract(2 * signal))
     assert loud["rms_mean"] == pytest.approx(2 * soft["rms_mean"], rel=1e-5)
     assert loud["mfcc_01_mean"] > soft["mfcc_01_mean"] + 10
     assert loud["mfcc_05_mean"] == pytest.approx(soft["mfcc_05_mean"], abs=1e-3)
@@ -48,7 +48,7 @@ def test_any_signal_gives_finite_values(n_samples, kind, recwarn):
         "clipped": np.sign(np.sin(np.arange(n_samples))).astype("f4"),
         "noise": np.random.default_rng(1).standard_normal(n_samples).astype("f4"),
     }[kind]
-    values = aei157.extract(signal)
+    values = mfcc_rms.extract(signal)
     assert values.shape == (157,)
     assert values.dtype == np.float32
     assert np.isfinite(values).all()
@@ -58,4 +58,4 @@ def test_any_signal_gives_finite_values(n_samples, kind, recwarn):
 @pytest.mark.parametrize("bad", [np.zeros(0, "f4"), np.zeros((2, 100), "f4")])
 def test_no_signal_is_a_clear_error(bad):
     with pytest.raises(SerError, match="mono"):
-        aei157.extract(bad)
+        mfcc_rms.extract(bad)
