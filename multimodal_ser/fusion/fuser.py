@@ -90,7 +90,7 @@ class Fuser:
         truth: pd.Series,
         actors: pd.Series | None = None,
         *,
-        missing: bool = True,
+        sets: Iterable[Names] | None = None,
     ) -> Fuser:
         """Return a fuser fitted on held-out predictions.
 
@@ -101,9 +101,9 @@ class Fuser:
                 that none of the clips has is learnt as unlikely at most.
             actors: speaker by clip, so that the inner folds on which a penalty
                 is chosen keep speakers apart; without it each clip is its own.
-            missing: whether a clip may lack some of the modalities. Without,
-                only all of them together are fitted, however many there are;
-                a clip that lacks one gets the plain mean of the others.
+            sets: the sets of modalities to fit, each in the order of
+                ``tables``; None fits every one that can occur. A clip with
+                another set is answered by the largest fitted ones within it.
 
         Returns:
             A new fuser; this one is unchanged.
@@ -111,8 +111,8 @@ class Fuser:
         Raises:
             TableError: a table is malformed, label orders differ, a clip has no
                 true label, there are more than :data:`MOST_MODALITIES`
-                modalities of which any may be missing, or nothing can be
-                learnt: no clip with them all, or one label only.
+                modalities and no ``sets``, or nothing can be learnt: no clip,
+                or one label only.
         """
         labels, clips, values = _stack(tables)
         names = tuple(tables)
@@ -120,16 +120,14 @@ class Fuser:
         if not self._module.FITTED:
             return new
         held = _held_out(labels, clips, values, truth, actors)
-        if not missing:
-            held = held.part(~np.isnan(held.values).any(axis=(0, 2)))
-        elif len(names) > MOST_MODALITIES:
+        if sets is None and len(names) > MOST_MODALITIES:
             raise TableError(
                 f"{len(names)} modalities are too many for a fusion that fits every set of them; "
-                f"average models of one kind first, down to {MOST_MODALITIES}"
+                f"name the sets that occur, or average models down to {MOST_MODALITIES}"
             )
         _check_learnable(labels, held)
-        sets = _sets(names) if missing else [names]
-        return replace(new, fitted=self._fit_sets(names, sets, held))
+        chosen = list(_sets(names) if sets is None else sets)
+        return replace(new, fitted=self._fit_sets(names, chosen, held))
 
     def _fit_sets(
         self, names: Names, sets: Iterable[Names], held: HeldOut
@@ -368,8 +366,8 @@ def _read(description: Mapping) -> dict:
         raise ModelError(f"the fusion's description must hold just {wanted}; train the model again")
     labels, names = (_texts(description[key], key) for key in ("labels", "modalities"))
     sets = description["fitted"]
-    if len(names) > MOST_MODALITIES and any(len(e["modalities"]) < len(names) for e in sets):
-        raise ModelError(f"the fusion's description has {len(names)} modalities; train it again")
+    if len(sets) >= 2**MOST_MODALITIES:
+        raise ModelError(f"the fusion's description has {len(sets)} sets; train it again")
     if not isinstance(description["options"], Mapping):
         raise ModelError("the fusion's options are not a mapping; train the model again")
     plain = Fuser(description["method"], dict(description["options"]))

@@ -30,6 +30,7 @@ def nested(
     folds: Pairs,
     fuser: Fuser,
     *,
+    sets: Iterable[tuple[str, ...]] | None = None,
     shared_actors: bool = False,
 ) -> pd.DataFrame:
     """Return the fused probabilities of every fold's test clips.
@@ -40,6 +41,7 @@ def nested(
         folds: pairs of the clips to fit the fusion on and the clips to test,
             such as ``[(fold.train, fold.test) for fold in folds]``.
         fuser: what to fit in each fold; it is left unchanged.
+        sets: of modalities to fit, see :meth:`Fuser.fit`.
         shared_actors: let an actor be on both sides. Only for a protocol that
             is leaky by name.
 
@@ -62,7 +64,7 @@ def nested(
         4
     """
     pairs = _checked(clips, folds, shared_actors)
-    fitted = fit_folds(tables, clips, pairs, fuser, shared_actors=shared_actors)
+    fitted = fit_folds(tables, clips, pairs, fuser, sets=sets, shared_actors=shared_actors)
     return apply_folds(fitted, tables, pairs)
 
 
@@ -72,6 +74,7 @@ def fit_folds(
     folds: Pairs,
     fuser: Fuser,
     *,
+    sets: Iterable[tuple[str, ...]] | None = None,
     shared_actors: bool = False,
 ) -> list[Fuser]:
     """Return the fuser of each fold, fitted on the fold's first part.
@@ -81,6 +84,7 @@ def fit_folds(
         clips: as for :func:`nested`.
         folds: as for :func:`nested`.
         fuser: as for :func:`nested`.
+        sets: as for :func:`nested`.
         shared_actors: as for :func:`nested`.
 
     Raises:
@@ -88,7 +92,7 @@ def fit_folds(
     """
     actors = pd.Series(actor_groups(clips), index=clips.index)
     return [
-        fuser.fit(_restricted(tables, fit), clips.loc[fit, "emotion"], actors.loc[fit])
+        fuser.fit(_restricted(tables, fit), clips.loc[fit, "emotion"], actors.loc[fit], sets=sets)
         for fit, _ in _checked(clips, folds, shared_actors)
     ]
 

@@ -245,6 +245,17 @@ class FrameStore:
         rates = [float(self._usable[clip].mean()) for clip in self.clips]
         return pd.Series(rates, self.clips, name="face_rate", dtype=float)
 
+    def digest(self, clip: str) -> bytes:
+        """Return bytes that tell a clip's frames from any others, for keys of results.
+
+        Raises:
+            TableError: the clip has no frames here.
+        """
+        entry = self._entries.get(clip)
+        if isinstance(entry, tuple) and not isinstance(entry, ClipFrames):
+            return entry[0].encode()  # of the recording's content and the parameters
+        return b"".join(np.ascontiguousarray(part).tobytes() for part in self[clip])
+
     def _read(self, clip: str, key: str) -> ClipFrames:
         found = _stored(self._cache, key)
         if found is None:

@@ -1,7 +1,7 @@
 """A video model: front end, backbone and labels, trained and applied frame by frame.
 
-It gives a probability for every sampled frame. How frames become one answer
-for the clip is told by ``pooling`` and done elsewhere.
+It gives a probability for every sampled frame; how frames become one answer
+for the clip is for others to say.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from multimodal_ser.video.training import callbacks, make_optimizer, resume
 #: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
 BATCH_PIXELS = 2**20
-DESCRIPTION_KEYS = ("backbone", "params", "labels", "pooling", "seed", "frames_version")
+DESCRIPTION_KEYS = ("backbone", "params", "labels", "seed", "frames_version")
 
 
 class VideoModel:
@@ -38,7 +38,6 @@ class VideoModel:
         params: the front end; None takes the backbone's own.
         seed: of weights, order and augmentation.
         epochs: at most so many; None takes the backbone's own number.
-        pooling: kept in the description for whoever combines the frames.
         weights: a ``.keras`` file to start from; see the backbone.
         training: all settings at once; None takes the backbone's own.
         augment: whether training pictures are changed a little, or the function
@@ -55,6 +54,10 @@ class VideoModel:
         >>> model.predict_frames(store, test)  # doctest: +SKIP
     """
 
+    kind = "frames"
+    modality = "video"
+    input = "frames"
+
     def __init__(
         self,
         backbone: str,
@@ -63,7 +66,6 @@ class VideoModel:
         params: FrameParams | None = None,
         seed: int = 0,
         epochs: int | None = None,
-        pooling: str = "mean",
         weights: str | Path | None = None,
         training: Training | None = None,
         augment: bool | Callable = True,
@@ -74,7 +76,7 @@ class VideoModel:
         if self.params.size_px not in module.SIZES:
             sizes = f"{module.SIZES[0]} to {module.SIZES[-1]}"
             raise ModelError(f"{backbone} takes pictures of {sizes} px, not {self.params.size_px}")
-        self.seed, self.pooling, self.augment = seed, pooling, augment
+        self.seed, self.augment = seed, augment
         self.training = training or module.TRAINING
         if epochs is not None:
             self.training = replace(self.training, epochs=epochs)
@@ -82,6 +84,16 @@ class VideoModel:
         self._light: light.LightNetwork | None = None
         self._network_path: Path | None = None
         self.history: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """How the learner is called."""
+        return self.backbone
+
+    @property
+    def key(self) -> str:
+        """What its frames are kept under, beside those of other learners."""
+        return f"{self.input}:{self.backbone}"
 
     @property
     def network(self):
@@ -246,10 +258,10 @@ class VideoModel:
             ['sad', 'happy']
         """
         return {
+            "kind": self.kind,
             "backbone": self.backbone,
             "params": asdict(self.params),
             "labels": list(self.labels),
-            "pooling": self.pooling,
             "seed": self.seed,
             "frames_version": VERSION,
         }
@@ -387,13 +399,16 @@ def check_description(description: dict) -> dict:
         >>> check_description({})
         Traceback (most recent call last):
         multimodal_ser.errors.ModelError: the video model's description is not an object with \
-the keys backbone, params, labels, pooling, seed, frames_version; save the model again
+the keys backbone, params, labels, seed, frames_version; save the model again
     """
     what = "the video model's description"
+    if isinstance(description, dict):
+        # Models that were saved earlier say how their frames are pooled, too.
+        description = {k: v for k, v in description.items() if k not in ("kind", "pooling")}
     if not isinstance(description, dict) or set(description) != set(DESCRIPTION_KEYS):
         keys = ", ".join(DESCRIPTION_KEYS)
         raise ModelError(f"{what} is not an object with the keys {keys}; save the model again")
-    kinds = {"backbone": str, "params": dict, "labels": list, "pooling": str}
+    kinds = {"backbone": str, "params": dict, "labels": list}
     kinds |= {"seed": int, "frames_version": int}
     for key, kind in kinds.items():
         if type(description[key]) is not kind:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache
-from multimodal_ser.errors import SerError
-from multimodal_ser.evaluation import adaptation, protocol
+from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, write_folds
-from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
+from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
-from multimodal_ser.tables import MODALITIES, actor_groups, failure_table
+from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.clips import hash_text, table_hash
+from multimodal_ser.workflows import combining
+from multimodal_ser.workflows.data import Data, digest, extract, prepare, read_tables
+from multimodal_ser.workflows.recipes import Learner, Recipe
+from multimodal_ser.workflows.records import run_record, versions
 from multimodal_ser.workflows.training import (
-    Data,
-    Recipe,
+    CrossFit,
     check,
-    extract,
-    fit,
-    hash_text,
-    prepare,
-    run_record,
-    table_hash,
-    tune,
+    cross_fit,
+    fit_learner,
+    inner_folds,
+    predict_learner,
+    processes,
+    usable,
 )
 
 #: Columns of a benchmark's table.
@@ -50,179 +55,254 @@ COLUMNS = (
 )
 
 
-def held_out(
-    data: Data,
-    recipe: Recipe,
-    scheme: str,
-    *,
-    resume: Path | None = None,
-    progress: bool = True,
-) -> dict[str, pd.DataFrame]:
-    """Return every test clip's probabilities, by modality, under a protocol.
+@dataclass(frozen=True)
+class Tested:
+    """What a learner says in one fold.
+
+    Attributes:
+        crossed: of the fold's training clips, see :class:`CrossFit`.
+        table: probabilities of the fold's test clips.
+        seconds: how long fitting and predicting took.
+    """
+
+    crossed: CrossFit
+    table: pd.DataFrame
+    seconds: float
+
+
+class Bench:
+    """The learners of one benchmark, each fitted once per fold, and kept.
 
     Args:
         data: extracted features of all clips.
-        recipe: what to fit in each fold.
-        scheme: one of ``evaluation.folds.NAMES``, or a table of one's own.
-        resume: a folder that keeps finished folds; None keeps none.
+        scheme: of the folds, see ``evaluation.folds``.
+        store: a folder that keeps what each learner says in each fold, so that an
+            interrupted run resumes; None keeps none.
+        workers: processes for fits of classifiers.
         progress: whether to show bars on standard error.
-
-    Returns:
-        ``audio``, ``video`` (where the recipe has them and the data too) and
-        ``fused`` -> probability table.
     """
-    folds = make_folds(data.clips, scheme, seed=recipe.seed)
-    if resume is not None:
-        kept = f"{scheme} {_data_hash(data)} {recipe!r}"
-        resume = resume / hash_text(kept)
 
-    def fit_fold(train: pd.DataFrame, _validation: pd.DataFrame):
-        tuned, _ = tune(data, train, recipe, progress=progress)
-        model = fit(data, train, tuned, progress=progress)
+    def __init__(
+        self,
+        data: Data,
+        scheme: str,
+        *,
+        store: Path | None = None,
+        workers: int = 1,
+        progress: bool = True,
+    ):
+        self.data, self.scheme, self.store = data, scheme, store
+        self.workers, self.progress = workers, progress
+        self.tested: dict[tuple[str, str], Tested] = {}
 
-        def predict(clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
-            tables = model.probabilities(clips.index, data.features, data.frames)
-            return {name: tables[name] for name in MODALITIES if name in tables}
+    def measure(self, recipes: Iterable[Recipe], folds: Sequence[Fold]) -> list[RunModel]:
+        """Return every recipe's held-out answers.
 
-        return predict
+        Args:
+            recipes: what to compare.
+            folds: made once, for all of them.
 
-    return protocol.run(data.clips, folds, fit_fold, resume=resume, progress=progress)
+        Returns:
+            One model per modality and recipe; a model that occurs beside several
+            partners is given once.
+        """
+        from tqdm import tqdm
 
+        recipes = list(recipes)
+        answers: dict[tuple[int, str], list[pd.DataFrame]] = {}
+        quiet = not self.progress or len(folds) < 2
+        for fold in tqdm(folds, desc="folds", unit="fold", disable=quiet):
+            for at, recipe in enumerate(recipes):
+                for modality, table in self._answers(recipe, fold).items():
+                    answers.setdefault((at, modality), []).append(table)
+        found: dict[str, RunModel] = {}
+        for at, recipe in enumerate(recipes):
+            for model in self._models(at, recipe, folds, answers):
+                found.setdefault(model.name, model)
+        return list(found.values())
 
-def _data_hash(data: Data) -> str:
-    parts = [table_hash(table) for table in (data.clips, data.extra) if table is not None]
-    if data.features is not None:
-        # Speaker-adapted features are other features of the same clips.
-        parts.append(hash_text(str(data.features.values.sum(axis=0))))
-    return " ".join(parts)
+    def _answers(self, recipe: Recipe, fold: Fold) -> dict[str, pd.DataFrame]:
+        train = self.data.clips.loc[fold.train]
+        learners = {one.name: one for one in usable(self.data, recipe, train)}
+        tested = {name: self._test(one, fold, recipe) for name, one in learners.items()}
+        crossed = {name: one.crossed.table for name, one in tested.items()}
+        combiner = combining.fit(crossed, learners, train, recipe.fusion)
+        tables = combiner({name: one.table for name, one in tested.items()}, fold.test)
+        del tables["shares"]
+        return tables
 
+    def _test(self, learner: Learner, fold: Fold, recipe: Recipe) -> Tested:
+        """Return what a learner says in a fold: from memory, from the store, or new."""
+        key = self._key(learner, fold, recipe)
+        if (learner.name, key) not in self.tested:
+            place = self.store / f"{key}.parquet" if self.store else None
+            found = _kept(place, fold)
+            if found is None:
+                found = self._new(learner, fold, recipe)
+                _keep(place, found)
+            self.tested[learner.name, key] = found
+        return self.tested[learner.name, key]
 
-def measure(
-    data: Data,
-    recipes: Iterable[Recipe],
-    scheme: str,
-    *,
-    resume: Path | None = None,
-    progress: bool = True,
-) -> list[RunModel]:
-    """Measure recipes on one extracted data set.
-
-    Args:
-        data: extracted features of all clips.
-        recipes: what to compare; they must share feature set and front end.
-        scheme: one of ``evaluation.folds.NAMES``.
-        resume: a folder that keeps finished folds; None keeps none.
-        progress: whether to show bars on standard error.
-
-    Returns:
-        One model a modality and recipe; a model that occurs beside several
-        partners is given once.
-    """
-    found: dict[str, RunModel] = {}
-    for recipe in recipes:
+    def _new(self, learner: Learner, fold: Fold, recipe: Recipe) -> Tested:
         started = time.monotonic()
-        tables = held_out(data, recipe, scheme, resume=resume, progress=progress)
-        seconds = round(time.monotonic() - started, 1)
-        for model in _run_models(data, recipe, scheme, tables, seconds):
-            found.setdefault(model.name, model)
-    return list(found.values())
+        train = self.data.clips.loc[fold.train]
+        inner = inner_folds(train, recipe, self.scheme)
+        how = {"workers": self.workers, "progress": self.progress}
+        crossed = cross_fit(learner, self.data, train, inner, recipe, **how)
+        final = replace(learner, params=crossed.params)
+        fitted = fit_learner(final, self.data, train, recipe)
+        table = predict_learner(fitted, self.data.inputs, fold.test, recipe.pooling)
+        return Tested(crossed, table, round(time.monotonic() - started, 1))
+
+    def _key(self, learner: Learner, fold: Fold, recipe: Recipe) -> str:
+        """Return a key of everything that what a learner says depends on."""
+        clips, extra = self.data.clips, self.data.extra
+        every = clips.index if extra is None else clips.index.append(extra.index)
+        tables = [table_hash(table) for table in (clips, extra) if table is not None]
+        said = (
+            digest(self.data, learner, every),
+            *tables,
+            sorted(fold.train),
+            sorted(fold.test),
+            self.scheme in LEAKY,
+            repr(learner),
+            repr(replace(recipe, audio=(learner,), video=(), fusion="mean")),
+            sorted(versions().items()),
+        )
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
+
+    def _models(self, at: int, recipe: Recipe, folds: Sequence[Fold], answers):
+        names = {
+            modality: recipe.name_of(modality)
+            for modality in ("audio", "video")
+            if (at, modality) in answers
+        }
+        both = names | ({"fused": recipe.name_of("fused")} if len(names) > 1 else {})
+        tested_in = fold_names(folds)
+        for modality, name in both.items():
+            table = pd.concat(answers[at, modality])
+            of = [one for one in recipe.learners if modality in (one.modality, "fused")]
+            seconds, chosen = self._told(of, recipe, folds)
+            parts = names if modality == "fused" else {}
+            tested = tested_in[table.index]
+            yield RunModel(name, modality, table, tested, parts, seconds, chosen)
+
+    def _told(self, learners, recipe: Recipe, folds: Sequence[Fold]):
+        """Return the seconds of some learners, and what each fold chose for them."""
+        seconds, chosen = 0.0, []
+        for fold in folds:
+            for learner in learners:
+                one = self.tested.get((learner.name, self._key(learner, fold, recipe)))
+                if one is None:
+                    continue
+                seconds += one.seconds
+                if one.crossed.chosen:
+                    params = one.crossed.chosen.get("params", {})
+                    chosen.append({"fold": fold.name, "learner": learner.name, "params": params})
+        return round(seconds, 1), tuple(chosen)
 
 
-def _run_models(data: Data, recipe: Recipe, scheme: str, tables: dict, seconds: float):
-    folds = fold_names(make_folds(data.clips, scheme, seed=recipe.seed))
-    single = {name: model_name(recipe, name) for name in tables if name != "fused"}
-    names = single | ({"fused": model_name(recipe, "fused")} if len(single) > 1 else {})
-    for modality, name in names.items():
-        table = tables[modality]
-        parts = single if modality == "fused" else {}
-        yield RunModel(name, modality, table, folds[table.index], parts, seconds)
+def _keep(place: Path | None, tested: Tested) -> None:
+    if place is None:
+        return
+    parts = {"inner": tested.crossed.table, "test": tested.table}
+    table = pd.concat({k: t for k, t in parts.items() if len(t)}, names=["part", "clip"])
+    tableio.write(table.reset_index(), place)
+    about = {"params": tested.crossed.params, "chosen": tested.crossed.chosen}
+    about |= {"seconds": tested.seconds}
+    # Last: its presence means that the fold is whole.
+    from multimodal_ser.workflows.inference import write_json
+
+    write_json(place.with_suffix(".json"), about)
+
+
+def _kept(place: Path | None, fold: Fold) -> Tested | None:
+    """Return what :func:`_keep` wrote; None where it is not there or damaged."""
+    if place is None or not place.with_suffix(".json").exists():
+        return None
+    try:
+        about = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
+        table = tableio.read(place).set_index("clip")
+        part = table.pop("part")
+        crossed = CrossFit(about["params"], table[part == "inner"], about["chosen"])
+        found = Tested(crossed, table[part == "test"], about["seconds"])
+    except (TableError, OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if set(found.table.index) == set(fold.test) else None
 
 
 def benchmark(
     clips: pd.DataFrame,
-    base: Recipe,
-    scheme: str,
+    recipes: Recipe | Sequence[Recipe],
+    scheme: str = "luna5",
     *,
-    audio: Sequence[str | None],
-    video: Sequence[str | None],
     extra: pd.DataFrame | None = None,
+    tables: Mapping[str, Features | str | Path] | None = None,
     cache: Cache | None = None,
-    workers: int | None = None,
-    adapted: bool = False,
+    workers: int | Engine | None = None,
     folds_file: str | Path | None = None,
-    resume: Path | None = None,
+    run_folder: str | Path | None = None,
     progress: bool = True,
 ) -> tuple[Run, pd.DataFrame]:
-    """Compare audio and video models, and every pair of them, under one protocol.
+    """Compare the answers of recipes under one protocol.
 
     Args:
         clips: a clips table; clips without a label are left out.
-        base: everything but the models.
+        recipes: what to compare; they share everything but their learners and
+            fusion, see :func:`~multimodal_ser.workflows.recipes.grid`.
         scheme: one of ``evaluation.folds.NAMES``, or a table of one's own.
-        audio: audio classifiers; None stands for no sound.
-        video: video backbones; None stands for no picture.
         extra: clips to train on beside those of a fold, such as song or another
             corpus; never those of an actor whom the fold holds out.
+        tables: name of an input -> a table made elsewhere, or its path.
         cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips; None takes one a core.
-        adapted: whether each speaker's audio features are normalised by that
-            speaker's own unlabelled clips, test speakers' too: another
-            protocol, marked in every table and report.
+        workers: processes, None for one per core, or an engine.
         folds_file: where to write which clip is tested in which fold, a table
             that is a ``scheme`` itself; None writes none.
-        resume: a folder that keeps finished folds; None keeps none.
+        run_folder: where the run will be written: refused where it holds another
+            run; what each learner said in each fold is kept there, so that an
+            interrupted benchmark resumes.
         progress: whether to show bars on standard error.
 
     Returns:
         The run, ready for ``write_run`` and reports, and the failures.
 
     Raises:
-        SerError: the clips do not suit the protocol or the models; all that
-            can be known before the extraction is told before it.
+        SerError: the clips do not suit the protocol or the recipes; all that can
+            be known before the extraction is refused before it.
     """
     started = time.monotonic()
-    wanted = grid(base, audio, video)
-    if not wanted:
+    recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    if not recipes:
         raise SerError("there is nothing to measure; choose an audio or a video model")
-    for recipe in wanted:
+    for recipe in recipes:
         check(recipe)
-    clips, extra = prepare(clips, wanted[0], extra)
+    base = recipes[0]
+    clips, extra = prepare(clips, base, extra)
     folds = make_folds(clips, scheme, seed=base.seed)
+    identity = _identity(clips, extra, folds, base)
+    if run_folder is not None:
+        check_place(run_folder, identity)
     if folds_file is not None:
         write_folds(folds, folds_file)
-    models: dict[str, RunModel] = {}
-    failures = [failure_table([])]
-    for backbone in dict.fromkeys(recipe.video for recipe in wanted):
-        # Front ends differ between backbones, so frames are sampled for each.
-        recipes = [recipe for recipe in wanted if recipe.video == backbone]
-        shared = {"cache": cache, "workers": workers, "progress": progress}
-        # One that hears, where any does: it says which features to extract.
-        whole = max(recipes, key=lambda recipe: recipe.audio is not None)
-        data = extract(clips, whole, extra=extra, **shared)
-        failures.append(data.failures)
-        if adapted and data.features is not None:
-            data = _adapted(data)
-        for model in measure(data, recipes, scheme, resume=resume, progress=progress):
-            models.setdefault(model.name, model)
+    tables, engine = read_tables(tables), Engine.of(workers, several=len(clips) > 1)
+    how = {"tables": tables, "cache": cache, "workers": engine, "progress": progress}
+    data = extract(clips, recipes, extra=extra, **how)
+    store = Path(run_folder) / ".folds" if run_folder else None
+    bench = Bench(data, scheme, store=store, workers=processes(engine), progress=progress)
+    models = bench.measure(recipes, folds)
     seconds = round(time.monotonic() - started, 1)
-    run = _make_run(clips, base, scheme, list(models.values()), seconds, adapted)
+    run = _make_run(clips, base, scheme, models, seconds, identity)
     leaky = run.leaky or shares_actors(clips, folds)
     run = replace(run, title=run.title + _title_end(base, extra), leaky=leaky)
-    return run, pd.concat(failures, ignore_index=True).drop_duplicates(ignore_index=True)
+    return run, data.failures.drop_duplicates(ignore_index=True)
 
 
-def _adapted(data: Data) -> Data:
-    """Return the data with each speaker's features normalised by that speaker's own.
-
-    A speaker's extra clips have no part in that, which are tested by nobody:
-    song and each round of changed copies is normalised by itself.
-    """
-    every = data.clips
-    if data.extra is not None:
-        round_of = data.extra.index.str.extract(r"(#\d+)$", expand=False).fillna("")
-        part = data.extra["channel"].fillna("") + np.asarray(round_of, dtype=object)
-        every = pd.concat([every, data.extra.assign(actor=data.extra["actor"] + " extra " + part)])
-    return replace(data, features=adaptation.per_speaker(data.features, every))
+def _identity(clips: pd.DataFrame, extra, folds: Sequence[Fold], base: Recipe) -> str:
+    """Return what two benchmarks must share for their models to be compared in one run."""
+    shared = (base.labels, base.adapt, base.seed, base.copies)
+    hashes = [table_hash(table) for table in (clips, extra) if table is not None]
+    tested = [(fold.name, tuple(sorted(fold.test))) for fold in folds]
+    return hash_text(repr((shared, hashes, tested)))
 
 
 def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
@@ -258,7 +338,7 @@ def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
     return "".join(f", {part}" for part in parts)
 
 
-def _make_run(clips, base: Recipe, scheme: str, models: list, seconds: float, adapted: bool) -> Run:
+def _make_run(clips, base: Recipe, scheme: str, models, seconds: float, identity: str) -> Run:
     record = run_record(base, clips, seconds=seconds)
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
     named = Path(scheme).name if tableio.is_table(scheme) else scheme
@@ -267,7 +347,7 @@ def _make_run(clips, base: Recipe, scheme: str, models: list, seconds: float, ad
         protocol=named,
         clips=clips,
         models=tuple(models),
-        adaptation="speaker" if adapted else "none",
+        adaptation=base.adapt,
         leaky=scheme in LEAKY,
         seed=base.seed,
         command=f"multimodal-ser {record['command']}",
@@ -275,11 +355,12 @@ def _make_run(clips, base: Recipe, scheme: str, models: list, seconds: float, ad
         versions=record["versions"],
         seconds=seconds,
         clips_hash=record["clips_hash"],
+        identity=identity,
     )
 
 
 def score_table(run: Run) -> pd.DataFrame:
-    """Return a run's scores, one row a model, with :data:`COLUMNS`.
+    """Return a run's scores, one row per model, with :data:`COLUMNS`.
 
     ``p_best`` is the p-value of a paired sign-flip test over actors of the
     UAR against the model with the highest.
@@ -288,7 +369,7 @@ def score_table(run: Run) -> pd.DataFrame:
         run: from :func:`benchmark` or ``evaluation.runs.read_run``.
     """
     marked = run.protocol + " (leaky)" * run.leaky
-    marked += " (speaker-adapted)" * (run.adaptation == "speaker")
+    marked += f" (adapted: {run.adaptation})" * (run.adaptation != "none")
     rows = [
         {
             "model": model.name,
@@ -310,28 +391,3 @@ def _p_value(run: Run, at: int, best: int) -> float:
         return float("nan")
     tables = (run.models[at].probabilities, run.models[best].probabilities)
     return sign_flip_test(*tables, run.clips, metric="uar", seed=run.seed).p_value
-
-
-def model_name(recipe: Recipe, modality: str) -> str:
-    """Return how a recipe is called in tables.
-
-    Example:
-        >>> model_name(Recipe(audio="svc", video="fer_cnn"), "fused")
-        'svc + fer_cnn'
-    """
-    if modality == "audio":
-        return str(recipe.audio)
-    if modality == "video":
-        return str(recipe.video)
-    return f"{recipe.audio} + {recipe.video}"
-
-
-def grid(base: Recipe, audio: Iterable[str | None], video: Iterable[str | None]) -> list[Recipe]:
-    """Return one recipe for every pair of an audio and a video model.
-
-    Example:
-        >>> [r.audio for r in grid(Recipe(), ["svc", "xgboost"], [None])]
-        ['svc', 'xgboost']
-    """
-    pairs = [(a, v) for a in audio for v in video if a is not None or v is not None]
-    return [replace(base, audio=a, video=v) for a, v in pairs]

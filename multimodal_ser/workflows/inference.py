@@ -1,36 +1,40 @@
 """Trained models on disk, and predictions of clips with them.
 
-A model is a folder: ``params.json`` says what it is made of, ``audio/`` and
-``video/`` hold the weights, ``run.json`` says where it comes from. The front
-ends' parameters travel with the weights, so that a clip is prepared for
-prediction just as it was for training.
+A model is a folder: ``params.json`` says what it is made of, ``learners/`` holds
+the weights, ``run.json`` says where it comes from. The front ends' parameters
+travel with the weights, so that a clip is prepared for prediction just as it was
+for training.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import Cache, write_atomically
+from multimodal_ser.compute.cache import Cache, default_folder, write_atomically
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import ModelError
-from multimodal_ser.fusion import aggregate, calibration
+from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.evaluation import adaptation
+from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.fuser import Fuser
-from multimodal_ser.tables import EMOTIONS, FRAME_INDEX, MODALITIES, failure_table, top
+from multimodal_ser.tables import EMOTIONS, FRAME_INDEX, MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows import released
+from multimodal_ser.workflows.combining import Combiner
+from multimodal_ser.workflows.data import extract_inputs, read_tables
 
 if TYPE_CHECKING:
-    from multimodal_ser.audio.model import AudioModel
-    from multimodal_ser.tables import Features
     from multimodal_ser.video.extract import FrameStore
-    from multimodal_ser.video.model import VideoModel
 
-FORMAT = 1
+#: Of ``params.json``; 1 had one learner per modality.
+FORMAT = 2
+LEARNERS, NETWORK = "learners", "network.keras"
 #: Clips that are held in memory at a time while predicting.
 CHUNK_CLIPS = 32
 #: Tables of so many chunks are held before they are made one.
@@ -41,63 +45,132 @@ PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confiden
 SHARE_COLUMNS = ("audio_share", "video_share")
 #: The share of a clip's sampled frames in which a face was found.
 FACE_COLUMN = "face_rate"
+#: What there is to know about a row, such as an input that was missing.
+NOTE_COLUMN = "note"
+
+
+class Fitted(Protocol):
+    """A fitted learner: :class:`FeatureModel`, or :class:`~multimodal_ser.video.model.VideoModel`.
+
+    ``kind`` is ``features`` or ``frames``; ``name``, ``modality``, ``input`` and
+    ``key`` are those of its :class:`~multimodal_ser.workflows.recipes.Learner`.
+    """
+
+    kind: str
+    name: str
+    modality: str
+    input: str
+    key: str
+    labels: tuple[str, ...]
+
+    def describe(self) -> dict:
+        """Return what makes it again, beside its weights, as JSON values."""
 
 
 @dataclass
 class Model:
-    """An audio model, a video model or both, and how they are joined.
+    """Fitted learners, and how they become one answer.
 
     Attributes:
-        audio: fitted, or None.
-        video: fitted, or None.
+        learners: name -> fitted learner, in the order of the recipe.
         labels: the label scheme, in the order of every table's columns.
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
-        fuser: how modalities become one, with what it has learnt.
-        temperatures: modality -> temperature of its calibration.
+        combiner: calibration and fusion; None multiplies what the learners say.
+        adapt: how features have to be normalised, see ``evaluation.adaptation``.
     """
 
-    audio: AudioModel | None
-    video: VideoModel | None
+    learners: dict[str, Fitted]
     labels: tuple[str, ...] = EMOTIONS
     pooling: str = "mean"
-    fuser: Fuser = field(default_factory=lambda: Fuser("product"))
-    temperatures: dict[str, float] = field(default_factory=dict)
+    combiner: Combiner | None = None
+    adapt: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.combiner is None:
+            self.combiner = Combiner({n: one.modality for n, one in self.learners.items()})
+
+    def __repr__(self) -> str:
+        return f"Model({', '.join(self.learners)}; {len(self.labels)} labels)"
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Which of ``audio`` and ``video`` have a learner."""
+        there = {one.modality for one in self.learners.values()}
+        return tuple(name for name in ("audio", "video") if name in there)
+
+    def learner_tables(
+        self, clips: Iterable[str], inputs: Mapping[str, Features | FrameStore]
+    ) -> dict[str, pd.DataFrame]:
+        """Return each learner's probabilities of clips, uncalibrated.
+
+        Args:
+            clips: clip ids.
+            inputs: key of a learner's input -> features or frames; a learner
+                whose input is not there has no table.
+
+        Returns:
+            Name of a learner -> probability table with index ``clip``, NaN where
+            its input is missing.
+        """
+        clips = pd.Index(list(clips), name="clip")
+        tables = {}
+        for name, learner in self.learners.items():
+            found = inputs.get(learner.key)
+            if found is not None and learner.kind == "frames":
+                frames = learner.predict_frames(found, clips)
+                tables[name] = aggregate.pool_frames(frames, self.pooling).reindex(clips)
+            elif found is not None:
+                tables[name] = learner.predict(found, clips)
+        return tables
 
     def probabilities(
-        self, clips: Iterable[str], features: Features | None, frames: FrameStore | None
+        self, clips: Iterable[str], inputs: Mapping[str, Features | FrameStore]
     ) -> dict[str, pd.DataFrame]:
         """Return the probabilities of clips by modality, calibrated and fused.
 
         Args:
             clips: clip ids.
-            features: of the audio model's feature set, or None.
-            frames: prepared for the video model, or None.
+            inputs: key of a learner's input -> features or frames.
 
         Returns:
-            ``audio``, ``video`` (where the model has them) and ``fused``:
-            probability tables with index ``clip``; NaN where a modality is
-            missing. ``frames``: index ``(clip, frame, time_s)``. ``shares``:
-            what each modality adds to the fused decision, -1 to 1
-            (:meth:`Fuser.contributions`). ``face_rates``, where the video
-            model looks at faces: share of sampled frames with one.
+            ``audio`` and ``video``, where there are learners of theirs with
+            inputs, and ``fused``: probability tables with index ``clip``; NaN
+            where a modality is missing. ``shares``: what each modality adds to
+            the fused decision, -1 to 1. ``frames``, of the first network over
+            frames: index ``(clip, frame, time_s)``; and ``face_rates``, where it
+            looks at faces: share of sampled frames with one. ``notes``: clip ->
+            text, of clips that lack the input of some learners only.
         """
         clips = pd.Index(list(clips), name="clip")
-        tables = {}
-        if self.audio is not None and features is not None:
-            tables["audio"] = self.audio.predict(features, clips)
-        result = {}
-        if self.video is not None and frames is not None:
-            result["frames"] = self.video.predict_frames(frames, clips)
-            pooled = aggregate.pool_frames(result["frames"], self.pooling)
-            tables["video"] = pooled.reindex(clips)
-            if self.video.params.crop == "face":
-                result["face_rates"] = frames.face_rates()
-        tables = {
-            name: calibration.soften(table, self.temperatures.get(name, 1.0))
-            for name, table in tables.items()
-        }
-        result["shares"] = self.fuser.contributions(tables).reindex(clips)
-        return {**tables, "fused": self.fuser(tables).reindex(clips), **result}
+        result: dict = {}
+        seen: dict[str, pd.DataFrame] = {}
+        looking = [(n, one) for n, one in self.learners.items() if one.kind == "frames"]
+        for name, learner in [pair for pair in looking if pair[1].key in inputs][:1]:
+            store = inputs[learner.key]
+            result["frames"] = learner.predict_frames(store, clips)
+            seen[name] = aggregate.pool_frames(result["frames"], self.pooling).reindex(clips)
+            if learner.params.crop == "face":
+                result["face_rates"] = store.face_rates()
+        rest = {name: one for name, one in self.learners.items() if name not in seen}
+        tables = replace(self, learners=rest).learner_tables(clips, inputs) | seen
+        tables = {name: tables[name] for name in self.learners if name in tables}
+        answers = self.combiner(tables, clips)
+        return {**answers, **result, "notes": self._notes(tables, clips)}
+
+    def _notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
+        """Say which clips lack an input that others of their modality have."""
+        notes = pd.Series("", clips, dtype=object)
+        for modality in self.modalities:
+            names = [n for n, one in self.learners.items() if one.modality == modality]
+            said = pd.DataFrame(
+                {n: tables[n].notna().all(axis=1) if n in tables else False for n in names}, clips
+            )
+            inputs = {n: self.learners[n].input for n in names}
+            partly = said.any(axis=1) & ~said.all(axis=1)
+            for clip in clips[partly]:
+                absent = sorted({inputs[name] for name in names if not said.loc[clip, name]})
+                notes[clip] = "; ".join(filter(None, [notes[clip], f"no {', '.join(absent)}"]))
+        return notes
 
     def save(
         self, folder: str | Path, run: Mapping | None = None, *, original: bool = True
@@ -111,38 +184,46 @@ class Model:
             folder: made when it does not exist; its model is replaced.
             run: what to keep in ``run.json`` about the training. Where a part
                 cannot be exported, ``not_exported`` is added and says why.
-            original: whether to write the audio classifier for its own library
-                too; a released model is half as large without.
+            original: whether to write classifiers for their own libraries too;
+                a released model is half as large without.
 
         Returns:
             The folder.
 
         Raises:
-            NotExportable: the audio classifier cannot be exported and no
-                original is wanted.
+            NotExportable: a classifier cannot be exported and no original is
+                wanted.
             OSError: the folder cannot be written.
         """
         folder = Path(folder)
         (folder / "params.json").unlink(missing_ok=True)
-        reasons = {}
-        params: dict = {
+        shutil.rmtree(folder / LEARNERS, ignore_errors=True)
+        lacking, described = {}, []
+        for at, (name, learner) in enumerate(self.learners.items()):
+            place = f"{LEARNERS}/{at:02d}-{_slug(name)}"
+            if learner.kind == "frames":
+                reason = learner.save_weights(folder / place / NETWORK)
+            else:
+                reason = learner.save_weights(folder / place, original=original)
+            lacking |= {name: reason} if reason is not None else {}
+            described.append({"name": name, "folder": place, **learner.describe()})
+        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
+        params = {
             "format": FORMAT,
             "labels": list(self.labels),
             "pooling": self.pooling,
-            "fusion": self.fuser.describe(),
-            "temperatures": self.temperatures,
+            "adapt": self.adapt,
+            "learners": described,
+            "fusion": self.combiner.fuser.describe(),
+            "temperatures": self.combiner.temperatures,
         }
-        if self.audio is not None:
-            reasons["audio"] = self.audio.save_weights(folder / "audio", original=original)
-            params["audio"] = self.audio.describe()
-        if self.video is not None:
-            reasons["video"] = self.video.save_weights(folder / "video" / "network.keras")
-            params["video"] = self.video.describe()
-        lacking = {name: reason for name, reason in reasons.items() if reason is not None}
-        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
         write_json(folder / "run.json", run)
         write_json(folder / "params.json", params)  # last: its presence means whole
         return folder
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
 def write_json(path: str | Path, content: Mapping) -> None:
@@ -158,44 +239,51 @@ def write_json(path: str | Path, content: Mapping) -> None:
 def load_model(model: str | Path | None = None) -> Model:
     """Read a model.
 
-    Nothing in its folder is run: exported networks are read by ONNX Runtime,
-    scikit-learn parts by skops, networks in Keras's safe mode.
-
     Args:
-        model: a folder that ``train`` made, or the name of a released model
-            (:func:`multimodal_ser.released_models`); None takes the released default.
-
-    Returns:
-        The model, ready to predict.
+        model: its folder, or the name of a released one; None takes the released
+            default.
 
     Raises:
-        ModelError: there is no such model, or it is damaged, newer than this
-            program, or names types that are not trusted.
+        ModelError: there is none, or it is damaged or of another version.
 
     Example:
-        >>> load_model("no-such-model")
-        Traceback (most recent call last):
-        multimodal_ser.errors.ModelError: no-such-model: ...
+        >>> load_model("my-model").labels[0]  # doctest: +SKIP
+        'neutral'
     """
     folder = released.find(model)
     params = _read_params(folder)
-    audio = video = None
+    labels = tuple(params["labels"])
     try:
-        if "audio" in params:
-            from multimodal_ser.audio.model import AudioModel
-
-            audio = AudioModel.load(params["audio"], folder / "audio")
-        if "video" in params:
-            from multimodal_ser.video.model import VideoModel
-
-            video = VideoModel.load(params["video"], folder / "video" / "network.keras")
+        learners = {
+            entry["name"]: _load_learner(entry, folder, params["format"])
+            for entry in params["learners"]
+        }
         fuser = Fuser.from_description(params["fusion"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
-    labels = tuple(params["labels"])
-    if any(part.labels != labels for part in (audio, video) if part is not None):
+    if any(learner.labels != labels for learner in learners.values()):
         raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
-    return Model(audio, video, labels, params["pooling"], fuser, dict(params["temperatures"]))
+    modalities = {name: learner.modality for name, learner in learners.items()}
+    combiner = Combiner(modalities, fuser, dict(params["temperatures"]))
+    return Model(learners, labels, params["pooling"], combiner, params["adapt"])
+
+
+def _load_learner(entry: Mapping, folder: Path, made_as: int) -> Fitted:
+    place = (folder / entry["folder"]).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise ModelError(f"{folder}: {entry['folder']!r:.80} leads out of the model; refused")
+    named = {key: value for key, value in entry.items() if key not in ("name", "folder")}
+    if entry["kind"] == "frames":
+        from multimodal_ser.video.model import VideoModel
+
+        learner = VideoModel.load(named, place / NETWORK)
+    else:
+        from multimodal_ser.workflows.feature_model import FeatureModel
+
+        learner = FeatureModel.load(named, place)
+    if made_as == FORMAT and learner.name != entry["name"]:
+        raise ModelError(f"{folder}: the learner {entry['name']!r:.80} is none; train it again")
+    return learner
 
 
 def _read_params(folder: Path) -> dict:
@@ -213,21 +301,32 @@ def _read_params(folder: Path) -> dict:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not valid JSON ({error}); train the model again") from error
-    needed = {"format", "labels", "pooling", "fusion", "temperatures"}
-    lost = sorted(needed - set(params)) if isinstance(params, dict) else ["everything"]
+    if isinstance(params, dict) and params.get("format") == 1:
+        params = _of_format_1(params)
+    lost = sorted(set(_CHECKS) - set(params)) if isinstance(params, dict) else ["everything"]
     if lost:
         raise ModelError(f"{path}: it lacks {', '.join(lost)}; train the model again")
-    if params["format"] != FORMAT:
-        raise ModelError(
-            f"{path}: it has format {params['format']!r:.80}, this program reads {FORMAT}; "
-            "update multimodal_ser or train the model again"
-        )
     for key, fits in _CHECKS.items():
         if not fits(params[key]):
-            raise ModelError(f"{path}: it has {key} {params[key]!r:.80}; train the model again")
-    if not {"audio", "video"} & set(params):
-        raise ModelError(f"{path}: it names neither audio nor video; train the model again")
+            raise ModelError(
+                f"{path}: it has {key} {params[key]!r:.80}; update multimodal_ser, or train the "
+                "model again"
+            )
     return params
+
+
+def _of_format_1(params: dict) -> dict:
+    """Return the description of an earlier model, one learner per modality, as today's."""
+    learners = []
+    if isinstance(audio := params.get("audio"), dict):
+        moved = {"feature_set": "input", "feature_version": "input_version"}
+        said = {moved.get(key, key): value for key, value in audio.items()}
+        more = {"name": "audio", "folder": "audio", "modality": "audio", "input_names": []}
+        learners.append({"kind": "features", **more, **said})
+    if isinstance(video := params.get("video"), dict):
+        said = {key: value for key, value in video.items() if key != "pooling"}
+        learners.append({"kind": "frames", "name": "video", "folder": "video", **said})
+    return {**params, "adapt": "none", "learners": learners}
 
 
 def _is_label_scheme(value: object) -> bool:
@@ -240,17 +339,31 @@ def _is_label_scheme(value: object) -> bool:
 
 def _is_temperatures(value: object) -> bool:
     return isinstance(value, dict) and all(
-        name in MODALITIES and type(number) in (int, float) and 1e-3 <= number <= 1e3
+        isinstance(name, str) and type(number) in (int, float) and 1e-3 <= number <= 1e3
         for name, number in value.items()
     )
 
 
+def _is_learners(value: object) -> bool:
+    given = isinstance(value, list) and 0 < len(value) <= _MOST_LEARNERS
+    texts = ("name", "folder", "kind")
+    whole = given and all(
+        isinstance(one, dict) and all(isinstance(one.get(key), str) for key in texts)
+        for one in value
+    )
+    return whole and len({one["name"] for one in value}) == len(value)
+
+
 #: A released model's params.json has some 5 kB.
 _LARGEST_PARAMS = 2**22
-_MOST_LABELS = 1000
+_MOST_LABELS, _MOST_LEARNERS = 1000, 64
 _CHECKS: dict[str, Callable[[object], bool]] = {
+    "format": lambda value: value in (1, FORMAT),
     "labels": _is_label_scheme,
     "pooling": lambda value: isinstance(value, str) and value in aggregate.NAMES,
+    "adapt": lambda value: isinstance(value, str) and value in adaptation.NAMES,
+    "learners": _is_learners,
+    "fusion": lambda value: isinstance(value, dict),
     "temperatures": _is_temperatures,
 }
 
@@ -259,6 +372,7 @@ def predict_clips(
     model: Model,
     clips: pd.DataFrame,
     *,
+    tables: Mapping[str, Features] | None = None,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -268,42 +382,69 @@ def predict_clips(
     Args:
         model: from :func:`load_model` or training.
         clips: a clips table; labels are not looked at.
+        tables: name of an input -> a table made elsewhere.
         cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips, None for one a core, or an engine.
+        workers: processes for reading clips, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Yields:
         For each few clips, what :meth:`Model.probabilities` gives, and the
-        table of failures. A clip without any usable modality is a failure.
+        table of failures. A clip without any usable input is a failure.
+
+    Raises:
+        SerError: the model adapts, and there are too few clips of a person.
     """
     from tqdm import tqdm
 
-    cache = cache or Cache(None)
     workers = Engine.of(workers, several=len(clips) > 1)
+    quiet = {"cache": cache or Cache(None), "workers": workers, "progress": False}
+    statistics = _statistics(model, clips, tables, quiet)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
         for start in range(0, len(clips), CHUNK_CLIPS):
             part = clips.iloc[start : start + CHUNK_CLIPS]
-            yield _predict_part(model, part, cache, workers)
+            yield _predict_part(model, part, tables, statistics, quiet)
             bar.update(len(part))
 
 
-def _predict_part(model: Model, part: pd.DataFrame, cache: Cache, workers: Engine):
-    features, frames = None, None
-    failures = []
-    quiet = {"cache": cache, "workers": workers, "progress": False}
-    if model.audio is not None:
-        from multimodal_ser.audio.extract import extract as extract_audio
+def _inputs(model: Model, part: pd.DataFrame, tables, quiet: Mapping):
+    tables = {name: _none(model, name) for name in _absent(model, tables)} | dict(tables or {})
+    front_ends = {one.key: one.params for one in model.learners.values() if one.kind == "frames"}
+    return extract_inputs(
+        part, model.learners.values(), tables, lambda one: front_ends.get(one.key), quiet
+    )
 
-        features, failed = extract_audio(part, model.audio.feature_set, **quiet)
-        failures.append(failed)
-    if model.video is not None:
-        from multimodal_ser.video.extract import extract as extract_video
 
-        frames, failed = extract_video(part, model.video.params, **quiet)
-        failures.append(failed)
-    tables = model.probabilities(part.index, features, frames)
-    failed = pd.concat(failures, ignore_index=True)
+def _absent(model: Model, tables) -> set[str]:
+    return {one.input for one in model.learners.values()} - set(tables or {})
+
+
+def _none(model: Model, name: str) -> Features:
+    """Return a table without rows: media without one get the other learners."""
+    learner = next(one for one in model.learners.values() if one.input == name)
+    names = getattr(learner, "_names", ())
+    return Features(pd.Index([], dtype=object), np.zeros((0, len(names)), np.float32), names)
+
+
+def _statistics(model: Model, clips: pd.DataFrame, tables, quiet: Mapping) -> dict | None:
+    """Return each group's statistics of every feature input, where the model adapts."""
+    if model.adapt == "none":
+        return None
+    adaptation.check_counts(clips, model.adapt)
+    found: dict[str, adaptation.Statistics] = {}
+    for start in range(0, len(clips), CHUNK_CLIPS):
+        part = clips.iloc[start : start + CHUNK_CLIPS]
+        for key, values in _inputs(model, part, tables, quiet)[0].items():
+            if isinstance(values, Features):
+                found.setdefault(key, adaptation.Statistics()).add(values, part, model.adapt)
+    return found
+
+
+def _predict_part(model: Model, part: pd.DataFrame, given, statistics, quiet: Mapping):
+    inputs, failed = _inputs(model, part, given, quiet)
+    for key, known in (statistics or {}).items():
+        inputs[key] = known.normalise(inputs[key], part, model.adapt)
+    tables = model.probabilities(part.index, inputs)
     nothing = tables["fused"].isna().all(axis=1)
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
     if silent:
@@ -318,7 +459,7 @@ def _predict_part(model: Model, part: pd.DataFrame, cache: Cache, workers: Engin
 
 
 def _kinds(model: Model) -> str:
-    return "-".join(k for k in ("audio", "video") if getattr(model, k) is not None)
+    return "-".join(model.modalities)
 
 
 def path_of(clip: pd.Series, modality: str) -> str:
@@ -349,8 +490,8 @@ def prediction_table(
 
     Returns:
         DataFrame with :data:`PREDICTION_COLUMNS`, one column per label and
-        :data:`SHARE_COLUMNS` and :data:`FACE_COLUMN`; a row per clip and
-        modality that is not missing.
+        :data:`SHARE_COLUMNS`, :data:`FACE_COLUMN` and :data:`NOTE_COLUMN`; a row
+        per clip and modality that is not missing.
         ``second`` is the second most probable label, ``confidence`` the
         probability of the first. The shares are those of a fused row's
         decision: positive for the label that won, negative against it. The
@@ -363,7 +504,7 @@ def prediction_table(
     columns = list(PREDICTION_COLUMNS)
     if timeline:
         columns[3:3] = ["frame", "time_s"]
-    labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN]
+    labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN, NOTE_COLUMN]
     if not parts:
         return pd.DataFrame(columns=[*columns, *labels])
     table = pd.concat(parts, ignore_index=True)
@@ -374,6 +515,8 @@ def prediction_table(
     _add_shares(table, tables.get("shares"))
     seen = (table["modality"] == "video") & ("face_rates" in tables)
     table[FACE_COLUMN] = table["clip"].map(tables.get("face_rates", {})).where(seen)
+    notes = tables.get("notes", pd.Series(dtype=object))
+    table[NOTE_COLUMN] = table["clip"].map(notes).fillna("").astype(object)
     order = {clip: position for position, clip in enumerate(clips.index)}
     table = table.sort_values("clip", key=lambda ids: ids.map(order), kind="stable")
     if timeline:
@@ -408,8 +551,10 @@ def predict(
     sources: str | Path | pd.DataFrame | Iterable[str | Path],
     model: Model | str | Path | None = None,
     *,
+    tables: Mapping[str, Features | str | Path] | None = None,
+    adapt: str | None = None,
     timeline: bool = False,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -419,9 +564,15 @@ def predict(
         sources: a file or folder, several of them, or a clips table.
         model: a model, its folder, or the name of a released one; None takes
             the released default.
+        tables: name of an input -> a table made elsewhere, or its path, such as
+            ``{"action_units": "openface.csv"}``; a clip without a row gets the
+            other learners and a note.
+        adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own,
+            and any other than that is refused.
         timeline: whether to add a row for every sampled frame.
-        cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips, None for one a core, or an engine.
+        cache: where features are kept, or its folder; None keeps them in the
+            user's cache folder, as the command does. ``Cache(None)`` keeps nothing.
+        workers: processes for reading clips, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -430,11 +581,13 @@ def predict(
 
     Raises:
         ModelError: the model cannot be loaded.
+        SerError: the model adapts otherwise, or has too few clips to adapt to.
     """
     from multimodal_ser.datasets import folder
 
     if not isinstance(model, Model):
         model = load_model(model)
+    check_adapt(model, adapt)
     unusable = []
     if isinstance(sources, pd.DataFrame):
         clips = sources
@@ -443,10 +596,9 @@ def predict(
         clips, unusable = folder.gather(given)
     failures = [failure_table((e.path, e.path, "index", str(e)) for e in unusable)]
     predictions = []
-    for tables, failed in predict_clips(
-        model, clips, cache=cache, workers=workers, progress=progress
-    ):
-        predictions.append(prediction_table(tables, clips, timeline=timeline))
+    work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
+    for found, failed in predict_clips(model, clips, tables=read_tables(tables), **work):
+        predictions.append(prediction_table(found, clips, timeline=timeline))
         failures.append(failed)
         if len(predictions) == PARTS_HELD:  # hundreds of small tables take far more than one
             predictions = [pd.concat(predictions, ignore_index=True)]
@@ -455,3 +607,28 @@ def predict(
         empty = {"fused": pd.DataFrame(columns=list(model.labels))}
         predictions = [prediction_table(empty, clips, timeline=timeline)]
     return pd.concat(predictions, ignore_index=True), pd.concat(failures, ignore_index=True)
+
+
+def check_adapt(model: Model, adapt: str | None) -> None:
+    """Refuse an adaptation other than the model was trained with.
+
+    Raises:
+        SerError: it is another.
+    """
+    if adapt is not None and adapt != model.adapt:
+        raise SerError(
+            f"the model was trained with adaptation {model.adapt!r}, which {adapt!r} is not; "
+            f"leave the option out, or train a model with --adapt {adapt}"
+        )
+
+
+def as_cache(cache: Cache | str | Path | None) -> Cache:
+    """Return a cache, whatever way it was given; None is the user's own.
+
+    Example:
+        >>> as_cache("features").folder.name
+        'features'
+    """
+    if isinstance(cache, Cache):
+        return cache
+    return Cache(Path(cache) if cache is not None else default_folder())

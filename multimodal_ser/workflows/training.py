@@ -1,156 +1,63 @@
 """Where training happens: clips in, a fitted model out.
 
-What cannot work is told by :func:`prepare`, before any recording is opened.
-Both ``train`` and every fold of ``benchmark`` go through :func:`tune`, where a
-search is asked for, and :func:`fit`. Some of
-the training actors are held out from it: their clips stop the networks, and
-their predictions give the temperatures and the fusion weights, so that these
-are never fitted on clips that a model has learnt by heart.
+``train`` and every fold of ``benchmark`` take the same two steps. Each learner is
+*cross-fitted*: on inner folds that keep actors apart, parameters are chosen by
+log-loss and held-out predictions of every training clip are made; then it is
+fitted on all training clips. Calibration and fusion are fitted on the
+cross-fitted predictions, so never on clips that a learner has seen. A network is
+stopped by actors of its own training part, who are not those whom it calibrates on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
+import shutil
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import VERSION
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import SerError, TableError, UnknownName
+from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.evaluation import adaptation, metrics
 from multimodal_ser.evaluation import search as searching
-from multimodal_ser.evaluation.folds import split_validation, with_extra
+from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, split_validation, with_extra
 from multimodal_ser.fusion import aggregate, calibration, methods
-from multimodal_ser.fusion.fuser import Fuser
-from multimodal_ser.tables import Features, actor_groups, check_clips, selection
+from multimodal_ser.tables import Features, actor_groups
+from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import labels_of
-from multimodal_ser.workflows.inference import Model
+from multimodal_ser.workflows import combining
+from multimodal_ser.workflows.data import Data, extract, frame_params, prepare
+from multimodal_ser.workflows.feature_model import FeatureModel
+from multimodal_ser.workflows.inference import Fitted, Model
+from multimodal_ser.workflows.recipes import FRAMES, Learner, Recipe
+from multimodal_ser.workflows.records import run_record
 
-if TYPE_CHECKING:
-    from multimodal_ser.video.extract import FrameStore
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What to train.
-
-    Attributes:
-        audio: an audio classifier, or None for no audio model.
-        features: the audio feature set.
-        audio_params: passed to the classifier's ``build``.
-        video: a video backbone, or None for no video model.
-        video_params: passed to ``VideoModel``.
-        every: sample every n-th frame.
-        every_seconds: or a frame every so many seconds.
-        keyframes_only: or the frames that are coded by themselves; where none
-            of the three is given, the backbone's own way.
-        crop: ``face`` or ``frame``; None takes the backbone's own.
-        detector: what finds faces, one of ``video.detectors.NAMES``; None takes
-            the backbone's own.
-        pooling: how frames become a clip.
-        fusion: how modalities become one, one of ``fusion.methods.NAMES``.
-        validation_share: share of the training actors that is held out.
-        labels: what to tell apart, one of ``labels.NAMES``.
-        copies: how many changed copies of each training clip the audio model
-            learns from too (``audio.augment``).
-        search: how many of the audio classifier's ``SEARCH`` parameters are
-            tried on training actors, see :func:`tune`; 0 takes ``audio_params``
-            alone.
-        search_method: one of ``evaluation.search.METHODS``; ``grid`` tries all.
-        search_metric: what the search maximises, any scikit-learn metric name.
-        seed: of everything random.
-    """
-
-    audio: str | None = "svc"
-    features: str = "mfcc_rms"
-    audio_params: Mapping = field(default_factory=dict)
-    video: str | None = "fer_cnn"
-    video_params: Mapping = field(default_factory=dict)
-    every: int | None = None
-    every_seconds: float | None = None
-    keyframes_only: bool = False
-    crop: str | None = None
-    detector: str | None = None
-    pooling: str = "mean"
-    fusion: str = "log_pool"
-    validation_share: float = 0.2
-    labels: str = "emotions8"
-    copies: int = 0
-    search: int = 0
-    search_method: str = "random"
-    search_metric: str = "accuracy"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.audio is None and self.video is None:
-            raise SerError("there is nothing to train; choose an audio or a video model")
+#: Below so many values to learn from, one process is quicker than to start another.
+WORTH_A_PROCESS = 2_000_000
 
 
 @dataclass(frozen=True)
-class Data:
-    """Everything that training reads, extracted once.
+class CrossFit:
+    """What inner folds say of a learner.
 
     Attributes:
-        clips: the clips table.
-        features: audio features, or None.
-        frames: sampled frames, or None.
-        failures: clips that could not be used, and why.
-        extra: clips to train on beside those of ``clips``, or None; they have
-            features and frames here too.
+        params: those chosen, on top of the learner's own.
+        table: held-out probabilities of the training clips; no rows where there
+            was nobody to hold out.
+        chosen: what was chosen and how, as JSON values.
     """
 
-    clips: pd.DataFrame
-    features: Features | None
-    frames: FrameStore | None
-    failures: pd.DataFrame
-    extra: pd.DataFrame | None = None
-
-
-def frame_params(recipe: Recipe):
-    """Return the video front end's parameters: the backbone's own, with the recipe's changes.
-
-    Raises:
-        UnknownName: there is no such backbone.
-    """
-    from multimodal_ser.video import backbones
-
-    own = backbones.load(recipe.video).PARAMS
-    changes = {"crop": recipe.crop, "detector": recipe.detector}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    ways = ("every", "every_seconds", "keyframes_only")
-    if any(getattr(recipe, way) not in (None, False) for way in ways):
-        changes |= {way: getattr(recipe, way) for way in ways}
-    return replace(own, **changes)
-
-
-def check_front_ends(recipe: Recipe) -> None:
-    """Refuse a recipe whose features or frames do not exist.
-
-    Raises:
-        UnknownName: there is no such feature set, backbone or detector.
-        SerError: a feature set needs a package that is not installed.
-    """
-    if recipe.audio is not None:
-        from multimodal_ser.audio import features
-
-        # openSMILE's sets say here what its licence is, or that it is not there.
-        features.load(recipe.features).names()
-    if recipe.video is not None:
-        from multimodal_ser.video import detectors
-
-        detectors.load(frame_params(recipe).detector)
+    params: Mapping
+    table: pd.DataFrame
+    chosen: Mapping
 
 
 def check(recipe: Recipe) -> None:
@@ -159,11 +66,11 @@ def check(recipe: Recipe) -> None:
     Raises:
         UnknownName: it names something that does not exist; the error lists
             what does.
-        SerError: its classifier cannot take its features, or needs a package
+        SerError: a classifier cannot take its features, or needs a package
             that is not installed, or its search is not possible.
 
     Example:
-        >>> check(Recipe(features="log_mel", video=None))
+        >>> check(Recipe(audio="log_mel:svc", video=None))
         Traceback (most recent call last):
         multimodal_ser.errors.SerError: svc takes features of the shape (n_values,), these have \
 (300, 64); choose another feature set or classifier
@@ -172,16 +79,37 @@ def check(recipe: Recipe) -> None:
     methods.load(recipe.fusion)
     if recipe.pooling not in aggregate.NAMES:
         raise UnknownName("way to combine frames", recipe.pooling, aggregate.NAMES)
+    if recipe.adapt not in adaptation.NAMES:
+        raise UnknownName("adaptation", recipe.adapt, adaptation.NAMES)
     check_front_ends(recipe)
-    if recipe.copies and recipe.audio is None:
+    if recipe.copies and not recipe.audio:
         raise SerError("changed copies are of the sound; choose an audio model, or no copies")
-    if recipe.audio is not None:
-        from multimodal_ser.audio import classifiers, features
-
-        shape = features.shape(recipe.features)
-        classifiers.check_input(recipe.audio, shape, recipe.audio_params)
-        classifiers.load(recipe.audio).build(seed=recipe.seed, **recipe.audio_params)
+    for learner in recipe.learners:
+        if learner.input != FRAMES:
+            _module(learner).build(seed=recipe.seed, **learner.params)
     _check_search(recipe)
+
+
+def check_front_ends(recipe: Recipe) -> None:
+    """Refuse a recipe whose features or frames do not exist.
+
+    Raises:
+        UnknownName: there is no such feature set, backbone or detector.
+        SerError: a classifier cannot take its features, or a feature set needs
+            a package that is not installed.
+    """
+    from multimodal_ser.audio import classifiers, features
+
+    for learner in recipe.audio:
+        # openSMILE's sets say here what their licence is, or that they are not there.
+        features.load(learner.input).names()
+        shape = features.shape(learner.input)
+        classifiers.check_input(learner.classifier, shape, learner.params)
+    for learner in recipe.video:
+        if learner.input == FRAMES:
+            from multimodal_ser.video import detectors
+
+            detectors.load(frame_params(recipe, learner.classifier).detector)
 
 
 def _check_search(recipe: Recipe) -> None:
@@ -189,7 +117,7 @@ def _check_search(recipe: Recipe) -> None:
         return
     from sklearn.metrics import get_scorer_names
 
-    if recipe.audio is None:
+    if not recipe.audio:
         raise SerError("a search is over the audio classifier's parameters; choose one")
     if recipe.search_method not in searching.METHODS:
         raise UnknownName("method of search", recipe.search_method, searching.METHODS)
@@ -201,117 +129,230 @@ def _check_search(recipe: Recipe) -> None:
         )
 
 
-def prepare(
-    clips: pd.DataFrame, recipe: Recipe, extra: pd.DataFrame | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the clips and the extra clips that a recipe's labels keep, checked together.
-
-    Nothing is opened: what cannot work is told before the extraction.
+def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> list[Fold]:
+    """Return folds of training clips that keep actors apart; none where there is one actor.
 
     Args:
-        clips: a clips table.
-        recipe: what is to be trained.
-        extra: clips to train on only, or None; those that are among the clips
-            are left out.
-
-    Raises:
-        SerError: the recipe cannot be trained, or there are no two labels.
-        TableError: it is not known whose the extra clips or the changed copies
-            are, see :func:`selection.apart`.
+        train: the training clips.
+        recipe: ``inner_folds`` and ``seed``.
+        scheme: of the outer folds; a leaky one has leaky inner folds.
     """
-    check(recipe)
-    labelled = selection.labelled(clips, recipe.labels)
-    if labelled["emotion"].nunique() < 2:
-        raise SerError(
-            f"all {len(labelled)} labelled clip(s) are {labelled['emotion'].iloc[0]}; "
-            "training needs clips of at least two labels"
-        )
-    nameless = labelled.index[labelled["actor"].isna()]
-    if recipe.copies and len(nameless):
-        raise TableError(
-            f"{len(nameless)} clip(s) have no known actor, among them {nameless[0]!r}, and a "
-            "changed copy could be of somebody who is tested; fill the column actor"
-        )
-    if extra is not None:
-        extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
-    return labelled, extra
+    inner = scheme if scheme in LEAKY else "actors"
+    count = min(recipe.inner_folds, len(set(actor_groups(train))))
+    return make_folds(train, inner, seed=recipe.seed, n_folds=count) if count > 1 else []
 
 
-def extract(
-    clips: pd.DataFrame,
+def cross_fit(
+    learner: Learner,
+    data: Data,
+    train: pd.DataFrame,
+    folds: Sequence[Fold],
     recipe: Recipe,
     *,
-    extra: pd.DataFrame | None = None,
-    cache: Cache | None = None,
-    workers: int | None = None,
+    workers: int = 1,
     progress: bool = True,
-) -> Data:
-    """Extract what a recipe needs from every clip.
+) -> CrossFit:
+    """Choose a learner's parameters and predict every training clip, on inner folds.
 
     Args:
-        clips: a clips table.
-        recipe: says which features and frames.
-        extra: clips to train on beside them, under the same label scheme.
-        cache: where results are kept; None keeps nothing.
-        workers: processes; None takes one a core.
+        learner: of the recipe.
+        data: extracted; only rows of ``train`` and of its extra clips are read.
+        train: the training clips.
+        folds: of :func:`inner_folds`.
+        recipe: everything else.
+        workers: processes for the fits of classifiers; networks take one.
         progress: whether to show bars on standard error.
 
-    Returns:
-        The data; clips that failed are in its ``failures``.
+    Raises:
+        SerError: no candidate could be scored, or a fold has too few classes.
+    """
+    nothing = pd.DataFrame(columns=list(labels_of(recipe.labels)), dtype=float)
+    if not folds:
+        return CrossFit(dict(learner.candidates[0]), nothing, {})
+    learner, record = _searched(learner, data, train, folds, recipe, progress)
+    jobs = [(learner, dict(params), fold) for params in learner.candidates for fold in folds]
+    parts = _predictions(jobs, data, train, recipe, workers, progress)
+    tables = [pd.concat(parts[at : at + len(folds)]) for at in range(0, len(parts), len(folds))]
+    losses = [_loss(table, train["emotion"]) for table in tables]
+    best = int(np.argmin(losses)) if len(losses) > 1 else 0
+    chosen = dict(learner.candidates[best])
+    if len(losses) > 1:
+        tried = [
+            {"params": dict(p), "nll": round(loss, 6)}
+            for p, loss in zip(learner.candidates, losses, strict=True)
+        ]
+        record = {**record, "params": chosen, "tried": tried}
+    return CrossFit({**learner.params, **chosen}, tables[best], record)
+
+
+def _loss(table: pd.DataFrame, truth: pd.Series) -> float:
+    table = table.dropna(how="all")
+    if table.empty:
+        return 0.0
+    softened = calibration.soften(table, calibration.fit_temperature(table, truth))
+    return metrics.score(softened, truth)["nll"]
+
+
+def _predictions(jobs, data: Data, train, recipe: Recipe, workers: int, progress: bool):
+    """Return the held-out table of each job, in their order."""
+    from tqdm import tqdm
+
+    found = data.inputs[jobs[0][0].key]
+    size = found.values.size if isinstance(found, Features) else 0
+    alone = workers < 2 or size < WORTH_A_PROCESS or is_network(jobs[0][0])
+    words = {"desc": jobs[0][0].name, "unit": "fit", "disable": not progress, "leave": False}
+    calls = [(learner, params, data, train, fold, recipe) for learner, params, fold in jobs]
+    if alone:
+        return [_held_out(*call) for call in tqdm(calls, **words)]
+    import joblib
+
+    run = joblib.Parallel(n_jobs=workers, return_as="generator")
+    lean = _lean(data, jobs[0][0])
+    delayed = (joblib.delayed(_held_out)(c[0], c[1], lean, *c[3:]) for c in calls)
+    return list(tqdm(run(delayed), total=len(calls), **words))
+
+
+def _lean(data: Data, learner: Learner) -> Data:
+    """Return the data with one learner's input alone: it goes to other processes."""
+    return replace(data, inputs={learner.key: data.inputs[learner.key]}, failures=pd.DataFrame())
+
+
+def _held_out(learner, params, data: Data, train, fold: Fold, recipe: Recipe) -> pd.DataFrame:
+    part = train.loc[fold.train]
+    fitted = fit_learner(replace(learner, params={**learner.params, **params}), data, part, recipe)
+    return predict_learner(fitted, data.inputs, fold.test, recipe.pooling)
+
+
+def fit_learner(
+    learner: Learner,
+    data: Data,
+    train: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+) -> Fitted:
+    """Fit a learner on training clips, and on extra ones of nobody who is held out.
+
+    Args:
+        learner: with its final parameters.
+        data: extracted; of its extra clips those are learnt from whose actor has
+            no other clips in it than those of ``train``.
+        train: the training clips.
+        recipe: labels, seed, and how networks stop.
+        checkpoint: folder from which an interrupted network training resumes.
+        progress: whether to show a bar of epochs.
 
     Raises:
-        SerError: no clip has what the recipe wants.
-        TableError: an extra clip is among the clips too.
+        SerError: there are too few clips or classes to learn from.
     """
-    main = clips
-    clips = clips if extra is None else check_clips(pd.concat([clips, extra]))
-    features = frames = None
-    failures = []
-    # One film among many clips must not be read where it could end the run.
-    engine = Engine.of(workers, several=len(clips) > 1)
-    shared = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
-    if recipe.audio and clips["audio"].notna().any():
-        from multimodal_ser.audio.extract import extract as extract_audio
+    held = None
+    learn = train
+    if is_network(learner):
+        learn, held = split_validation(train, recipe.stop_share, recipe.seed)
+    if data.extra is not None:
+        # A person who is not for training here is not learnt from in song either.
+        learn = with_extra(learn, data.extra, data.clips[~data.clips.index.isin(learn.index)])
+    labels, found = labels_of(recipe.labels), data.inputs[learner.key]
+    held = held if held is not None and len(held) else None
+    if learner.input == FRAMES:
+        from multimodal_ser.video.model import VideoModel
 
-        features, failed = extract_audio(clips, recipe.features, **shared)
-        failures.append(failed)
-    if recipe.video and clips["video"].notna().any():
-        from multimodal_ser.video.extract import extract as extract_video
-
-        frames, failed = extract_video(clips, frame_params(recipe), **shared)
-        failures.append(failed)
-    if not failures:
-        raise SerError(
-            f"the {len(clips)} clip(s) have no {_wanted(recipe)} to train on; "
-            "choose other models or other data"
+        params = frame_params(recipe, learner.classifier)
+        model = VideoModel(
+            learner.classifier, params=params, labels=labels, seed=recipe.seed, **learner.params
         )
-    data = Data(main, features, frames, pd.concat(failures, ignore_index=True), extra)
-    return _with_copies(data, clips, recipe, shared)
-
-
-def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Mapping) -> Data:
-    """Return the data with changed copies of all clips among the extra ones."""
-    if not recipe.copies or data.features is None:
-        return data
-    from multimodal_ser.audio.augment import augmented_copies
-
-    options = {"copies": recipe.copies, "seed": recipe.seed, **shared}
-    table, changed = augmented_copies(clips, recipe.features, **options)
-    table["video"] = pd.NA  # the sound alone was changed
-    parts = [data.features, changed]
-    features = Features(
-        parts[0].clips.append(changed.clips),
-        np.concatenate([part.values for part in parts]),
-        changed.names,
+        return model.fit(found, learn, held, checkpoint=checkpoint, progress=progress)
+    model = FeatureModel(
+        learner.input,
+        learner.classifier,
+        modality=learner.modality,
+        labels=labels,
+        seed=recipe.seed,
+        params=dict(learner.params),
     )
-    extra = table if data.extra is None else pd.concat([data.extra, table])
-    return replace(data, features=features, extra=extra)
+    return model.fit(found, learn, held)
 
 
-def _wanted(recipe: Recipe) -> str:
-    return " or ".join(
-        k for k, v in (("sound", recipe.audio), ("picture", recipe.video)) if v is not None
-    )
+def processes(engine: Engine) -> int:
+    """Return how many fits run at a time."""
+    from joblib import cpu_count
+
+    return 1 if engine.in_process else engine.workers or cpu_count()
+
+
+def is_network(learner: Learner) -> bool:
+    """Tell whether a learner's training is stopped by clips of other actors."""
+    return learner.input == FRAMES or _classifiers(learner).is_network(learner.classifier)
+
+
+def _classifiers(learner: Learner) -> ModuleType:
+    from multimodal_ser.audio import classifiers as of_audio
+    from multimodal_ser.video import classifiers as of_video
+
+    return of_audio if learner.modality == "audio" else of_video
+
+
+def _module(learner: Learner) -> ModuleType:
+    return _classifiers(learner).load(learner.classifier)
+
+
+def predict_learner(fitted: Fitted, inputs: Mapping, clips: pd.Index, pooling: str) -> pd.DataFrame:
+    """Return a fitted learner's probabilities of clips; NaN where its input is missing."""
+    return Model({fitted.name: fitted}, pooling=pooling).learner_tables(clips, inputs)[fitted.name]
+
+
+def _searched(
+    learner: Learner, data: Data, train, folds: Sequence[Fold], recipe: Recipe, progress: bool
+) -> tuple[Learner, dict]:
+    """Return the learner with the parameters that a search found, and what it found."""
+    space = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    if not recipe.search or not space:
+        return learner, {}
+    from sklearn.exceptions import UndefinedMetricWarning
+
+    module, found = _module(learner), data.inputs[learner.key]
+    learn = train[train.index.isin(found.clips)]
+    labels = labels_of(recipe.labels)
+    with warnings.catch_warnings():
+        # A candidate that never names a label has no precision; it counts as 0.
+        warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
+        result = searching.search(
+            lambda **tried: module.build(seed=recipe.seed, **{**learner.params, **tried}),
+            space,
+            found.take(learn.index),
+            # Without gaps, which XGBoost asks for.
+            np.unique([labels.index(label) for label in learn["emotion"]], return_inverse=True)[1],
+            actor_groups(learn),
+            method=recipe.search_method,
+            n_draws=recipe.search,
+            scoring=recipe.search_metric,
+            folds=[_positions(fold, learn.index) for fold in folds],
+            seed=recipe.seed,
+            workers=1,
+            progress=progress,
+        )
+    record = {"method": recipe.search_method, "metric": recipe.search_metric}
+    record |= {"score": round(result.best_score_, 6), "params": result.best_params_}
+    record["trials"] = json.loads(result.trials.to_json(orient="records"))
+    params = {**learner.params, **result.best_params_}
+    return replace(learner, params=params, candidates=({},)), record
+
+
+def _positions(fold: Fold, clips: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(np.flatnonzero(clips.isin(part)) for part in (fold.train, fold.test))
+
+
+def usable(data: Data, recipe: Recipe, clips: pd.DataFrame) -> tuple[Learner, ...]:
+    """Return the recipe's learners whose input some of the clips have.
+
+    Raises:
+        SerError: there is none.
+    """
+    there = [one for one in recipe.learners if clips.index.isin(data.inputs[one.key].clips).any()]
+    if not there:
+        raise SerError("no training clip could be used; see the failures above")
+    return tuple(there)
 
 
 def fit(
@@ -319,161 +360,51 @@ def fit(
     train: pd.DataFrame,
     recipe: Recipe,
     *,
+    scheme: str = "actors",
     checkpoint: Path | None = None,
+    workers: int = 1,
     progress: bool = True,
-) -> Model:
+) -> tuple[Model, dict]:
     """Fit a model on training clips alone.
 
     Args:
-        data: extracted features; only the rows of ``train`` are read, and those
-            of its extra clips whose actor has no other clips in it.
+        data: extracted; only the rows of ``train`` are read, and those of its
+            extra clips whose actor has no other clips in it.
         train: a clips table with labels.
         recipe: what to fit.
-        checkpoint: folder from which an interrupted video training goes on.
+        scheme: of the folds that ``train`` comes from, see :func:`inner_folds`.
+        checkpoint: folder from which interrupted network trainings resume.
+        workers: processes for fits of classifiers.
         progress: whether to show bars on standard error.
 
     Returns:
-        The model. Networks were fitted on the actors left after holding out
-        ``validation_share``; other classifiers on all actors of ``train``,
-        after their held-out predictions had given the calibration.
+        The model; and as JSON values what was ``chosen`` by learner and what
+        ``calibration`` does on actors whom it was not fitted on.
 
     Raises:
         SerError: there are too few clips or classes to learn from.
     """
-    learn, held = _split(train, recipe)
-    if data.extra is not None:
-        # Whose clips are not for training here is not learnt from in song either.
-        learn = with_extra(learn, data.extra, _others(data, learn))
-        train = with_extra(train, data.extra, _others(data, train))
-    audio = video = None
-    held_out = {}
-    if recipe.audio and data.features is not None and len(data.features.clips):
-        audio = _fit_audio(data, learn, held, recipe)
-        held_out["audio"] = audio.predict(data.features, held.index)
-        if not hasattr(audio.estimator, "patience"):
-            audio = _fit_audio(data, train, None, recipe)
-    if recipe.video and data.frames is not None and len(data.frames.clips):
-        video = _fit_video(data, learn, held, recipe, checkpoint, progress)
-        probe = Model(None, video, pooling=recipe.pooling)
-        held_out["video"] = probe.probabilities(held.index, None, data.frames)["video"]
-    if audio is None and video is None:
-        raise SerError("no training clip could be used; see the failures above")
-    model = Model(audio, video, labels_of(recipe.labels), pooling=recipe.pooling)
-    _calibrate(model, recipe.fusion, held_out, held)
-    return model
-
-
-def _split(train: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return split_validation(train, recipe.validation_share, recipe.seed)
-
-
-def tune(
-    data: Data, train: pd.DataFrame, recipe: Recipe, *, progress: bool = True
-) -> tuple[Recipe, dict | None]:
-    """Search the audio classifier's parameters on training clips alone.
-
-    The inner folds keep every actor on one side, and the actors that
-    :func:`fit` holds out for calibration take no part. The search looks at the
-    clips proper, not at extra ones or changed copies: those are learnt from
-    with the parameters that it found.
-
-    Args:
-        data: extracted features; only rows of ``train`` are read.
-        train: a clips table with labels.
-        recipe: with ``search`` above 0; otherwise nothing is done.
-        progress: whether to show a bar on standard error.
-
-    Returns:
-        The recipe with the best ``audio_params`` and no search left to do; and
-        what was found as JSON values: ``method``, ``metric``, ``score`` (its
-        mean over the inner folds), ``params`` and ``trials``; None without a
-        search.
-
-    Raises:
-        SerError: fewer than two actors are left to search among, or no
-            candidate could be scored.
-    """
-    if not recipe.search or data.features is None:
-        return replace(recipe, search=0), None
-    from sklearn.exceptions import UndefinedMetricWarning
-
-    from multimodal_ser.audio import classifiers
-
-    learn, _ = _split(train, recipe)
-    learn = learn[learn.index.isin(data.features.clips)]
-    module, params = classifiers.load(recipe.audio), dict(recipe.audio_params)
-    labels = labels_of(recipe.labels)
-    with warnings.catch_warnings():
-        # A candidate that never names a label has no precision; it counts as 0.
-        warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
-        found = searching.search(
-            lambda **tried: module.build(seed=recipe.seed, **(params | tried)),
-            module.SEARCH,
-            data.features.take(learn.index),
-            # Without gaps, which XGBoost asks for.
-            np.unique([labels.index(label) for label in learn["emotion"]], return_inverse=True)[1],
-            actor_groups(learn),
-            method=recipe.search_method,
-            n_draws=recipe.search,
-            scoring=recipe.search_metric,
-            seed=recipe.seed,
-            workers=1,
-            progress=progress,
-        )
-    record = {"method": recipe.search_method, "metric": recipe.search_metric}
-    record |= {"score": round(found.best_score_, 6), "params": found.best_params_}
-    record["trials"] = json.loads(found.trials.to_json(orient="records"))
-    return replace(recipe, audio_params=params | found.best_params_, search=0), record
-
-
-def _others(data: Data, clips: pd.DataFrame) -> pd.DataFrame:
-    return data.clips[~data.clips.index.isin(clips.index)]
-
-
-def _fit_audio(data: Data, learn: pd.DataFrame, held: pd.DataFrame | None, recipe: Recipe):
-    from multimodal_ser.audio.model import AudioModel
-
-    model = AudioModel(
-        recipe.features,
-        recipe.audio,
-        labels=labels_of(recipe.labels),
-        seed=recipe.seed,
-        params=dict(recipe.audio_params),
+    folds = inner_folds(train, recipe, scheme)
+    learners = {one.name: one for one in usable(data, recipe, train)}
+    fitted, crossed, chosen = {}, {}, {}
+    for name, one in learners.items():
+        found = cross_fit(one, data, train, folds, recipe, workers=workers, progress=progress)
+        crossed[name] = found.table
+        chosen[name] = found.chosen
+        place = checkpoint / name.replace(":", "-") if checkpoint else None
+        final = replace(one, params=found.params)
+        fitted[name] = fit_learner(final, data, train, recipe, checkpoint=place, progress=progress)
+    combiner = combining.fit(crossed, learners, train, recipe.fusion)
+    model = Model(
+        fitted,
+        labels_of(recipe.labels),
+        pooling=recipe.pooling,
+        combiner=combiner,
+        adapt=recipe.adapt,
     )
-    return model.fit(data.features, learn, held)
-
-
-def _fit_video(data: Data, learn, held, recipe: Recipe, checkpoint, progress):
-    from multimodal_ser.video.model import VideoModel
-
-    model = VideoModel(
-        recipe.video,
-        params=frame_params(recipe),
-        labels=labels_of(recipe.labels),
-        seed=recipe.seed,
-        **recipe.video_params,
-    )
-    validation = held if len(held) else None
-    return model.fit(data.frames, learn, validation, checkpoint=checkpoint, progress=progress)
-
-
-def _calibrate(
-    model: Model, fusion: str, held_out: Mapping[str, pd.DataFrame], held: pd.DataFrame
-) -> None:
-    truth, actors = held["emotion"], pd.Series(actor_groups(held), held.index)
-    for name, table in held_out.items():
-        model.temperatures[name] = round(calibration.fit_temperature(table, truth), 6)
-    softened = {
-        name: calibration.soften(table, model.temperatures[name])
-        for name, table in held_out.items()
-    }
-    both = set.intersection(*(set(t.dropna(how="all").index) for t in softened.values()))
-    if len(softened) > 1 and truth[sorted(both)].nunique() > 1:
-        model.fuser = Fuser(fusion).fit(softened, truth, actors)
-    elif not methods.load(fusion).FITTED:
-        model.fuser = Fuser(fusion)
-    # Otherwise nothing can be learnt about the two together, and the model's
-    # own choice stays: the product, which passes a lone modality unchanged.
+    measured = combining.measured(crossed, learners, train, recipe.fusion) if folds else []
+    told = {"chosen": {name: one for name, one in chosen.items() if one}, "calibration": measured}
+    return model, told
 
 
 def train(
@@ -482,13 +413,14 @@ def train(
     output: str | Path,
     *,
     extra: pd.DataFrame | None = None,
+    tables: Mapping[str, Features] | None = None,
     cache: Cache | None = None,
-    workers: int | None = None,
+    workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Model, Data]:
     """Extract, fit on all labelled clips, and save the model.
 
-    An interrupted training goes on when it is started again with the same
+    An interrupted training resumes when it is started again with the same
     output folder: features come from the cache, epochs from the checkpoint.
 
     Args:
@@ -496,111 +428,34 @@ def train(
         recipe: what to train.
         output: the model's folder.
         extra: clips to train on beside them, such as song or another corpus;
-            the held-out actors that calibrate the model are left out of it.
+            none of an actor who is held out in an inner fold is learnt from there.
+        tables: name of an input -> a table made elsewhere, such as
+            ``action_units`` (:func:`multimodal_ser.read_tables`).
         cache: where features are kept; None keeps nothing.
-        workers: processes for reading clips; None takes one a core.
+        workers: processes, None for one per core, or an engine.
         progress: whether to show bars on standard error.
 
     Returns:
         The model and the data it was fitted on.
 
     Raises:
-        SerError: the recipe cannot be trained on these clips, see
-            :func:`prepare`, or there is nothing to learn from.
+        SerError: the recipe cannot be trained on these clips, or there is
+            nothing to learn from.
     """
+    check(recipe)
     labelled, extra = prepare(clips, recipe, extra)
     started = time.monotonic()
-    shared = {"cache": cache, "workers": workers, "progress": progress}
-    data = extract(labelled, recipe, extra=extra, **shared)
+    engine = Engine.of(workers, several=len(labelled) > 1)
+    data = extract(
+        labelled, recipe, extra=extra, tables=tables, cache=cache, workers=engine, progress=progress
+    )
     used = labelled if extra is None else pd.concat([labelled, extra])
     identity = f"{table_hash(used)}-{hash_text(repr(recipe))}"[:40]
     checkpoint = Path(output) / ".checkpoint" / identity
-    tuned, found = tune(data, labelled, recipe, progress=progress)
-    model = fit(data, labelled, tuned, checkpoint=checkpoint, progress=progress)
+    model, told = fit(
+        data, labelled, recipe, checkpoint=checkpoint, workers=processes(engine), progress=progress
+    )
     seconds = round(time.monotonic() - started, 1)
-    more = {"search": found} if found else {}
-    model.save(output, run_record(recipe, used, seconds=seconds, **more))
-    _remove(Path(output) / ".checkpoint")
+    model.save(output, run_record(recipe, used, seconds=seconds, **told))
+    shutil.rmtree(Path(output) / ".checkpoint", ignore_errors=True)
     return model, data
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def run_record(recipe: Recipe | None, clips: pd.DataFrame, *, seconds: float, **more) -> dict:
-    """Return what ``run.json`` keeps: enough to make the run again and compare it.
-
-    Args:
-        recipe: what was trained; None where a script says it itself.
-        clips: the clips it was trained on.
-        seconds: how long it took.
-        more: anything else, as JSON values.
-    """
-    return {
-        "recipe": asdict(recipe) if recipe else None,
-        "seed": recipe.seed if recipe else None,
-        "n_clips": len(clips),
-        "actors": sorted(clips["actor"].dropna().unique().tolist()),
-        "clips_hash": table_hash(clips),
-        "seconds": seconds,
-        **origin(),
-        **more,
-    }
-
-
-def origin() -> dict:
-    """Return what made a result: ``command``, ``git`` state and ``versions``.
-
-    Example:
-        >>> sorted(origin())
-        ['command', 'git', 'versions']
-    """
-    command = " ".join(map(_short, sys.argv[1:]))
-    return {"command": command, "git": _git_state(), "versions": _versions()}
-
-
-def _short(word: str) -> str:
-    # Where things lie on one machine is nobody else's business, and of no use to them.
-    name, is_named, value = word.rpartition("=")  # such as cremad=/home/anna/CREMA-D
-    path = Path(value)
-    return name + is_named + path.name if path.is_absolute() else word
-
-
-def table_hash(clips: pd.DataFrame) -> str:
-    """Return a hash of which clips with which labels these are, paths left out."""
-    named = clips.drop(columns=["audio", "video", "duration"]).sort_index()
-    return hash_text(named.to_csv())
-
-
-def hash_text(text: str) -> str:
-    """Return the first 16 hexadecimal digits of the text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _git_state() -> str | None:
-    here = Path(__file__).resolve().parent
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip() or None
-
-
-def _versions() -> dict[str, str]:
-    names = ("tensorflow-cpu", "tensorflow", "keras", "librosa", "scikit-learn", "numpy", "av")
-    found = {"python": sys.version.split()[0], "multimodal_ser": VERSION}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

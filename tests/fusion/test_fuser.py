@@ -177,19 +177,19 @@ class TestEveryFittedMethod:
 
     def test_any_number_may_be_fused_where_none_is_missing(self, name, fusers, case):
         clips, tables = case
-        whole = Fuser(name).fit(tables, clips["emotion"], clips["actor"], missing=False)
+        whole = Fuser(name).fit(tables, clips["emotion"], clips["actor"], sets=[tuple(tables)])
         np.testing.assert_allclose(whole(tables), fusers[name](tables), atol=1e-12)
         assert len(whole.fitted) == 1
         sides = [*tables.values()] * MOST_MODALITIES
         many = {f"m{at}": table for at, table in enumerate(sides)}
-        fitted = Fuser(name).fit(many, clips["emotion"], clips["actor"], missing=False)
+        fitted = Fuser(name).fit(many, clips["emotion"], clips["actor"], sets=[tuple(many)])
         again = Fuser.from_description(json.loads(json.dumps(fitted.describe())))
         np.testing.assert_allclose(again(many), fitted(many), atol=1e-12)
         gap = {name: table.assign() for name, table in tables.items()}
         gap["audio"].iloc[:5] = np.nan
-        some = Fuser(name).fit(gap, clips["emotion"], clips["actor"], missing=False)
+        some = Fuser(name).fit(gap, clips["emotion"], clips["actor"], sets=[tuple(tables)])
         kept = {name: table.iloc[5:] for name, table in tables.items()}
-        rest = Fuser(name).fit(kept, clips["emotion"], clips["actor"], missing=False)
+        rest = Fuser(name).fit(kept, clips["emotion"], clips["actor"], sets=[tuple(tables)])
         np.testing.assert_allclose(some(kept), rest(kept), atol=1e-12)
 
 

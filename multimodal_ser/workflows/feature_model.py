@@ -1,14 +1,15 @@
-"""An audio model: a feature set and a classifier, from clips to probabilities."""
+"""A feature set, or a table made elsewhere, and a classifier: from clips to probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.audio import classifiers
+from multimodal_ser.audio import classifiers as audio_classifiers
 from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
@@ -18,23 +19,16 @@ from multimodal_ser.tables import EMOTIONS, Features
 
 #: The exported classifier's file.
 EXPORTED = "estimator.onnx"
-DESCRIPTION_KEYS = {
-    "feature_set": str,
-    "feature_version": int,
-    "classifier": str,
-    "labels": list,
-    "seed": int,
-    "params": dict,
-    "codes": list,
-}
 
 
-class AudioModel:
-    """A classifier of one feature set.
+class FeatureModel:
+    """A classifier of one input of one modality.
 
     Args:
-        feature_set: one of ``audio.features.NAMES``.
-        classifier: one of ``audio.classifiers.NAMES``.
+        input: one of ``audio.features.NAMES``; for ``video`` a measured input or
+            the name of a table.
+        classifier: one of that modality's ``classifiers.NAMES``.
+        modality: ``audio`` or ``video``.
         labels: the label scheme, in the order of the output columns.
         seed: for the classifier.
         params: passed to the classifier's ``build``.
@@ -43,25 +37,28 @@ class AudioModel:
         UnknownName: there is no such feature set or classifier.
 
     Example:
-        >>> AudioModel("mfcc_rms", "svc", params={"c": 10.0}).describe()["classifier"]
+        >>> FeatureModel("mfcc_rms", "svc", params={"c": 10.0}).describe()["classifier"]
         'svc'
     """
 
+    kind = "features"
+
     def __init__(
         self,
-        feature_set: str = "mfcc_rms",
+        input: str = "mfcc_rms",
         classifier: str = "svc",
         *,
+        modality: str = "audio",
         labels: Sequence[str] = EMOTIONS,
         seed: int = 0,
         params: Mapping | None = None,
     ):
-        feature_sets.load(feature_set)
+        self.modality, self.input, self.classifier = modality, input, classifier
+        if modality == "audio":
+            feature_sets.load(input)
         # Not loaded: some classifiers load scikit-learn, which prediction may not need.
-        if classifier not in classifiers.NAMES:
-            raise UnknownName("audio classifier", classifier, classifiers.NAMES)
-        self.feature_set = feature_set
-        self.classifier = classifier
+        if classifier not in self._classifiers.NAMES:
+            raise UnknownName(f"{modality} classifier", classifier, self._classifiers.NAMES)
         self.labels = tuple(labels)
         self.seed = seed
         self.params = dict(params or {})
@@ -69,6 +66,32 @@ class AudioModel:
         self._light: light.LightNetwork | None = None
         self._folder: Path | None = None
         self._codes: list[int] = []
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def _classifiers(self) -> ModuleType:
+        from multimodal_ser.video import classifiers as video_classifiers
+
+        return audio_classifiers if self.modality == "audio" else video_classifiers
+
+    @property
+    def _module(self) -> ModuleType:
+        return self._classifiers.load(self.classifier)
+
+    @property
+    def name(self) -> str:
+        """How the learner is called."""
+        return f"{self.input}:{self.classifier}"
+
+    @property
+    def key(self) -> str:
+        """What its input is kept under."""
+        return self.input
+
+    @property
+    def is_network(self) -> bool:
+        """Whether its training stops by clips of other actors."""
+        return self._classifiers.is_network(self.classifier)
 
     @property
     def estimator(self):
@@ -78,16 +101,16 @@ class AudioModel:
             ModelError: the model's folder holds it only exported, or damaged.
         """
         if self._estimator is None and self._folder is not None:
-            self._estimator = files.load(self._folder, classifiers.load(self.classifier))
+            self._estimator = files.load(self._folder, self._module)
         return self._estimator
 
     def fit(
         self, features: Features, clips: pd.DataFrame, validation: pd.DataFrame | None = None
-    ) -> AudioModel:
+    ) -> FeatureModel:
         """Fit on the clips that have features.
 
         Args:
-            features: of this model's feature set.
+            features: of this model's input.
             clips: a clips table with known emotions; clips without features
                 are left out.
             validation: clips of other actors; only networks use them, to stop.
@@ -99,26 +122,21 @@ class AudioModel:
             SerError: fewer than two classes are left to learn, or the
                 classifier cannot take features of this shape.
         """
-        classifiers.check_input(self.classifier, features.values.shape[1:], self.params)
+        if self.modality == "audio":
+            audio_classifiers.check_input(self.classifier, features.values.shape[1:], self.params)
         values, codes = self._training(features, clips)
-        self._codes = sorted(set(codes.tolist()))
+        self._codes, self._names = sorted(set(codes.tolist())), tuple(features.names)
         if len(self._codes) < 2:
             raise SerError(
-                f"{len(codes)} labelled clip(s) with sound hold {len(self._codes)} class(es); "
-                "training needs clips of at least two"
+                f"{len(codes)} labelled clip(s) with {self.input} hold {len(self._codes)} "
+                "class(es); training needs clips of at least two"
             )
         # XGBoost wants classes 0 to k-1, so what is absent from the training
         # clips is squeezed out here and put back as probability 0.
         targets = np.searchsorted(self._codes, codes)
         self._light = None
-        self._estimator = classifiers.load(self.classifier).build(seed=self.seed, **self.params)
-        extra = {}
-        if validation is not None and hasattr(self._estimator, "patience"):
-            held_values, held_codes = self._training(features, validation)
-            known = np.isin(held_codes, self._codes)
-            if known.any():
-                held = np.searchsorted(self._codes, held_codes[known])
-                extra = {"validation": (held_values[known], held)}
+        self._estimator = self._module.build(seed=self.seed, **self.params)
+        extra = self._held(features, validation) if self.is_network else {}
         with one_blas_thread():
             self._estimator.fit(values, targets, **extra)
         return self
@@ -128,22 +146,36 @@ class AudioModel:
         codes = [self.labels.index(emotion) for emotion in usable["emotion"]]
         return features.take(usable.index), np.asarray(codes, dtype=int)
 
+    def _held(self, features: Features, validation: pd.DataFrame | None) -> dict:
+        if validation is None:
+            return {}
+        values, codes = self._training(features, validation)
+        known = np.isin(codes, self._codes)
+        if not known.any():
+            return {}
+        return {"validation": (values[known], np.searchsorted(self._codes, codes[known]))}
+
     def predict(self, features: Features, clips: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the probabilities of clips.
 
         Args:
-            features: of this model's feature set.
+            features: of this model's input.
             clips: clip ids to predict; None takes all that have features. A
-                clip without features gets a row of NaN: no sound.
+                clip without features gets a row of NaN: the input is missing.
 
         Returns:
             A probability table with index ``clip``.
 
         Raises:
-            ModelError: the model has not been fitted.
+            ModelError: the model has not been fitted, or learnt from other values.
         """
         if self._light is None and self.estimator is None:
-            raise ModelError("this audio model has not been fitted; call fit or load first")
+            raise ModelError(f"{self.name} has not been fitted; call fit or load first")
+        if tuple(features.names) != self._names and self._names:
+            raise ModelError(
+                f"{self.name} learnt from {len(self._names)} values named {self._names[0]} to "
+                f"{self._names[-1]}; these are {len(features.names)} others, give the same table"
+            )
         wanted = pd.Index(features.clips if clips is None else list(clips), name="clip")
         there = wanted[wanted.isin(features.clips)]
         full = np.zeros((len(there), len(self.labels)))
@@ -155,13 +187,19 @@ class AudioModel:
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
         if self._light is not None:
             return _normalised(self._light.predict_on_batch(values))
-        return files.probabilities(classifiers.load(self.classifier), self.estimator, values)
+        return files.probabilities(self._module, self.estimator, values)
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""
+        version, names = 0, list(self._names)
+        if self.modality == "audio":  # a set's version settles the names of its values
+            version, names = feature_sets.load(self.input).VERSION, []
         return {
-            "feature_set": self.feature_set,
-            "feature_version": feature_sets.load(self.feature_set).VERSION,
+            "kind": self.kind,
+            "modality": self.modality,
+            "input": self.input,
+            "input_version": version,
+            "input_names": names,
             "classifier": self.classifier,
             "labels": list(self.labels),
             "seed": self.seed,
@@ -202,12 +240,11 @@ class AudioModel:
         return None
 
     def _reference(self, values: np.ndarray) -> np.ndarray:
-        module = classifiers.load(self.classifier)
         # In double precision, which scikit-learn keeps and does not take by itself.
-        return files.probabilities(module, self.estimator, values.astype(np.float64))
+        return files.probabilities(self._module, self.estimator, values.astype(np.float64))
 
     @classmethod
-    def load(cls, description: Mapping, folder: str | Path) -> AudioModel:
+    def load(cls, description: Mapping, folder: str | Path) -> FeatureModel:
         """Read a model that :meth:`describe` and :meth:`save_weights` wrote.
 
         Where the exported classifier is, it predicts, and no other library is
@@ -227,38 +264,62 @@ class AudioModel:
         return model
 
     @classmethod
-    def _described(cls, description: Mapping, folder: Path) -> AudioModel:
+    def _described(cls, description: Mapping, folder: Path) -> FeatureModel:
         """Return an unfitted model, its description checked: it may be anyone's."""
-        what = f"{folder}: the audio model's description"
-        keys = set(DESCRIPTION_KEYS)
-        if not isinstance(description, Mapping) or set(description) != keys:
-            listed = ", ".join(DESCRIPTION_KEYS)
-            raise ModelError(f"{what} is not an object with the keys {listed}; train again")
-        for key, kind in DESCRIPTION_KEYS.items():
-            if type(description[key]) is not kind:
-                value = repr(description[key])[:80]
-                raise ModelError(f"{what} has {key} {value}; expected {kind.__name__}")
-        arguments = dict(description)
-        codes, made_with = arguments.pop("codes"), arguments.pop("feature_version")
+        what = f"{folder}: the description of a learner"
+        _check_kinds(description, what)
         names = (
-            (arguments.pop("feature_set"), feature_sets.FORMER_NAMES),
-            (arguments.pop("classifier"), classifiers.FORMER_NAMES),
+            (description["input"], feature_sets.FORMER_NAMES),
+            (
+                description["classifier"],
+                audio_classifiers.FORMER_NAMES,
+            ),
         )
+        kept = {name: description[name] for name in ("modality", "labels", "seed", "params")}
         try:
-            model = cls(*(former.get(name, name) for name, former in names), **arguments)
+            model = cls(*(former.get(name, name) for name, former in names), **kept)
         except SerError as error:
             raise ModelError(f"{what} is wrong: {error!s:.300}") from None
-        _check_codes(model, codes, what)
-        now = feature_sets.load(model.feature_set).VERSION
+        _check_codes(model, description["codes"], what)
+        model._names = tuple(description["input_names"])
+        made_with = description["input_version"]
+        now = feature_sets.load(model.input).VERSION if model.modality == "audio" else 0
         if made_with != now:
             raise ModelError(
-                f"{folder}: made with version {made_with} of the features {model.feature_set}, "
+                f"{folder}: made with version {made_with} of the features {model.input}, "
                 f"this program computes version {now}; train the model again"
             )
         return model
 
 
-def _check_codes(model: AudioModel, codes: list, what: str) -> None:
+_KINDS = {
+    "kind": str,
+    "modality": str,
+    "input": str,
+    "input_version": int,
+    "input_names": list,
+    "classifier": str,
+    "labels": list,
+    "seed": int,
+    "params": dict,
+    "codes": list,
+}
+
+
+def _check_kinds(description: Mapping, what: str) -> None:
+    if not isinstance(description, Mapping) or set(description) != set(_KINDS):
+        raise ModelError(f"{what} is not an object with the keys {', '.join(_KINDS)}; train again")
+    for key, kind in _KINDS.items():
+        if type(description[key]) is not kind:
+            value = repr(description[key])[:80]
+            raise ModelError(f"{what} has {key} {value}; expected {kind.__name__}")
+    if description["modality"] not in ("audio", "video"):
+        raise ModelError(f"{what} has modality {description['modality']!r:.80}; train again")
+    if not all(isinstance(name, str) for name in description["input_names"]):
+        raise ModelError(f"{what} has input_names that are no texts; train again")
+
+
+def _check_codes(model: FeatureModel, codes: list, what: str) -> None:
     named = all(isinstance(label, str) and label for label in model.labels)
     if not named or len(set(model.labels)) < len(model.labels):
         raise ModelError(f"{what} has labels that are not different names; train again")
@@ -268,16 +329,16 @@ def _check_codes(model: AudioModel, codes: list, what: str) -> None:
     model._codes = codes
 
 
-def _fitting(network: light.LightNetwork, model: AudioModel) -> light.LightNetwork:
+def _fitting(network: light.LightNetwork, model: FeatureModel) -> light.LightNetwork:
     """Return a network that takes the model's features and gives its labels."""
     n_axes, n_labels = len(network.input_shape), len(model._codes)
-    taken = feature_sets.shape(model.feature_set)
+    taken = feature_sets.shape(model.input) if model.modality == "audio" else (len(model._names),)
     fits = n_axes == len(taken) + 1 and network.output_shape == (None, n_labels)
     pairs = zip(network.input_shape[1:], taken, strict=False)
     if not fits or any(there not in (None, here) for there, here in pairs):
         raise ModelError(
             f"{network.source}: it turns {network.input_shape} into {network.output_shape}, which "
-            f"are not {model.feature_set} and {n_labels} labels; copy the model again"
+            f"are not {model.input} and {n_labels} labels; copy the model again"
         )
     return network
 

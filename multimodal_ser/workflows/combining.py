@@ -1,0 +1,184 @@
+"""How learners become one answer per modality, and one of both.
+
+Everything is fitted on cross-fitted predictions: of training clips, by learners
+that did not learn from their actors. One fuser answers for the sound alone, for
+the face alone and for both: it is fitted for every set of learners that can
+occur, which are those whose inputs come together (a sound, a film, a table).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from multimodal_ser.fusion import calibration, methods
+from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.fusion.nested import nested
+from multimodal_ser.tables import actor_groups
+from multimodal_ser.workflows.recipes import TABLES, Learner
+
+#: Folds of actors over which it is measured what calibration does.
+REPORT_FOLDS = 4
+
+
+@dataclass
+class Combiner:
+    """The fitted way from the probabilities of learners to those of a clip.
+
+    Attributes:
+        modalities: name of a learner -> ``audio`` or ``video``.
+        fuser: how learners become one, with what it has learnt.
+        temperatures: name of a learner -> temperature of its calibration; 1 where
+            none made held-out predictions better.
+    """
+
+    modalities: Mapping[str, str]
+    fuser: Fuser = field(default_factory=lambda: Fuser("product"))
+    temperatures: dict[str, float] = field(default_factory=dict)
+
+    def __call__(
+        self, tables: Mapping[str, pd.DataFrame], clips: pd.Index
+    ) -> dict[str, pd.DataFrame]:
+        """Return the answers by modality.
+
+        Args:
+            tables: name of a learner -> probability table with index ``clip``;
+                a row of NaN where its input is missing.
+            clips: ids, in the order wanted.
+
+        Returns:
+            ``audio`` and ``video``, where there are learners of theirs,
+            ``fused``, and ``shares``: what each modality adds to the fused
+            decision, -1 to 1 (:meth:`Fuser.contributions`).
+        """
+        softened = {
+            name: calibration.soften(table, self.temperatures.get(name, 1.0))
+            for name, table in tables.items()
+        }
+        result = {}
+        for modality in ("audio", "video"):
+            part = {n: t for n, t in softened.items() if self.modalities[n] == modality}
+            if part:
+                result[modality] = self.fuser(part).reindex(clips)
+        shares = self.fuser.contributions(softened).reindex(clips)
+        of = [self.modalities.get(name, name) for name in shares.columns]
+        result["fused"] = self.fuser(softened).reindex(clips)
+        result["shares"] = shares.T.groupby(of, sort=False).sum(min_count=1).T
+        return result
+
+
+def fit(
+    crossed: Mapping[str, pd.DataFrame],
+    learners: Mapping[str, Learner],
+    clips: pd.DataFrame,
+    fusion: str,
+) -> Combiner:
+    """Fit calibration and fusion.
+
+    Args:
+        crossed: name of a learner -> cross-fitted probabilities of training
+            clips; empty where there was nobody to hold out.
+        learners: name -> learner, those of ``crossed``.
+        clips: the training clips, with labels.
+        fusion: one of ``fusion.methods.NAMES``.
+
+    Returns:
+        The combiner; where nothing can be learnt about several learners
+        together, their product, or an unfitted ``fusion`` as it is.
+    """
+    modalities = {name: learner.modality for name, learner in learners.items()}
+    truth, actors = clips["emotion"], pd.Series(actor_groups(clips), clips.index)
+    said = {name: table.dropna(how="all") for name, table in crossed.items()}
+    said = {name: table for name, table in said.items() if len(table)}
+    pooled = methods.load(fusion).FITTED
+    together = set.intersection(*(set(t.index) for t in said.values())) if said else set()
+    if len(said) > 1 and pooled and truth[sorted(together)].nunique() > 1:
+        names = tuple(said)
+        fuser = Fuser(fusion).fit(said, truth, actors, sets=_sets(names, learners))
+        # Its weights calibrate as well as combine, so a temperature would say it twice.
+        return Combiner(modalities, fuser)
+    temperatures = {name: kept(table, clips).temperature for name, table in said.items()}
+    return Combiner(modalities, Fuser("product" if pooled else fusion), temperatures)
+
+
+def kept(table: pd.DataFrame, clips: pd.DataFrame) -> calibration.Kept:
+    """Return the temperature of cross-fitted probabilities, 1 unless it helps on other actors."""
+    return calibration.fit_kept_temperature(
+        table, clips["emotion"], pd.Series(actor_groups(clips), clips.index)
+    )
+
+
+def _sets(names: tuple[str, ...], learners: Mapping[str, Learner]) -> list[tuple[str, ...]]:
+    """Return the sets of learners that can occur together, the largest first."""
+    source = {name: _source(learners[name]) for name in names}
+    sources = list(dict.fromkeys(source.values()))
+    sets = [
+        tuple(name for name in names if source[name] in chosen)
+        for size in range(len(sources), 0, -1)
+        for chosen in itertools.combinations(sources, size)
+    ]
+    by_modality = [
+        tuple(name for name in names if learners[name].modality == modality)
+        for modality in ("audio", "video")
+    ]
+    return list(dict.fromkeys([*sets, *(one for one in by_modality if one)]))
+
+
+def _source(learner: Learner) -> str:
+    """Return what a learner's input comes from: inputs of one source come together."""
+    return learner.input if learner.input in TABLES else learner.modality
+
+
+def measured(
+    crossed: Mapping[str, pd.DataFrame],
+    learners: Mapping[str, Learner],
+    clips: pd.DataFrame,
+    fusion: str,
+) -> list[dict]:
+    """Return what calibration and fusion do on actors that they were not fitted on.
+
+    Args:
+        crossed: as for :func:`fit`.
+        learners: as for :func:`fit`.
+        clips: as for :func:`fit`.
+        fusion: as for :func:`fit`.
+
+    Returns:
+        One dictionary for each of ``audio``, ``video`` and ``fused`` that there
+        is: negative log-likelihood (nats) and expected calibration error (0 to
+        1) ``before`` (the learners' product) and ``after``, both over
+        folds of actors whom the fit did not see.
+    """
+    rows = []
+    for modality in ("audio", "video", "fused"):
+        names = [name for name, one in learners.items() if modality in (one.modality, "fused")]
+        part = {name: crossed[name] for name in names if name in crossed}
+        if part and (modality != "fused" or len({learners[n].modality for n in part}) > 1):
+            rows.append({"answer": modality} | _before_and_after(part, learners, clips, fusion))
+    return rows
+
+
+def _before_and_after(part, learners, clips: pd.DataFrame, fusion: str) -> dict:
+    from multimodal_ser.evaluation.folds import make_folds
+    from multimodal_ser.evaluation.metrics import score
+
+    if len(part) == 1:
+        found = kept(next(iter(part.values())), clips)
+        before, after = (found.nll_before, found.ece_before), (found.nll_after, found.ece_after)
+    else:
+        folds = make_folds(clips, "actors", n_folds=REPORT_FOLDS)
+        answers = [Fuser("product")(part)]
+        if methods.load(fusion).FITTED:
+            pairs = [(fold.train, fold.test) for fold in folds]
+            sets = _sets(tuple(part), learners)
+            answers.append(nested(part, clips, pairs, Fuser(fusion), sets=sets))
+        else:
+            answers.append(Fuser(fusion)(part))
+        scores = [score(table, clips["emotion"]) for table in answers]
+        before, after = ((one["nll"], one["ece"]) for one in scores)
+    return dict(zip(("nll_before", "ece_before"), before, strict=True)) | dict(
+        zip(("nll_after", "ece_after"), after, strict=True)
+    )

@@ -1,0 +1,343 @@
+"""What learners learn from: clips, and their inputs, extracted once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.errors import SerError, TableError, UnknownName
+from multimodal_ser.evaluation import adaptation
+from multimodal_ser.tables import Features, check_clips, failure_table, selection
+from multimodal_ser.workflows.recipes import FRAMES, MEASURED, TABLES, Learner, Recipe
+
+if TYPE_CHECKING:
+    from multimodal_ser.video.extract import FrameParams, FrameStore
+
+    Inputs = Mapping[str, Features | FrameStore]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Everything that training reads.
+
+    Attributes:
+        clips: the clips table.
+        inputs: key of a learner's input -> features or frames.
+        failures: clips that could not be used, and why.
+        extra: clips to train on beside those of ``clips``, or None; they have
+            inputs here too.
+    """
+
+    clips: pd.DataFrame
+    inputs: Inputs
+    failures: pd.DataFrame
+    extra: pd.DataFrame | None = None
+
+
+def frame_params(recipe: Recipe, backbone: str) -> FrameParams:
+    """Return a backbone's front end: its own parameters with the recipe's changes.
+
+    Raises:
+        UnknownName: there is no such backbone.
+    """
+    from multimodal_ser.video import backbones
+
+    return _changed(backbones.load(backbone).PARAMS, recipe)
+
+
+def _changed(own: FrameParams, recipe: Recipe) -> FrameParams:
+    changes = {"crop": recipe.crop, "detector": recipe.detector}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    ways = ("every", "every_seconds", "keyframes_only")
+    if any(getattr(recipe, way) not in (None, False) for way in ways):
+        changes |= {way: getattr(recipe, way) for way in ways}
+    return replace(own, **changes)
+
+
+def prepare(
+    clips: pd.DataFrame, recipe: Recipe, extra: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the clips and the extra clips that a recipe's labels keep, checked together.
+
+    Nothing is opened: what cannot work is refused before the extraction.
+
+    Args:
+        clips: a clips table.
+        recipe: what is to be trained.
+        extra: clips to train on only, or None; those that are among the clips
+            are left out.
+
+    Raises:
+        SerError: there are no two labels.
+        TableError: it is not known whose the extra clips or the changed copies
+            are, see :func:`selection.apart`.
+    """
+    labelled = selection.labelled(clips, recipe.labels)
+    if labelled["emotion"].nunique() < 2:
+        raise SerError(
+            f"all {len(labelled)} labelled clip(s) are {labelled['emotion'].iloc[0]}; "
+            "training needs clips of at least two labels"
+        )
+    nameless = labelled.index[labelled["actor"].isna()]
+    if recipe.copies and len(nameless):
+        raise TableError(
+            f"{len(nameless)} clip(s) have no known actor, among them {nameless[0]!r}, and a "
+            "changed copy could be of somebody who is tested; fill the column actor"
+        )
+    if extra is not None:
+        extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
+    return labelled, extra
+
+
+def extract(
+    clips: pd.DataFrame,
+    recipes: Recipe | Sequence[Recipe],
+    *,
+    extra: pd.DataFrame | None = None,
+    tables: Mapping[str, Features] | None = None,
+    cache: Cache | None = None,
+    workers: int | Engine | None = None,
+    progress: bool = True,
+) -> Data:
+    """Extract what the learners of some recipes need from every clip.
+
+    Args:
+        clips: a clips table.
+        recipes: one, or several that share front end, copies, adaptation and seed.
+        extra: clips to train on beside them, under the same label scheme.
+        tables: name of an input -> a table made elsewhere, joined by clip id.
+        cache: where results are kept; None keeps nothing.
+        workers: processes, None for one per core, or an engine.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The data, adapted as the recipes say; clips that failed are in its
+        ``failures``.
+
+    Raises:
+        SerError: no clip has what the recipes want, or a table is missing.
+        TableError: an extra clip is among the clips too.
+    """
+    recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    learners = {one.key: one for recipe in recipes for one in recipe.learners}
+    every = clips if extra is None else check_clips(pd.concat([clips, extra]))
+    engine = Engine.of(workers, several=len(every) > 1)
+    shared = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
+    inputs, failures = extract_inputs(
+        every, learners.values(), tables, lambda one: _front_end(recipes[0], one), shared
+    )
+    if not any(len(found.clips) for found in inputs.values()):
+        raise SerError(
+            f"none of the {len(clips)} clip(s) has what {' or '.join(learners)} needs; choose "
+            "other learners or other data, and see the failures" + _first(failures)
+        )
+    data = Data(clips, inputs, failures, extra)
+    data = _with_copies(data, every, recipes[0], shared)
+    return adapted(data, recipes[0].adapt)
+
+
+def _first(failures: pd.DataFrame) -> str:
+    return f", the first: {failures['error'].iloc[0]}" if len(failures) else ""
+
+
+def _front_end(recipe: Recipe, learner: Learner) -> FrameParams:
+    from multimodal_ser.video.extract import FrameParams
+
+    if learner.input == FRAMES:
+        return frame_params(recipe, learner.classifier)
+    return _changed(FrameParams(every=5, crop="face"), recipe)
+
+
+def extract_inputs(
+    clips: pd.DataFrame,
+    learners: Iterable[Learner],
+    tables: Mapping[str, Features] | None,
+    front_end,
+    shared: Mapping,
+) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
+    """Return the inputs of learners for clips, and the failures.
+
+    Args:
+        clips: a clips table.
+        learners: fitted or not; their ``modality``, ``input`` and ``key`` count.
+        tables: name of an input -> a table made elsewhere.
+        front_end: from a learner to the :class:`FrameParams` of its frames.
+        shared: ``cache``, ``workers`` and ``progress``.
+
+    Raises:
+        SerError: a learner wants a table that is not given.
+    """
+    learners = list(learners)
+    heard = list(dict.fromkeys(one.input for one in learners if one.modality == "audio"))
+    inputs: dict[str, Features | FrameStore] = {}
+    failures = [failure_table([])]
+    if heard:
+        from multimodal_ser.audio.extract import extract_many
+
+        found, failed = extract_many(clips, heard, **shared)
+        inputs |= found
+        failures.append(failed)
+    stores: dict[FrameParams, FrameStore] = {}
+    for one in learners:
+        if one.input in TABLES:
+            inputs[one.key] = _table_rows(one.input, tables, clips)
+        elif one.modality == "video" and one.key not in inputs:
+            params = front_end(one)
+            if one.input in MEASURED:
+                inputs[one.key], failed = _measured(clips, one.input, params, shared)
+                failures.append(failed)
+                continue
+            if params not in stores:
+                stores[params], failed = _frames(clips, params, shared)
+                failures.append(failed)
+            inputs[one.key] = stores[params]
+    return inputs, pd.concat(failures, ignore_index=True)
+
+
+def _frames(clips: pd.DataFrame, params: FrameParams, shared: Mapping):
+    from multimodal_ser.video.extract import extract as extract_frames
+
+    return extract_frames(clips, params, **shared)
+
+
+def _measured(clips: pd.DataFrame, name: str, params: FrameParams, shared: Mapping):
+    from multimodal_ser.video.measure import extract as extract_measured
+
+    return extract_measured(clips, name, params, **shared)
+
+
+def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:
+    if name not in (tables or {}):
+        raise SerError(
+            f"{name} is a table made elsewhere; give it as {name}=TABLE.csv, one row per clip"
+        )
+    table = tables[name]
+    there = table.clips[table.clips.isin(clips.index)]
+    return Features(there, table.take(there), table.names)
+
+
+def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Mapping) -> Data:
+    """Return the data with changed copies of all clips among the extra ones."""
+    if not recipe.copies or not recipe.audio:
+        return data
+    from multimodal_ser.audio.augment import augmented_copies
+
+    inputs, table = dict(data.inputs), None
+    for key in dict.fromkeys(one.key for one in recipe.audio):
+        options = {"copies": recipe.copies, "seed": recipe.seed, **shared}
+        table, changed = augmented_copies(clips, key, **options)
+        parts = [data.inputs[key], changed]
+        index = parts[0].clips.append(changed.clips)
+        values = np.concatenate([part.values for part in parts])
+        inputs[key] = Features(index, values, changed.names)
+    table["video"] = pd.NA  # the sound alone was changed
+    extra = table if data.extra is None else pd.concat([data.extra, table])
+    return replace(data, inputs=inputs, extra=extra)
+
+
+def adapted(data: Data, how: str) -> Data:
+    """Return the data with features normalised by their own person or set.
+
+    A person's extra clips have no part in that, which are tested by nobody:
+    song and each round of changed copies is normalised by itself. Frames stay
+    as they are.
+
+    Args:
+        data: extracted.
+        how: one of ``evaluation.adaptation.NAMES``.
+    """
+    if how == "none":
+        return data
+    every = data.clips
+    if data.extra is not None:
+        round_of = data.extra.index.str.extract(r"(#\d+)$", expand=False).fillna("")
+        part = data.extra["channel"].fillna("") + np.asarray(round_of, dtype=object)
+        column = "actor" if how == "person" else "dataset"
+        extra = data.extra.assign(**{column: data.extra[column] + " extra " + part})
+        every = pd.concat([every, extra])
+    inputs = {
+        key: adaptation.adapted(found, every, how) if isinstance(found, Features) else found
+        for key, found in data.inputs.items()
+    }
+    return replace(data, inputs=inputs)
+
+
+def digest(data: Data, learner: Learner, clips: pd.Index) -> str:
+    """Return a hash of all that a learner sees of clips: bytes, ids, names and versions.
+
+    Args:
+        data: extracted.
+        learner: whose input counts.
+        clips: ids; those without the input do not count.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    found, total = data.inputs[learner.key], hashlib.sha256()
+    there = clips[clips.isin(found.clips)]
+    total.update(repr((learner.key, _version(data, learner), tuple(there))).encode())
+    if isinstance(found, Features):
+        total.update(repr((found.names, found.values.dtype.str, found.values.shape[1:])).encode())
+        total.update(np.ascontiguousarray(found.take(there)).tobytes())
+    else:
+        for clip in there:
+            total.update(found.digest(clip))
+    return total.hexdigest()
+
+
+def _version(data: Data, learner: Learner) -> object:
+    if learner.modality == "audio":
+        from multimodal_ser.audio import features
+
+        return features.load(learner.input).VERSION
+    if learner.input == FRAMES:
+        from multimodal_ser.video.extract import VERSION
+
+        return VERSION
+    return None
+
+
+def read_tables(
+    tables: Mapping[str, Features | str | Path] | None,
+) -> dict[str, Features]:
+    """Return tables made elsewhere, read where they are paths.
+
+    Args:
+        tables: name of an input -> features, or a path: for ``action_units`` a
+            table of OpenFace's means with a row per clip, or a folder with its
+            table of every frame of each clip.
+
+    Returns:
+        Name -> features. The square root of mean action units is taken, for
+        shares and intensities near 0 are crowded.
+
+    Raises:
+        UnknownName: no learner takes a table of such a name.
+        TableError: a table cannot be read.
+
+    Example:
+        >>> read_tables(None)
+        {}
+    """
+    return {name: _read_table(name, table) for name, table in (tables or {}).items()}
+
+
+def _read_table(name: str, table: Features | str | Path) -> Features:
+    if name not in TABLES:
+        raise UnknownName("input that is a table", name, TABLES)
+    if isinstance(table, Features):
+        return table
+    from multimodal_ser.video.features import openface
+
+    if Path(table).is_dir():
+        return openface.read_folder(table)[0]
+    units = openface.read_mean_table(table)
+    return Features(units.clips, np.sqrt(units.values), units.names)
