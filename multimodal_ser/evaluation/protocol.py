@@ -16,9 +16,6 @@ from multimodal_ser.evaluation import metrics, significance
 from multimodal_ser.evaluation.folds import Fold, with_extra
 from multimodal_ser.tables import io as tableio
 
-#: Columns of the ``scores`` table.
-SCORE_COLUMNS = ("model", "modality", "protocol", "fold", "actor", "metric", "value", "n")
-
 Predict = Callable[[pd.DataFrame], Mapping[str, pd.DataFrame]]
 Fit = Callable[[pd.DataFrame], Predict]
 

@@ -13,11 +13,9 @@ checked, and nothing outside the folder is opened.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -35,26 +33,26 @@ from multimodal_ser.tables import (
     make_clips,
 )
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.records import (
+    RunModelRecord,
+    RunRecord,
+    Value,
+    read_record,
+    write_record,
+)
 
-FORMAT = 1
-#: ``speaker``: a test speaker's own unlabelled clips were used to normalise.
-ADAPTATIONS = ("none", "speaker")
+#: ``person``: a test speaker's own unlabelled clips were used to normalise; ``set``: those
+#: of all test speakers together.
+ADAPTATIONS = ("none", "person", "set")
+_FORMER_ADAPTATIONS = {"speaker": "person"}
 
 _PATHS = ("audio", "video")
 _FOLDER = "probabilities"
-_FILE = re.compile(_FOLDER + r"/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet")
-_FIELDS = {
-    "title": str,
-    "protocol": str,
-    "adaptation": str,
-    "leaky": bool,
-    "seed": int,
-    "command": str,
-    "git": (str, type(None)),
-    "versions": dict,
-    "seconds": (int, float, type(None)),
-    "clips_hash": str,
-}
+#: What a run has in common with its record, each under the same name.
+_FIELDS = (
+    *("title", "protocol", "adaptation", "leaky", "seed", "command"),
+    *("git", "versions", "seconds", "clips_hash", "identity"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class RunModel:
         parts: modality -> name of the run's model that was fused; empty
             unless ``modality`` is ``fused``.
         seconds: how long fitting and predicting took, or None.
+        chosen: for each fold a mapping of ``fold``, its name, and the parameters
+            that a search or choice inside the fold took; empty without one.
     """
 
     name: str
@@ -78,6 +78,7 @@ class RunModel:
     folds: pd.Series
     parts: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    chosen: tuple[Mapping[str, Value], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class Run:
         versions: package -> version.
         seconds: how long the run took, or None.
         clips_hash: of the clips and labels.
+        identity: of the benchmark: runs of one identity have the same clips,
+            protocol, seed and adaptation, and may share a folder. Empty where
+            it is not known.
 
     Raises:
         SerError: the parts do not fit each other; see :func:`read_run`.
@@ -114,8 +118,11 @@ class Run:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
     clips_hash: str = ""
+    identity: str = ""
 
     def __post_init__(self) -> None:
+        named = _FORMER_ADAPTATIONS.get(self.adaptation, self.adaptation)
+        object.__setattr__(self, "adaptation", named)
         if self.adaptation not in ADAPTATIONS:
             raise SerError(
                 f"adaptation {self.adaptation!r} is unknown; use one of: {', '.join(ADAPTATIONS)}"
@@ -226,11 +233,39 @@ def _check_truth(model: RunModel, truth: pd.Series, labels: list[str]) -> None:
         raise TableError(f"model {model.name!r} lacks the fold of a clip; give every clip one")
 
 
-def write_run(folder: str | Path, run: Run) -> Path:
-    """Write a run into a folder; one that is there is replaced.
+def check_place(folder: str | Path, identity: str) -> None:
+    """Refuse a folder that holds a finished run of another benchmark.
 
-    ``run.json`` is taken away first and written last, so a folder that has
-    one is whole.
+    Args:
+        folder: where a run shall be written; it need not exist.
+        identity: of that run, see :class:`Run`.
+
+    Raises:
+        SerError: the folder holds a run whose identity is another or not known,
+            or that cannot be read, so that no model of it could be kept.
+
+    Example:
+        >>> check_place("no/such/folder", "a benchmark")
+    """
+    path = Path(folder) / "run.json"
+    if not path.exists():
+        return
+    found = _read_record(path)
+    if not identity or found.identity != identity:
+        raise SerError(
+            f"{folder} holds the finished run {found.title!r} (protocol {found.protocol}, seed "
+            f"{found.seed}, adaptation {found.adaptation}), which is another benchmark; "
+            "give another folder, or move that run away"
+        )
+    read_run(folder)
+
+
+def write_run(folder: str | Path, run: Run) -> Path:
+    """Write a run into a folder, adding to a run of the same identity.
+
+    Of a run of the same identity, models of other names are kept. A run without
+    identity replaces what is there. ``run.json`` is taken away first and written
+    last, so a folder that has one is whole.
 
     Args:
         folder: made when it does not exist.
@@ -240,41 +275,52 @@ def write_run(folder: str | Path, run: Run) -> Path:
         The folder.
 
     Raises:
+        SerError: see :func:`check_place`.
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
+    if run.identity and (folder / "run.json").exists():
+        check_place(folder, run.identity)
+        run = _joined(read_run(folder), run)
     files = [f"{_FOLDER}/{at:02d}-{_slug(m.name)}.parquet" for at, m in enumerate(run.models)]
+    content = write_record(_record(run, files))
     (folder / "run.json").unlink(missing_ok=True)
     for model, file in zip(run.models, files, strict=True):
         table = model.probabilities.rename_axis("clip").assign(fold=model.folds.astype(object))
         tableio.write(table, folder / file)
     tableio.write(run.clips.drop(columns=list(_PATHS)), folder / "clips.parquet")
-    text = json.dumps(_record(run, files), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / "run.json", lambda file: file.write(f"{text}\n".encode()))
+    write_atomically(folder / "run.json", lambda file: file.write(content))
     for old in (folder / _FOLDER).glob("[0-9][0-9]-*.parquet"):
         if f"{_FOLDER}/{old.name}" not in files:
             old.unlink()
     return folder
 
 
+def _joined(old: Run, new: Run) -> Run:
+    """Return the new run with those models of the old one that it does not name."""
+    models = {model.name: model for model in (*old.models, *new.models)}
+    commands = dict.fromkeys([*old.command.splitlines(), *new.command.splitlines()])
+    return replace(new, models=tuple(models.values()), command="\n".join(commands))
+
+
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "model"
 
 
-def _record(run: Run, files: list[str]) -> dict:
-    record = {"format": FORMAT} | {name: getattr(run, name) for name in _FIELDS}
+def _record(run: Run, files: list[str]) -> RunRecord:
     models = [
-        {
-            "name": model.name,
-            "modality": model.modality,
-            "file": file,
-            "parts": dict(model.parts),
-            "seconds": model.seconds,
-        }
+        RunModelRecord(
+            name=model.name,
+            modality=model.modality,
+            file=file,
+            parts=dict(model.parts),
+            seconds=model.seconds,
+            chosen=list(map(dict, model.chosen)),
+        )
         for model, file in zip(run.models, files, strict=True)
     ]
-    counted = {"n_clips": len(run.clips), "actors": run.actors}
-    return record | {"versions": dict(run.versions)} | counted | {"models": models}
+    shared = {name: getattr(run, name) for name in _FIELDS}
+    return RunRecord(**shared, n_clips=len(run.clips), actors=run.actors, models=models)
 
 
 def read_run(folder: str | Path) -> Run:
@@ -295,84 +341,53 @@ def read_run(folder: str | Path) -> Run:
     path = folder / "run.json"
     record = _read_record(path)
     try:
-        models = tuple(_read_model(folder, entry, path) for entry in record["models"])
+        models = tuple(_read_model(folder, entry, path) for entry in record.models)
         labels = tuple(models[0].probabilities.columns) if models else EMOTIONS
         clips = _read_clips(folder / "clips.parquet", labels)
-        run = Run(clips=clips, models=models, **{name: record[name] for name in _FIELDS})
+        shared = {name: getattr(record, name) for name in _FIELDS}
+        run = Run(clips=clips, models=models, **shared)
     except SerError as error:
         said = str(error)
         raise SerError(said if str(folder) in said else f"{folder}: {said}") from error
-    for name, found in (("n_clips", len(clips)), ("actors", run.actors)):
-        if record.get(name) != found:
-            raise SerError(
-                f"{path}: its {name} is not that of clips.parquet; the files are of different "
-                "runs, make the run again"
-            )
+    if (record.n_clips, record.actors) != (len(clips), run.actors):
+        raise SerError(
+            f"{path}: its n_clips or actors are not those of clips.parquet; the files are of "
+            "different runs, make the run again"
+        )
     return run
 
 
-def _read_record(path: Path) -> dict:
+def _read_record(path: Path) -> RunRecord:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return read_record(path, RunRecord, "a run")
     except OSError as error:
         raise SerError(
             f"{path.parent}: there is no run in it (no readable run.json); "
             "make one with 'multimodal-ser benchmark DATA --run FOLDER'"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise SerError(f"{path}: not valid JSON ({error}); make the run again") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise SerError(f"{path}: not a run of format {FORMAT}; make the run again")
-    for name, kind in _FIELDS.items():
-        _check_kind(path, record, name, kind)
-    _check_kind(path, record, "models", list)
-    if not all(isinstance(value, str) for value in record["versions"].values()):
-        raise SerError(f"{path}: its 'versions' are not all text; make the run again")
-    return record
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
-
-
-def _check_kind(path: Path, record: Mapping, name: str, kind) -> None:
-    value = record.get(name, ...)
-    numeric = kind is int or (isinstance(kind, tuple) and int in kind)
-    flawed = isinstance(value, bool) and numeric
-    flawed |= isinstance(value, float) and not math.isfinite(value)
-    if value is ... or flawed or not isinstance(value, kind):
-        said = "is missing" if value is ... else f"cannot be {type(value).__name__}"
-        raise SerError(f"{path}: its {name!r} {said}; make the run again")
-
-
-def _read_model(folder: Path, entry, path: Path) -> RunModel:
-    if not isinstance(entry, dict):
-        raise SerError(f"{path}: a model is not an object; make the run again")
-    kinds = {"name": str, "modality": str, "file": str, "parts": dict}
-    for name, kind in (kinds | {"seconds": (int, float, type(None))}).items():
-        _check_kind(path, entry, name, kind)
-    if not all(isinstance(part, str) for part in entry["parts"].values()):
-        raise SerError(f"{path}: a model's 'parts' are not all text; make the run again")
-    table = tableio.read(_inside(folder, entry["file"], path))
+def _read_model(folder: Path, entry: RunModelRecord, path: Path) -> RunModel:
+    table = tableio.read(_inside(folder, entry.file, path))
     for column in ("clip", "fold"):
         texts = column in table and all(isinstance(value, str) for value in table[column])
         if not texts:
-            raise TableError(f"{entry['file']}: it lacks a text {column!r} in every row")
+            raise TableError(f"{entry.file}: it lacks a text {column!r} in every row")
     table = table.set_index("clip")
     folds = table.pop("fold").astype(object)
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
-        raise TableError(f"{entry['file']}: a column is not of numbers; make the run again")
-    parts, seconds = dict(entry["parts"]), entry["seconds"]
-    return RunModel(entry["name"], entry["modality"], table, folds, parts, seconds)
+        raise TableError(f"{entry.file}: a column is not of numbers; make the run again")
+    rest = entry.parts, entry.seconds, tuple(entry.chosen)
+    return RunModel(entry.name, entry.modality, table, folds, *rest)
 
 
 def _inside(folder: Path, name: str, path: Path) -> Path:
-    """Return a table's path, refusing one that is or leads out of the folder."""
+    """Return a table's path, refusing a link that leads out of the folder."""
     target = folder / name
-    if not _FILE.fullmatch(name) or not target.resolve().is_relative_to(folder.resolve()):
+    if not target.resolve().is_relative_to(folder.resolve()):
         raise SerError(
-            f"{path}: the file name {name!r} is refused; a model's table lies in {_FOLDER}/ of "
-            "the run's own folder"
+            f"{path}: the file {name!r} is refused, it leads out of the run's folder; "
+            "give a folder whose tables lie in it"
         )
     return target
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,11 +7,19 @@ import pytest
 
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import make_folds
-from multimodal_ser.evaluation.runs import Run, RunModel, fold_names, read_run, write_run
+from multimodal_ser.evaluation.runs import (
+    Run,
+    RunModel,
+    check_place,
+    fold_names,
+    read_run,
+    write_run,
+)
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables import make_clips
 
 LABELS = ["sad", "happy"]
+CHOSEN = ({"fold": "a", "C": 10, "units": [64, 32]}, {"fold": "b", "C": 0.5, "units": None})
 
 
 def build_run(**changes):
@@ -23,7 +32,7 @@ def build_run(**changes):
     folds = fold_names(make_folds(clips, "leave_one_actor_out")).loc[clips.index]
     models = (
         RunModel("ear (1)", "audio", table, folds),
-        RunModel("eye", "video", table[::-1], folds[::-1], seconds=2.5),
+        RunModel("eye", "video", table[::-1], folds[::-1], seconds=2.5, chosen=CHOSEN),
         RunModel("both", "fused", table, folds, {"audio": "ear (1)", "video": "eye"}),
     )
     settings = {"title": "T", "protocol": "leave_one_actor_out", "models": models, "clips": clips}
@@ -53,12 +62,8 @@ def test_a_run_comes_back_as_it_was(folder):
         assert one.probabilities.index.tolist() == two.probabilities.index.tolist()
         np.testing.assert_array_equal(one.probabilities, two.probabilities)
         assert one.folds.to_dict() == two.folds.to_dict()
-        assert (one.name, one.modality, one.parts, one.seconds) == (
-            two.name,
-            two.modality,
-            two.parts,
-            two.seconds,
-        )
+        for name in ("name", "modality", "parts", "seconds", "chosen"):
+            assert getattr(one, name) == getattr(two, name)
 
 
 def test_the_folder_is_as_documented(folder):
@@ -77,11 +82,65 @@ def test_writing_again_replaces_the_run(folder):
     assert len(list((folder / "probabilities").iterdir())) == 1
 
 
+def names(folder):
+    return [model.name for model in read_run(folder).models]
+
+
+def test_a_run_of_the_same_identity_is_added_to(tmp_path):
+    ear, eye, both = build_run().models
+    folder = write_run(tmp_path, build_run(models=(ear, eye, both), identity="x", command="a"))
+    newer = replace(eye, seconds=7.0)
+    other = replace(ear, name="ear 2")
+    check_place(folder, "x")
+    write_run(folder, build_run(models=(other, newer), identity="x", command="b"))
+    assert names(folder) == ["ear (1)", "eye", "both", "ear 2"]
+    got = read_run(folder)
+    assert got.model("eye").seconds == 7 and got.command == "a\nb" and got.identity == "x"
+    assert len(list((folder / "probabilities").iterdir())) == 4
+    np.testing.assert_array_equal(got.model("both").probabilities, both.probabilities)
+
+
+@pytest.mark.parametrize(("old", "new"), [("x", "y"), ("", "y"), ("x", ""), ("", "")])
+def test_a_place_of_another_benchmark_is_refused(tmp_path, old, new):
+    check_place(tmp_path, new)
+    write_run(tmp_path, build_run(title="First", identity=old))
+    with pytest.raises(SerError) as caught:
+        check_place(tmp_path, new)
+    assert "First" in str(caught.value) and str(tmp_path) in str(caught.value)
+    if new:
+        with pytest.raises(SerError):
+            write_run(tmp_path, build_run(title="Second", identity=new))
+        assert read_run(tmp_path).title == "First"
+
+
+def test_a_place_whose_run_cannot_be_kept_is_refused(tmp_path):
+    write_run(tmp_path, build_run(identity="x"))
+    (tmp_path / "probabilities" / "01-eye.parquet").unlink()
+    with pytest.raises(SerError):
+        check_place(tmp_path, "x")
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(SerError):
+        check_place(tmp_path, "x")
+
+
+def test_runs_saved_earlier_are_read(folder):
+    def as_before(record):
+        record.pop("identity")
+        for model in record["models"]:
+            model.pop("chosen")
+        record.update(adaptation="speaker", seconds=3, more="of a later version")
+
+    edit(folder, as_before)
+    got = read_run(folder)
+    assert (got.adaptation, got.identity, got.seconds) == ("person", "", 3)
+    assert got.model("eye").chosen == ()
+
+
 def test_an_interrupted_write_is_no_run(folder, monkeypatch):
     monkeypatch.setattr(tableio, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError):
         write_run(folder, build_run())
-    with pytest.raises(SerError, match="no run in it"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -92,7 +151,7 @@ def test_an_interrupted_write_is_no_run(folder, monkeypatch):
 )  # fmt: skip
 def test_a_file_outside_the_folder_is_refused(folder, name):
     edit(folder, lambda record: record["models"][0].update(file=name))
-    with pytest.raises(SerError, match="is refused"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -100,79 +159,89 @@ def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
     table = folder / "probabilities" / "00-ear-1.parquet"
     table.rename(tmp_path / "away.parquet")
     table.symlink_to(tmp_path / "away.parquet")
-    with pytest.raises(SerError, match="is refused"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "named"),
     [
-        (lambda r: r.pop("title"), "'title' is missing"),
-        (lambda r: r.update(leaky="no"), "'leaky' cannot be str"),
-        (lambda r: r.update(seed=True), "'seed' cannot be bool"),
-        (lambda r: r.update(seconds="3"), "'seconds' cannot be str"),
-        (lambda r: r.update(seconds=float("nan")), "not valid JSON"),
-        (lambda r: r.update(versions={"numpy": 2}), "'versions' are not all text"),
-        (lambda r: r.update(models={}), "'models' cannot be dict"),
-        (lambda r: r.update(models=[]), "has no model"),
-        (lambda r: r.update(models=["svc"]), "not an object"),
-        (lambda r: r.update(adaptation="all"), "adaptation 'all' is unknown"),
-        (lambda r: r.update(protocol="random_leaky"), "say so with leaky"),
-        (lambda r: r.update(format=99), "not a run of format 1"),
-        (lambda r: r.update(n_clips=5), "n_clips is not that of clips.parquet"),
-        (lambda r: r.update(actors=["07"]), "actors is not that of clips.parquet"),
-        (lambda r: r["models"][0].update(modality="smell"), "modality 'smell'"),
-        (lambda r: r["models"][0].update(name="eye"), "two models 'eye'"),
-        (lambda r: r["models"][0].update(parts={"audio": "eye"}), "only a fused model"),
-        (lambda r: r["models"][2].update(parts={"audio": "gone"}), "names 'gone'"),
-        (lambda r: r["models"][2].update(parts={"audio": 3}), "'parts' are not all text"),
+        (lambda r: r.pop("title"), "title"),
+        (lambda r: r.pop("n_clips"), "n_clips"),
+        (lambda r: r.update(leaky="no"), "$.leaky"),
+        (lambda r: r.update(seed=True), "$.seed"),
+        (lambda r: r.update(seed=-1), "$.seed"),
+        (lambda r: r.update(seconds="3"), "$.seconds"),
+        (lambda r: r.update(seconds=-1), "$.seconds"),
+        (lambda r: r.update(seconds=float("nan")), "run.json"),
+        (lambda r: r.update(seconds=float("inf")), "run.json"),
+        (lambda r: r.update(versions={"numpy": 2}), "$.versions"),
+        (lambda r: r.update(models={}), "$.models"),
+        (lambda r: r.update(models=[]), "no model"),
+        (lambda r: r.update(models=["svc"]), "$.models[0]"),
+        (lambda r: r.update(adaptation="all"), "'all'"),
+        (lambda r: r.update(protocol="random_leaky"), "random_leaky"),
+        (lambda r: r.update(format=99), "$.format"),
+        (lambda r: r.update(identity=None), "$.identity"),
+        (lambda r: r.update(n_clips=5), "n_clips"),
+        (lambda r: r.update(actors=["07"]), "actors"),
+        (lambda r: r["models"][0].update(modality="smell"), "'smell'"),
+        (lambda r: r["models"][0].update(name="eye"), "'eye'"),
+        (lambda r: r["models"][0].update(name=""), "$.models[0].name"),
+        (lambda r: r["models"][1].update(chosen=["C"]), "$.models[1].chosen"),
+        (lambda r: r["models"][0].update(parts={"audio": "eye"}), "'eye'"),
+        (lambda r: r["models"][2].update(parts={"audio": "gone"}), "'gone'"),
+        (lambda r: r["models"][2].update(parts={"audio": 3}), "$.models[2].parts"),
     ],
 )
-def test_a_record_of_another_kind_is_told(folder, change, message):
+def test_a_record_of_another_kind_is_refused(folder, change, named):
     edit(folder, change)
-    with pytest.raises(SerError, match=message):
+    with pytest.raises(SerError) as caught:
         read_run(folder)
+    assert named in str(caught.value) and str(folder) in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\x00"])
 def test_a_damaged_record_is_told(folder, text):
     (folder / "run.json").write_text(text)
-    with pytest.raises(SerError, match=r"JSON|format"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
 @pytest.mark.parametrize("name", ["run.json", "clips.parquet", "probabilities/01-eye.parquet"])
 def test_a_missing_file_is_told(folder, name):
     (folder / name).unlink()
-    with pytest.raises(SerError, match=name.replace("/", ".")):
+    with pytest.raises(SerError) as caught:
         read_run(folder)
+    assert name in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "named"),
     [
-        (lambda t: t.assign(sad=0.9, happy=0.9), "does not sum to 1"),
-        (lambda t: t.assign(sad=0.9), "NaN beside numbers"),
-        (lambda t: t.assign(sad="x"), "not of numbers"),
-        (lambda t: t.rename(columns={"sad": "angry"}), "columns angry, happy"),
-        (lambda t: t.drop(columns="fold"), "lacks a text 'fold'"),
-        (lambda t: t.drop(columns="clip"), "lacks a text 'clip'"),
-        (lambda t: t.assign(clip=range(4)), "lacks a text 'clip'"),
-        (lambda t: t.assign(fold=[None, "a", "a", "a"]), "lacks a text 'fold'"),
-        (lambda t: t.assign(clip="c0"), "twice"),
-        (lambda t: t.assign(clip=["zz", "c1", "c2", "c3"]), "clips table lacks"),
+        (lambda t: t.assign(sad=0.9, happy=0.9), "sum to 1"),
+        (lambda t: t.assign(sad=0.9), "NaN"),
+        (lambda t: t.assign(sad="x"), "01-eye"),
+        (lambda t: t.rename(columns={"sad": "angry"}), "angry, happy"),
+        (lambda t: t.drop(columns="fold"), "'fold'"),
+        (lambda t: t.drop(columns="clip"), "'clip'"),
+        (lambda t: t.assign(clip=range(4)), "'clip'"),
+        (lambda t: t.assign(fold=[None, "a", "a", "a"]), "'fold'"),
+        (lambda t: t.assign(clip="c0"), "c0"),
+        (lambda t: t.assign(clip=["zz", "c1", "c2", "c3"]), "'zz'"),
     ],
 )
-def test_a_malformed_table_is_told(folder, change, message):
+def test_a_malformed_table_is_told(folder, change, named):
     path = folder / "probabilities" / "01-eye.parquet"
     tableio.write(change(tableio.read(path)), path)
-    with pytest.raises(SerError, match=message):
+    with pytest.raises(SerError) as caught:
         read_run(folder)
+    assert named in str(caught.value)
 
 
 def test_a_table_that_is_no_table_is_told(folder):
     (folder / "probabilities" / "01-eye.parquet").write_bytes(b"PAR1 nothing PAR1")
-    with pytest.raises(SerError, match="not a readable parquet"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -180,7 +249,7 @@ def test_clips_without_a_label_among_the_columns_are_told(folder):
     path = folder / "clips.parquet"
     table = tableio.read(path)
     tableio.write(table.assign(emotion=["angry", *table["emotion"][1:]]), path)
-    with pytest.raises(SerError, match="no label among sad, happy"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -193,5 +262,5 @@ def test_an_actor_in_two_folds_is_found():
 
 
 def test_an_unknown_model_is_told():
-    with pytest.raises(SerError, match="no model 'x'; it has: ear"):
+    with pytest.raises(SerError):
         build_run().model("x")

@@ -1,0 +1,129 @@
+"""What JSON files hold that anyone may have made: a struct per kind of file, and one reader.
+
+A struct says which fields there are, of which type, length, range and pattern; msgspec
+checks all of it while it decodes, and knows no NaN and no Infinity. Whether the values
+fit each other and their tables is for the room to say that uses them. A later kind of
+file is one more struct here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from multimodal_ser.errors import SerError
+
+Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+Text = Annotated[str, Meta(max_length=2**20)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+Seconds = Annotated[float, Meta(ge=0)]
+#: A table of a run, within the run's own folder.
+_RUN_FILE = r"\Aprobabilities/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet\Z"
+RunFile = Annotated[str, Meta(pattern=_RUN_FILE)]
+_Scalar = None | bool | int | float | str
+_Values = None | bool | int | float | str | list[_Scalar]
+#: A value of a model's parameters, such as ``10``, ``"rbf"`` or ``[64, 64]``.
+Value = None | bool | int | float | str | list[_Values] | dict[str, _Values]
+
+Kind = TypeVar("Kind", bound=Struct)
+
+
+class RunModelRecord(Struct, frozen=True, kw_only=True):
+    """One model in a run's ``run.json``; see ``evaluation.runs.RunModel``."""
+
+    name: Name
+    modality: Name
+    file: RunFile
+    parts: dict[Name, Name]
+    seconds: Seconds | None
+    chosen: list[dict[Name, Value]] = []
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """The ``run.json`` of a finished run; see ``evaluation.runs.Run``."""
+
+    format: Annotated[int, Meta(ge=1, le=1)] = 1
+    title: Text
+    protocol: Name
+    adaptation: Name
+    leaky: bool
+    seed: Count
+    command: Text
+    git: Text | None
+    versions: dict[Name, Text]
+    seconds: Seconds | None
+    clips_hash: Text
+    identity: Text = ""
+    n_clips: Count
+    actors: list[str]
+    models: list[RunModelRecord]
+
+
+def read_record(
+    source: str | Path | bytes,
+    kind: type[Kind],
+    what: str,
+    *,
+    limit_bytes: int = 2**24,
+    error: type[SerError] = SerError,
+) -> Kind:
+    """Read a JSON file, or the bytes of one, as a struct of a kind.
+
+    Args:
+        source: path of the file, or what it holds.
+        kind: a struct of this module.
+        what: names what the file describes, as in "a run".
+        limit_bytes: a longer file is refused before it is decoded.
+        error: what to raise, such as ``ModelError``.
+
+    Raises:
+        SerError: the file is not JSON, is too long or nested too deeply, or a value in
+            it is not what the struct asks for; the text names its place.
+        OSError: the file cannot be read.
+
+    Example:
+        >>> class Size(Struct, frozen=True, forbid_unknown_fields=True):
+        ...     size_px: Annotated[int, Meta(ge=1)]
+        >>> read_record(b'{"size_px": 64}', Size, "a size").size_px
+        64
+        >>> read_record(b'{"size_px": "big"}', Size, "a size")
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: the JSON given is not a size: Expected `int`, \
+got `str` - at `$.size_px`; make it again
+    """
+    name = "the JSON given" if isinstance(source, bytes) else source
+    content = source if isinstance(source, bytes) else _head(Path(source), limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise error(f"{name} is not {what}: it is longer than {limit_bytes} bytes; make it again")
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{name} is not {what}: {problem}; make it again") from problem
+
+
+def write_record(record: Struct) -> bytes:
+    """Return a record as indented JSON that :func:`read_record` accepts.
+
+    Args:
+        record: any struct of this module; NumPy's scalars become JSON's.
+
+    Raises:
+        SerError: a value is not what the struct asks for.
+
+    Example:
+        >>> class Size(Struct):
+        ...     size_px: int
+        >>> write_record(Size(64)).decode().split()
+        ['{', '"size_px":', '64', '}']
+    """
+    text = msgspec.json.encode(record, enc_hook=lambda value: value.item())
+    read_record(text, type(record), "a record that could be read again")
+    return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
