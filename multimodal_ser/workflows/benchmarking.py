@@ -18,16 +18,15 @@ from multimodal_ser.evaluation.runs import Run, RunModel, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.tables import MODALITIES, actor_groups, failure_table
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.workflows.training import (
     Data,
     Recipe,
     check,
     extract,
     fit,
-    hash_text,
     prepare,
     run_record,
-    table_hash,
     tune,
 )
 

@@ -10,7 +10,6 @@ are never fitted on clips that a model has learnt by heart.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from multimodal_ser.evaluation.folds import split_validation, with_extra
 from multimodal_ser.fusion import aggregate, calibration, methods
 from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.tables import Features, actor_groups, check_clips, selection
+from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import labels_of
 from multimodal_ser.workflows.inference import Model
 
@@ -567,17 +567,6 @@ def _short(word: str) -> str:
     name, is_named, value = word.rpartition("=")  # such as cremad=/home/anna/CREMA-D
     path = Path(value)
     return name + is_named + path.name if path.is_absolute() else word
-
-
-def table_hash(clips: pd.DataFrame) -> str:
-    """Return a hash of which clips with which labels these are, paths left out."""
-    named = clips.drop(columns=["audio", "video", "duration"]).sort_index()
-    return hash_text(named.to_csv())
-
-
-def hash_text(text: str) -> str:
-    """Return the first 16 hexadecimal digits of the text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _git_state() -> str | None:
