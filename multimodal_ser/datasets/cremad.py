@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, is_audio, walk
+from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, expanded, is_audio, walk
 from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import make_clips
 
@@ -173,7 +173,7 @@ _BAD_CLIPS = tuple(f"{NAME}/{name}" for name in KNOWN_BAD)
 
 
 def _find(root: str | Path, name: str) -> Path | None:
-    return next(iter(sorted(Path(root).rglob(name))), None)
+    return next(iter(sorted(expanded(root).rglob(name))), None)
 
 
 def read_demographics(path: str | Path | None) -> pd.DataFrame:

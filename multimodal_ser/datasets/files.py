@@ -34,6 +34,26 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in VIDEO_ENDINGS
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path whose ``~`` is the home folder, where it is not the beginning of a name.
+
+    Example:
+        >>> expanded("~nobody.wav").name, expanded("~").is_absolute()
+        ('~nobody.wav', True)
+    """
+    return Path(os.path.expanduser(path))  # which, unlike Path.expanduser, takes any name
+
+
+def absolute(path: str | Path) -> Path:
+    """Return where a file is, in one spelling however its path was typed; links are kept.
+
+    Example:
+        >>> absolute("a/./b/../c.wav") == Path.cwd() / "a" / "c.wav"
+        True
+    """
+    return Path(os.path.abspath(expanded(path)))
+
+
 def shown(path: str | Path) -> str | None:
     r"""Return how to write a name that is not valid UTF-8, or None for one that is.
 
@@ -64,7 +84,7 @@ def walk(root: str | Path, refuse: Callable[[str], None] | None = None) -> Itera
     Raises:
         SerError: there is no such folder.
     """
-    root = Path(root)
+    root = expanded(root)
     if not root.is_dir():
         raise SerError(f"{root}: there is no such folder; give the folder that holds the clips")
     seen: set[str] = set()

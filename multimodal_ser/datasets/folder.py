@@ -1,24 +1,47 @@
-"""Anyone's own recordings: files and folders in any arrangement.
+"""Recordings of your own: files and folders in any arrangement.
 
-A film and a sound file of the same name in the same folder are one clip, the
+A video and a sound file of the same name in the same folder are one clip, the
 sound file being its sound. RAVDESS names keep their meaning, so that labels
 and the pairing of modalities come by themselves; of a take that is there both
 with sound (01-) and as a silent copy (02-), the former is used. A file in a folder named
 after an emotion has that label. Or a table says it: a column ``path``, and where they
 are known ``label``, ``actor`` and ``sex`` (:func:`read_list`).
+
+Clip ids are the same on every machine and however a path is typed:
+
+* below a given folder the path from that folder, with ``/`` and without the ending;
+  of a given file its name without the ending;
+* of several sound files of one name (or several videos) the first in the order of
+  :data:`~multimodal_ser.datasets.files.AUDIO_ENDINGS` (``VIDEO_ENDINGS``) has the plain
+  id and makes the pair; each other one is a clip of its own, whose id keeps the
+  ending: ``talk`` and ``talk.mp3``;
+* a file that several sources hold counts from the outermost of them;
+* where sources in different folders give one id, the name of the folder comes before it,
+  and from the second folder of one name on (in the order of their full paths) a
+  number: ``may/talk``, ``june/talk``, ``june-2/talk``.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
 from multimodal_ser.datasets import ravdess
-from multimodal_ser.datasets.files import is_audio, is_video, shown, walk
+from multimodal_ser.datasets.files import (
+    AUDIO_ENDINGS,
+    VIDEO_ENDINGS,
+    absolute,
+    expanded,
+    is_audio,
+    is_video,
+    shown,
+    walk,
+)
 from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import EMOTIONS, failure_table, make_clips
 from multimodal_ser.tables import io as tableio
@@ -59,7 +82,8 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
     """Return the clips table of files and folders, and what could not be used.
 
     Args:
-        sources: paths of recordings, or of folders to walk.
+        sources: paths of recordings, or of folders to walk; how they are typed shows
+            in the columns ``audio`` and ``video``, never in the clip ids (see the module).
 
     Returns:
         The clips table, and one error per source that is missing, is not a
@@ -70,15 +94,17 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
         >>> len(clips), str(unusable[0])
         (0, 'no-such.mp4: there is no such file; check the path')
     """
-    files: list[Path] = []
+    files: list[tuple[Path, Path]] = []
     unusable: list[MediaError] = []
-    for source in map(Path, sources):
+    for source in map(expanded, sources):
         try:
-            files += _files(source, unusable)
+            found = _files(source, unusable)
         except MediaError as error:
             unusable.append(error)
-    groups = _groups(dict.fromkeys(files))
-    return make_clips(_row(clip, paths) for clip, paths in groups.items()), unusable
+            continue
+        root = source if os.path.isdir(source) else source.parent
+        files += [(root, path) for path in found]
+    return make_clips(_row(clip, paths) for clip, paths in _groups(files).items()), unusable
 
 
 def is_list(path: str | Path) -> bool:
@@ -110,7 +136,8 @@ def listed_paths(path: str | Path) -> tuple[list[Path], pd.DataFrame]:
         for number, value in enumerate(given, start=1)
         if pd.isna(value)
     ]
-    return [Path(path).parent / str(value) for value in given.dropna()], failure_table(lost)
+    paths = [Path(path).parent / expanded(str(value)) for value in given.dropna()]
+    return paths, failure_table(lost)
 
 
 def read_list(path: str | Path) -> pd.DataFrame:
@@ -122,8 +149,9 @@ def read_list(path: str | Path) -> pd.DataFrame:
             word of :data:`SYNONYMS`; empty: unknown), ``actor`` and ``sex``.
 
     Returns:
-        A clips table. A film and a sound file of one name in one folder are one
-        clip. Whether the files are there shows when they are read.
+        A clips table, its ids counting from the list's folder; of a file outside of it
+        the id is that of a given file. A video and a sound file of one name in one folder
+        are one clip. Whether the files are there shows when they are read.
 
     Raises:
         TableError: it has no paths, an ending is not that of a recording, a label
@@ -131,17 +159,21 @@ def read_list(path: str | Path) -> pd.DataFrame:
             what the list says of them.
     """
     said: dict[Path, dict] = {}
+    files: list[tuple[Path, Path]] = []
+    folder = Path(path).parent
     for number, row in enumerate(tableio.read(path).to_dict("records"), start=1):
         what = f"{path}: row {number}"
         if pd.isna(row["path"]):
             raise TableError(f"{what} has no path; give it one, or leave it out")
-        file = Path(path).parent / row["path"]
+        file = folder / expanded(row["path"])
         if not (is_audio(file) or is_video(file)):
             raise TableError(f"{what}: {row['path']} has not the ending of a recording")
-        if file in said:
+        if absolute(file) in said:
             raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
-        said[file] = _said(row, what)
-    return make_clips(_row_of(clip, paths, said) for clip, paths in _groups(said).items())
+        said[absolute(file)] = _said(row, what)
+        inside = absolute(file).is_relative_to(absolute(folder))
+        files.append((folder if inside else file.parent, file))
+    return make_clips(_row_of(clip, paths, said) for clip, paths in _groups(files).items())
 
 
 def _said(row: dict, what: str) -> dict:
@@ -160,8 +192,8 @@ def _said(row: dict, what: str) -> dict:
 
 
 def _row_of(clip: str, paths: list[Path], said: dict[Path, dict]) -> dict:
-    first = said[paths[0]]
-    if any(said[path] != first for path in paths):
+    first = said[absolute(paths[0])]
+    if any(said[absolute(path)] != first for path in paths):
         names = " and ".join(map(str, paths))
         raise TableError(f"{names} are one clip, but the list says different things of them")
     return {**_row(clip, paths), **first}
@@ -191,40 +223,60 @@ def _misnamed(written: str) -> MediaError:
     return MediaError(written, "its name is not valid UTF-8", "rename it")
 
 
-def _groups(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Group files into clips: by RAVDESS take, else by folder and name."""
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
+def _groups(files: Iterable[tuple[Path, Path]]) -> dict[str, list[Path]]:
+    """Group files, each with the folder it counts from, into clips: by RAVDESS take or name."""
+    held: dict[Path, tuple[Path, Path]] = {}
+    pairs = [(absolute(root), path) for root, path in files]
+    for root, path in sorted(pairs, key=lambda pair: len(pair[0].parts)):
+        held.setdefault(absolute(path), (root, path))
+    takes: dict[str, list[Path]] = defaultdict(list)
+    named: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for place, (root, path) in sorted(held.items()):
         try:
-            clip = ravdess.parse_name(path).clip
+            takes[ravdess.parse_name(path).clip].append(path)
         except SerError:
-            clip = os.path.normpath(path.with_suffix(""))
-        groups[clip].append(path)
-    apart: dict[str, list[Path]] = {}
-    for clip, paths in groups.items():
-        pair = sorted(is_video(path) for path in paths) == [False, True]
-        if len(paths) == 1 or pair or clip.startswith(ravdess.NAME + "/"):
-            apart[clip] = paths
-        else:  # two sound files or two films of one name are not one clip
-            apart.update({os.path.normpath(path): [path] for path in paths})
-    return apart
+            named[root, place.relative_to(root).with_suffix("").as_posix()].append(path)
+    return takes | _told_apart(_split(named))
+
+
+def _split(named: dict[tuple[Path, str], list[Path]]) -> Iterator[tuple[str, Path, list[Path]]]:
+    """Yield what is one clip, as id, root and paths: at most one sound file and one video."""
+    order = (*AUDIO_ENDINGS, *VIDEO_ENDINGS)
+    for (root, name), paths in named.items():
+        ranked = sorted(paths, key=lambda path: (order.index(path.suffix.lower()), path.name))
+        sounds, videos = list(filter(is_audio, ranked)), list(filter(is_video, ranked))
+        yield name, root, [*sounds[:1], *videos[:1]]
+        yield from ((name + path.suffix, root, [path]) for path in (*sounds[1:], *videos[1:]))
+
+
+def _told_apart(clips: Iterable[tuple[str, Path, list[Path]]]) -> dict[str, list[Path]]:
+    """Return the clips by id, those of one id with their root's name, and a number, in front."""
+    clips = sorted(clips)
+    times = Counter(name for name, *_ in clips)
+    found = {name: paths for name, _, paths in clips if times[name] == 1}
+    for name, root, paths in clips:
+        if times[name] > 1:
+            more = (f"{root.name}-{number}/{name}" for number in count(2))
+            clip = f"{root.name}/{name}"
+            found[clip if clip not in found else next(c for c in more if c not in found)] = paths
+    return found
 
 
 def _row(clip: str, paths: list[Path]) -> dict:
     if clip.startswith(ravdess.NAME + "/"):
         return ravdess.row(paths)
-    film = next((path for path in paths if is_video(path)), None)
-    sound = next((path for path in paths if is_audio(path)), film)
+    video = next((path for path in paths if is_video(path)), None)
+    sound = next((path for path in paths if is_audio(path)), video)
     return {
         "clip": clip,
         "dataset": NAME,
         "audio": str(sound),
-        "video": str(film) if film else None,
+        "video": str(video) if video else None,
         "emotion": _emotion(paths[0]),
     }
 
 
 def _emotion(path: Path) -> str | None:
-    word = path.parent.name.lower()
+    word = absolute(path).parent.name.lower()
     word = SYNONYMS.get(word, word)
     return word if word in EMOTIONS else None
