@@ -252,7 +252,7 @@ def measured(
         resume: a folder of its own that keeps finished folds.
     """
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         return _fit(train, features, scheme, options)
 
     folds = make_folds(clips, scheme, seed=options.seed)

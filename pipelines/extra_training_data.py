@@ -255,7 +255,7 @@ def held_out(
     """
     features = joined([speech.features, *(part.features for part in parts)])
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         fitted = AudioModel(FEATURES, model, seed=seed, params=MODELS[model])
         fitted.fit(features, train)
         return lambda test: {"audio": fitted.predict(features, test.index)}

@@ -52,22 +52,14 @@ LEAKY = ("random_leaky",)
 
 
 class Fold(NamedTuple):
-    """Clip ids of one fold; ``validation`` is taken out of the training part."""
+    """Clip ids of one fold; :func:`split_validation` takes a part out of the training clips."""
 
     name: str
     train: pd.Index
-    validation: pd.Index
     test: pd.Index
 
 
-def make_folds(
-    clips: pd.DataFrame,
-    scheme: str,
-    *,
-    seed: int = 0,
-    n_folds: int = 5,
-    validation_share: float = 0.0,
-) -> list[Fold]:
+def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int = 5) -> list[Fold]:
     """Return the folds of a scheme.
 
     Args:
@@ -75,10 +67,8 @@ def make_folds(
         scheme: one of :data:`NAMES`, or a table of one's own (``.csv``,
             ``.json``, ``.parquet``) with the column ``fold`` and one of
             ``clip`` and ``actor``; what it does not list is never tested.
-        seed: for ``actors`` and ``random_leaky``, and for the validation actors.
+        seed: for ``actors`` and ``random_leaky``.
         n_folds: for ``actors`` and ``random_leaky``.
-        validation_share: share of the training actors to hold out for early
-            stopping, calibration and fusion weights, 0 to below 1.
 
     Returns:
         Folds with a test part; a published scheme's fold whose actors are all
@@ -99,19 +89,17 @@ def make_folds(
     if scheme not in NAMES and not own:
         raise UnknownName("protocol", scheme, NAMES)
     clips = check_clips(clips).sort_index()
-    folds = []
     masks = _own_masks(clips, scheme) if own else _test_masks(clips, scheme, seed, n_folds)
-    for name, is_test in masks:
-        rest = clips[~is_test]
-        if is_test.any() and not rest.empty:
-            held = _held_out(rest, validation_share, seed, leaky=scheme in LEAKY)
-            test = clips.index[is_test]
-            folds.append(Fold(name, rest.index[~held], rest.index[held], test))
+    folds = [
+        Fold(name, clips.index[~is_test], clips.index[is_test])
+        for name, is_test in masks
+        if is_test.any() and not is_test.all()
+    ]
     if not folds:
         actors = ", ".join(sorted(set(clips["actor"].dropna()))) or "none"
         raise SerError(
             f"protocol {scheme} needs actors on both sides; the clips have: {actors}. "
-            "Use another protocol or more clips"
+            f"Use more clips, or one of the protocols {', '.join(GENERAL)}"
         )
     return folds
 
@@ -161,8 +149,20 @@ def split_validation(
 
     Returns:
         The clips to fit on and the held-out clips.
+
+    Raises:
+        SerError: the share is out of range.
     """
-    held = _held_out(clips, share, seed, leaky=False)
+    if not 0 <= share < 1:
+        raise SerError(f"the validation share is {share}; give at least 0 and less than 1")
+    groups = actor_groups(clips)
+    order = _shuffled_actors(groups, clips["sex"].fillna("").to_numpy(dtype=object), seed)
+    if share == 0 or len(order) < 2:
+        return clips, clips.iloc[:0]
+    count = min(max(round(share * len(order)), 1), len(order) - 1)
+    # Evenly spaced along an order sorted by sex: both sexes in proportion.
+    at = np.floor((np.arange(count) + 0.5) * len(order) / count).astype(int)
+    held = np.isin(groups, [order[position] for position in at])
     return clips[~held], clips[held]
 
 
@@ -175,7 +175,7 @@ def with_extra(train: pd.DataFrame, extra: pd.DataFrame, held_out: pd.DataFrame)
     Args:
         train: training clips.
         extra: further clips with labels, under the same label scheme.
-        held_out: the validation and test clips.
+        held_out: the clips that are tested, and those that calibrate or stop a model.
 
     Returns:
         A clips table; extra clips that are in ``train`` already, or have none
@@ -234,17 +234,3 @@ def _shuffled_actors(groups: np.ndarray, sex: np.ndarray, seed: int) -> list[str
     sex_of = dict(zip(groups, sex, strict=True))
     shuffled = [actors[at] for at in np.random.default_rng(seed).permutation(len(actors))]
     return sorted(shuffled, key=lambda actor: sex_of[actor])  # stable: keeps the shuffle
-
-
-def _held_out(clips: pd.DataFrame, share: float, seed: int, *, leaky: bool) -> np.ndarray:
-    if not 0 <= share < 1:
-        raise SerError(f"the validation share is {share}; give at least 0 and less than 1")
-    groups = clips.index.to_numpy() if leaky else actor_groups(clips)
-    sex = clips["sex"].fillna("").to_numpy(dtype=object)
-    order = _shuffled_actors(groups, sex, seed)
-    if share == 0 or len(order) < 2:
-        return np.zeros(len(clips), dtype=bool)
-    count = min(max(round(share * len(order)), 1), len(order) - 1)
-    # Evenly spaced along an order sorted by sex: both sexes in proportion.
-    at = np.floor((np.arange(count) + 0.5) * len(order) / count).astype(int)
-    return np.isin(groups, [order[position] for position in at])

@@ -1,7 +1,7 @@
 """The one loop over folds: fit on the training part, predict the test part.
 
 What is fitted never sees the test part: the callable that fits is given the
-training and the validation clips and nothing else.
+training clips and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multimodal_ser.tables import io as tableio
 SCORE_COLUMNS = ("model", "modality", "protocol", "fold", "actor", "metric", "value", "n")
 
 Predict = Callable[[pd.DataFrame], Mapping[str, pd.DataFrame]]
-Fit = Callable[[pd.DataFrame, pd.DataFrame], Predict]
+Fit = Callable[[pd.DataFrame], Predict]
 
 
 def run(
@@ -37,9 +37,8 @@ def run(
     Args:
         clips: a clips table with labels.
         folds: from :func:`folds.make_folds`.
-        fit: called with the training and the validation clips (the latter may
-            be empty); returns a function from clips to probabilities by
-            modality.
+        fit: called with the training clips; returns a function from clips to
+            probabilities by modality.
         extra: clips to train on beside those of the fold, such as song or
             another corpus; never tested, and in no fold that holds out their
             actor (:func:`folds.with_extra`). A leaky split tests nearly every
@@ -60,10 +59,10 @@ def run(
         place = Path(resume) / f"{fold.name}.parquet" if resume else None
         tables = _finished(place, fold)
         if tables is None:
-            train, validation = clips.loc[fold.train], clips.loc[fold.validation]
+            train = clips.loc[fold.train]
             if extra is not None:
-                train = with_extra(train, extra, clips.loc[[*fold.validation, *fold.test]])
-            predict = fit(train, validation)
+                train = with_extra(train, extra, clips.loc[fold.test])
+            predict = fit(train)
             tables = dict(predict(clips.loc[fold.test].assign(emotion=None)))
             _keep(place, tables)
         for modality, table in tables.items():

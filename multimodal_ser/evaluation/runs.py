@@ -169,7 +169,7 @@ def fold_names(folds: Iterable[Fold]) -> pd.Series:
 
     Example:
         >>> empty = pd.Index([])
-        >>> fold_names([Fold("aei-0", empty, empty, pd.Index(["a", "b"]))]).to_dict()
+        >>> fold_names([Fold("aei-0", empty, pd.Index(["a", "b"]))]).to_dict()
         {'a': 'aei-0', 'b': 'aei-0'}
     """
     names = {clip: fold.name for fold in folds for clip in fold.test}

@@ -75,7 +75,7 @@ def held_out(
         kept = f"{scheme} {_data_hash(data)} {recipe!r}"
         resume = resume / hash_text(kept)
 
-    def fit_fold(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit_fold(train: pd.DataFrame):
         tuned, _ = tune(data, train, recipe, progress=progress)
         model = fit(data, train, tuned, progress=progress)
 
