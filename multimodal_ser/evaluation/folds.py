@@ -1,7 +1,8 @@
 """Who trains and who is tested: folds as a pure function of the clips table.
 
 Every scheme but ``random_leaky`` keeps each actor's clips on one side. The
-published lists of actors are:
+published lists name actors of RAVDESS: clips of other data sets are no part of these
+protocols, on neither side, and are learnt from only as extra training data. They are:
 
 * ``aei``: actors 1-20 against 21-24, system A.
 * ``luna5``: Luna-Jimenez et al., "A Proposal for Multimodal Emotion
@@ -72,11 +73,13 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
 
     Returns:
         Folds with a test part; a published scheme's fold whose actors are all
-        absent from the table is left out.
+        absent from the table is left out, and so are clips that are not of
+        RAVDESS's actors 1 to 24.
 
     Raises:
         UnknownName: there is no such scheme.
-        SerError: the table has too few actors for the scheme.
+        SerError: the table has too few actors for the scheme, or none of RAVDESS
+            for a published one.
         TableError: the table of folds is malformed or fits no clip.
 
     Example:
@@ -89,6 +92,8 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
     if scheme not in NAMES and not own:
         raise UnknownName("protocol", scheme, NAMES)
     clips = check_clips(clips).sort_index()
+    if scheme in TEST_ACTORS:
+        clips = _of_ravdess(clips, scheme)
     masks = _own_masks(clips, scheme) if own else _test_masks(clips, scheme, seed, n_folds)
     folds = [
         Fold(name, clips.index[~is_test], clips.index[is_test])
@@ -102,6 +107,21 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
             f"Use more clips, or one of the protocols {', '.join(GENERAL)}"
         )
     return folds
+
+
+def _of_ravdess(clips: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    ours = (clips["dataset"] == "ravdess").fillna(False) & _numbers(clips).between(1, 24)
+    if not ours.any():
+        there = ", ".join(sorted(set(clips["dataset"].dropna()))) or "no data set named"
+        raise SerError(
+            f"protocol {scheme} is about the actors of the data set ravdess, of whom no clip is; "
+            f"there is: {there}. Use one of the protocols {', '.join(GENERAL)}"
+        )
+    return clips[ours.to_numpy(dtype=bool)]
+
+
+def _numbers(clips: pd.DataFrame) -> pd.Series:
+    return pd.to_numeric(clips["actor"], errors="coerce")
 
 
 def write_folds(folds: list[Fold], path: str | Path) -> None:
@@ -206,7 +226,7 @@ def with_extra(train: pd.DataFrame, extra: pd.DataFrame, held_out: pd.DataFrame)
 
 def _test_masks(clips: pd.DataFrame, scheme: str, seed: int, n_folds: int):
     if scheme in TEST_ACTORS:
-        numbers = pd.to_numeric(clips["actor"], errors="coerce")
+        numbers = _numbers(clips)
         for fold, actors in enumerate(TEST_ACTORS[scheme]):
             yield f"{scheme}-{fold}", numbers.isin(actors).to_numpy()
         return

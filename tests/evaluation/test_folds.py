@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from multimodal_ser.errors import SerError, TableError, UnknownName
@@ -66,6 +67,25 @@ def test_published_actors():
         listed = [actor for actors in lists for actor in actors]
         assert len(listed) == len(set(listed)), scheme
         assert scheme == "aei" or sorted(listed) == list(range(1, 25))
+
+
+@pytest.mark.parametrize("scheme", folds.TEST_ACTORS)
+def test_published_folds_are_of_ravdess_alone(scheme):
+    """Actor 5 of another data set is somebody else, and an actor 25 is none of the 24."""
+    ours = corpus()
+    others = corpus().assign(dataset="tess").rename(index=lambda clip: f"tess/{clip}")
+    nobody = corpus(actors=[1, 25]).rename(index=lambda clip: f"more/{clip}")
+    nobody.loc[nobody["actor"] == "01", "dataset"] = None
+    mixed = pd.concat([ours, others, nobody])
+    for one, two in zip(
+        folds.make_folds(ours, scheme), folds.make_folds(mixed, scheme), strict=True
+    ):
+        assert one.name == two.name
+        assert one.train.equals(two.train) and one.test.equals(two.test)
+    for lacking in (others, nobody):
+        with pytest.raises(SerError) as error:
+            folds.make_folds(lacking, scheme)
+        assert all(name in str(error.value) for name in folds.GENERAL)
 
 
 def test_general_folds_hold_both_sexes_in_proportion():
