@@ -43,7 +43,8 @@ def search(
     method: str | None = None,
     n_draws: int | None = 50,
     n_folds: int = 5,
-    scoring: str = "accuracy",
+    folds: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+    scoring: str = "balanced_accuracy",
     seed: int = 0,
     workers: int = -1,
     progress: bool = True,
@@ -64,8 +65,10 @@ def search(
             without ``n_draws``.
         n_draws: candidates to draw or to have proposed.
         n_folds: inner folds, at most as many as there are actors.
+        folds: inner folds made before, as pairs of the positions of the clips to fit
+            on and to score; None makes ``n_folds`` of the actors.
         scoring: any scikit-learn metric name, such as ``precision`` or
-            ``roc_auc_ovr``; higher is better.
+            ``roc_auc_ovr``; higher is better. The default is UAR.
         seed: of the draws.
         workers: processes.
         progress: whether to show a bar over the candidates.
@@ -74,8 +77,8 @@ def search(
         The best parameters; nothing is fitted on all clips.
 
     Raises:
-        SerError: there is no such method or metric, fewer than two actors,
-            every candidate failed to be scored, or Optuna is not installed.
+        SerError: there is no such method or metric, no fold, fewer than two actors
+            to make folds of, every candidate failed to be scored, or Optuna is not installed.
 
     Example:
         >>> from sklearn.tree import DecisionTreeClassifier
@@ -88,7 +91,8 @@ def search(
     from tqdm import tqdm
 
     method = method or ("grid" if n_draws is None else "random")
-    score = _scorer(build, values, labels, groups, n_folds, scoring, workers)
+    splits = _splits(groups, n_folds) if folds is None else list(folds)
+    score = _scorer(build, values, labels, splits, scoring, workers)
     candidates = _candidates(method, space, n_draws, seed, score)
     with one_blas_thread():
         rows = list(tqdm(candidates, desc="search", unit="model", disable=not progress))
@@ -103,22 +107,29 @@ def search(
     return Found(best["params"], float(best["score"]), table)
 
 
-def _scorer(build, values, labels, groups: np.ndarray, n_folds: int, scoring: str, workers: int):
-    """Return the function from a candidate's parameters to its mean score."""
-    from sklearn.metrics import get_scorer_names
-    from sklearn.model_selection import GroupKFold, cross_val_score
+def _splits(groups: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import GroupKFold
 
-    if scoring not in get_scorer_names():
-        raise SerError(f"scikit-learn has no metric {scoring!r}; see sklearn.metrics")
     n_actors = len(set(groups))
     if n_actors < 2:
         raise SerError(f"a search needs clips of two actors or more, these are of {n_actors}")
-    splitter = GroupKFold(min(n_folds, n_actors))
+    return list(GroupKFold(min(n_folds, n_actors)).split(groups, groups=groups))
+
+
+def _scorer(build, values, labels, splits: list, scoring: str, workers: int):
+    """Return the function from a candidate's parameters to its mean score."""
+    from sklearn.metrics import get_scorer_names
+    from sklearn.model_selection import cross_val_score
+
+    if scoring not in get_scorer_names():
+        raise SerError(f"scikit-learn has no metric {scoring!r}; see sklearn.metrics")
+    if not splits:
+        raise SerError("there is no fold to search over; give one, or None to have them made")
 
     def score(params: Mapping) -> float:
         estimator = _estimator(build, params)
-        shared = {"cv": splitter, "scoring": scoring, "n_jobs": workers}
-        return float(cross_val_score(estimator, values, labels, groups=groups, **shared).mean())
+        shared = {"cv": splits, "scoring": scoring, "n_jobs": workers}
+        return float(cross_val_score(estimator, values, labels, **shared).mean())
 
     return score
 
