@@ -137,12 +137,12 @@ def held_out(
         build: called without arguments for every fold; returns an unfitted model.
         features: of every clip.
         clips: a clips table with labels.
-        folds: from ``folds.make_folds``; their validation parts are not used.
+        folds: from ``folds.make_folds``.
         resume: a folder of this model's and these folds' own, see
             ``protocol.run``.
     """
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         model = build().fit(features, train)
         return lambda test: {"audio": model.predict(features, test.index)}
 

@@ -121,7 +121,7 @@ def measured(
         workers: processes.
     """
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         chosen, temperatures = _inner(train, units, seed, workers)
 
         def predict(test: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -165,6 +165,7 @@ def _searched(
     values, codes = features.take(train.index), train["emotion"].cat.codes.to_numpy()
     shared = {"values": values, "labels": codes, "groups": actor_groups(train), "seed": seed}
     shared |= {"n_folds": 5 if name == "xgboost" else 3, "workers": options.workers}
+    shared["scoring"] = "accuracy"  # as published
     n_draws = 2 if options.quick else 50
     best = search(module.build(seed=seed, n_jobs=1), module.SEARCH, n_draws=n_draws, **shared)
     print(f"{name}: drawn {best.best_score_:.3f} with {best.best_params_}", file=sys.stderr)

@@ -54,6 +54,7 @@ from multimodal_ser.fusion import calibration
 from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.reports.html import run_report
 from multimodal_ser.tables import EMOTIONS, Features, actor_groups
+from multimodal_ser.tables.clips import table_hash
 from multimodal_ser.video.features import openface
 from multimodal_ser.workflows import training
 
@@ -181,7 +182,7 @@ def report(
         print(f"{name} ({scheme})", file=sys.stderr)
         started = time.monotonic()
         # The same features of other clips are another run.
-        parts = (f"seed{options.seed}", training.table_hash(clips), *features, name)
+        parts = (f"seed{options.seed}", table_hash(clips), *features, name)
         resume = options.resume and Path(options.resume, *parts)
         tables = measured(clips, values, scheme, options, resume)
         rows += _rows(name, scheme, tables, clips, options.seed)
@@ -251,7 +252,7 @@ def measured(
         resume: a folder of its own that keeps finished folds.
     """
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         return _fit(train, features, scheme, options)
 
     folds = make_folds(clips, scheme, seed=options.seed)

@@ -115,7 +115,7 @@ def _voices(options) -> tuple[pd.DataFrame, Features]:
 def _held_out(clips: pd.DataFrame, features: Features, seed: int) -> pd.DataFrame:
     """Return the voice's probabilities of every clip by a model that never heard its actor."""
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         model = AudioModel(FEATURES, CLASSIFIER, seed=seed).fit(features, train)
         return lambda test: {"audio": model.predict(features, test.index)}
 

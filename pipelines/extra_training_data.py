@@ -44,8 +44,8 @@ from multimodal_ser.evaluation import adaptation, protocol
 from multimodal_ser.evaluation.folds import Fold, make_folds, with_extra
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.tables import CLIP_COLUMNS, Features
+from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import relabel
-from multimodal_ser.workflows.training import hash_text, table_hash
 
 FEATURES, SCHEME, FOLDS = "functionals", "emotions8", "luna5"
 #: Model -> its parameters, in every row.
@@ -255,7 +255,7 @@ def held_out(
     """
     features = joined([speech.features, *(part.features for part in parts)])
 
-    def fit(train: pd.DataFrame, _validation: pd.DataFrame):
+    def fit(train: pd.DataFrame):
         fitted = AudioModel(FEATURES, model, seed=seed, params=MODELS[model])
         fitted.fit(features, train)
         return lambda test: {"audio": fitted.predict(features, test.index)}

@@ -171,6 +171,7 @@ def _model(name: str, options: argparse.Namespace):
         return SexFirst(FEATURES, "mlp", params=CLASSICAL["mlp"], **shared)
     if options.search:
         how = {"method": "optuna", "n_draws": options.search, "n_folds": 3}
+        how["scoring"] = "accuracy"  # as published
         space = classifiers.load(name).SEARCH
         return _common.Searched(FEATURES, name, space=space, fixed=params, **shared, **how)
     return AudioModel(FEATURES, name, params=params, **shared)

@@ -155,7 +155,7 @@ def test_bad_clips_are_told_and_the_others_predicted(corpus, film, model, tmp_pa
         lines = [line for line in said.splitlines() if line.startswith("error:") and name in line]
         assert lines, name
         assert all(";" in line for line in lines), "an error says what to do"
-    assert set(pd.read_csv(tmp_path / "p.csv")["clip"]) == {str(tmp_path / "odd name")}
+    assert set(pd.read_csv(tmp_path / "p.csv")["clip"]) == {"odd name"}
     failed = {path.rsplit("/")[-1] for path in pd.read_csv(tmp_path / "f.csv")["path"]}
     assert failed == {"cut.mp4", "empty.mp4", "text.wav", "gone.mp4"}
 

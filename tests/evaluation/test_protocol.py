@@ -26,17 +26,17 @@ def corpus():
 def test_the_test_clips_come_without_labels_and_the_training_clips_without_test_actors():
     clips, seen = corpus(), []
 
-    def fit(train, validation):
+    def fit(train):
         def predict(test):
             assert test["emotion"].isna().all()
-            assert not set(test["actor"]) & (set(train["actor"]) | set(validation["actor"]))
+            assert not set(test["actor"]) & set(train["actor"])
             seen.extend(test.index)
             table = pd.DataFrame(1 / 8, index=test.index, columns=list(EMOTIONS))
             return {"audio": table}
 
         return predict
 
-    folds = make_folds(clips, "actors", n_folds=4, validation_share=0.3)
+    folds = make_folds(clips, "actors", n_folds=4)
     tables = protocol.run(clips, folds, fit, progress=False)
     assert sorted(seen) == sorted(clips.index) == sorted(tables["audio"].index)
 
@@ -46,7 +46,7 @@ def test_a_stopped_run_goes_on_with_the_next_fold(tmp_path, damage):
     clips, fitted = corpus(), []
     folds = make_folds(clips, "actors", n_folds=4)
 
-    def fit(train, validation, stop_at=None):
+    def fit(train, stop_at=None):
         if len(fitted) == stop_at:
             raise KeyboardInterrupt
         fitted.append(len(train))

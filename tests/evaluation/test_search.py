@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.metrics import precision_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, precision_score, roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
@@ -35,7 +35,7 @@ def test_inner_folds_keep_actors_apart(method):
         pytest.importorskip("optuna")
     values, labels, groups = speakers_and_noise()
     space = {"n_neighbors": [1]}
-    shared = QUIET | {"n_draws": 2, "method": method}
+    shared = QUIET | {"n_draws": 2, "method": method, "scoring": "accuracy"}
     strict = search(KNeighborsClassifier(), space, values, labels, groups, **shared)
     alone = np.arange(len(groups))
     leaky = search(KNeighborsClassifier(), space, values, labels, alone, **shared)
@@ -84,6 +84,41 @@ def test_scores_are_scikit_learns_over_the_grouped_folds(scoring):
     assert found.best_score_ == pytest.approx(np.mean(scores))
 
 
+def test_without_a_word_the_mean_recall_counts():
+    """Of nine clips of one label and one of the other, saying the first is worth 1/2."""
+    labels = np.tile([0] * 9 + [1], 4)
+    values, groups = np.zeros((40, 1)), np.repeat(np.arange(4), 10)
+    found = search(
+        DecisionTreeClassifier(), {"max_depth": [1]}, values, labels, groups, n_folds=2, **QUIET
+    )
+    assert found.best_score_ == 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_folds_that_are_given_are_the_ones_searched_over(method):
+    if method == "optuna":
+        pytest.importorskip("optuna")
+    values, labels, groups = learnable()
+    folds = [(np.arange(50), np.arange(50, 200)), (np.arange(100, 200), np.arange(20))]
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    scores = []
+    for train, test in folds:
+        said = tree.fit(values[train], labels[train]).predict(values[test])
+        scores.append(balanced_accuracy_score(labels[test], said))
+    found = search(
+        DecisionTreeClassifier(random_state=0),
+        {"max_depth": [2]},
+        values,
+        labels,
+        groups * 0,  # one actor is enough where no folds have to be made
+        folds=folds,
+        method=method,
+        n_draws=1,
+        **QUIET,
+    )
+    assert found.best_score_ == pytest.approx(np.mean(scores))
+
+
 @pytest.mark.parametrize("name", ["svc", "knn", "mlp", "ensemble"])
 def test_a_classifiers_build_and_its_own_space_can_be_searched(name):
     values, labels, groups = learnable(60)
@@ -127,24 +162,26 @@ def test_distributions_are_drawn_from():
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("change", "named"),
     [
         ({"method": "annealing"}, "grid, random, optuna"),
-        ({"scoring": "accurate"}, "no metric"),
-        ({"groups": np.zeros(200)}, "two actors"),
+        ({"scoring": "accurate"}, "'accurate'"),
+        ({"groups": np.zeros(200)}, "1"),
+        ({"folds": []}, "None"),
     ],
 )
-def test_what_cannot_be_searched_is_said(change, word):
+def test_what_cannot_be_searched_is_refused(change, named):
     values, labels, groups = learnable()
     arguments = {"values": values, "labels": labels, "groups": groups} | QUIET | change
-    with pytest.raises(SerError, match=word):
+    with pytest.raises(SerError) as error:
         search(DecisionTreeClassifier(), {"max_depth": [1]}, **arguments)
+    assert named in str(error.value)
 
 
-def test_a_metric_that_does_not_suit_the_classes_is_said():
+def test_a_metric_that_does_not_suit_the_classes_is_refused():
     values, labels, groups = learnable()
-    with pytest.raises(SerError, match="precision"), pytest.warns(UserWarning):
-        three = labels + (np.arange(200) % 7 == 0)
+    three = labels + (np.arange(200) % 7 == 0)
+    with pytest.raises(SerError) as error, pytest.warns(UserWarning):
         search(
             DecisionTreeClassifier(),
             {"max_depth": [1]},
@@ -154,3 +191,4 @@ def test_a_metric_that_does_not_suit_the_classes_is_said():
             scoring="precision",
             **QUIET,
         )
+    assert "precision" in str(error.value)

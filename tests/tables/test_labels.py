@@ -107,7 +107,7 @@ def test_every_scheme_goes_through_folds_models_metrics_and_runs(scheme, tmp_pat
     clips = labels.relabel(clips, scheme)
     names = labels.labels_of(scheme)
 
-    def fit(train, validation):
+    def fit(train):
         model = AudioModel(classifier="logistic_regression", labels=names, params={"c": 1.0})
         model.fit(features, train)
         return lambda test: {"audio": model.predict(features, test.index)}

@@ -4,6 +4,7 @@ import pytest
 
 from multimodal_ser import tables
 from multimodal_ser.errors import TableError
+from multimodal_ser.tables.clips import table_hash
 
 
 def probabilities(rows, labels=("sad", "happy")):
@@ -54,6 +55,15 @@ def test_bad_clips_are_refused(rows, words):
 def test_bad_probabilities_are_refused_by_name(table, words):
     with pytest.raises(TableError, match=words):
         tables.check_probabilities(table, ["sad", "happy"], "audio")
+
+
+def test_the_hash_tells_clips_and_labels_apart_and_not_where_the_files_are():
+    rows = [{"clip": name, "audio": f"{name}.wav", "emotion": "sad"} for name in "ab"]
+    one = table_hash(tables.make_clips(rows))
+    moved = [row | {"audio": f"/data/{row['clip']}.mp3", "duration": 3} for row in rows[::-1]]
+    assert table_hash(tables.make_clips(moved)) == one
+    for other in (rows[:1], [rows[0] | {"emotion": "angry"}, rows[1]]):
+        assert table_hash(tables.make_clips(other)) != one
 
 
 def test_the_table_of_frames_is_checked_too():
