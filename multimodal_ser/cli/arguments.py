@@ -20,6 +20,7 @@ _LABELS = (
 _BACKBONES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
 _POOLINGS = ("mean", "median", "log_pool", "attention")
 _SEARCHES = ("grid", "random", "optuna")
+_PRESETS = ("best", "aei2019")
 
 
 def add_verb(
@@ -57,8 +58,8 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--channel",
         choices=("speech", "song", "both"),
-        default="both",
-        help="only spoken or only sung clips (default: both, whatever there is)",
+        help="only spoken or only sung clips (default: both, whatever there is; speech of RAVDESS "
+        "with the preset 'best')",
     )
     verb.add_argument(
         "--sex", choices=("female", "male"), help="only clips of one sex, for a model of its own"
@@ -93,19 +94,53 @@ def output_argument(verb: argparse.ArgumentParser, what: str) -> None:
 
 
 def model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
-    """Add which models and features; ``several`` allows a list of them."""
-    many = ", or several with commas between" if several else ""
-    _sound_arguments(verb, many)
-    _picture_arguments(verb, many)
+    """Add which learners and features; ``several`` allows a list of recipes."""
     from multimodal_ser.fusion import methods
 
+    many = ", or several models with commas between" if several else ""
+    verb.add_argument(
+        "--preset",
+        choices=_PRESETS,
+        default="best",
+        help="learners where --audio and --video do not name others: best (default), what measured "
+        "best on unseen speakers; aei2019, the published system of 2019",
+    )
+    _sound_arguments(verb, many)
+    _face_arguments(verb, many)
     verb.add_argument(
         "--fusion",
         default="log_pool",
-        help=f"how audio and video become one: {', '.join(methods.NAMES)} (default: log_pool, a "
+        help=f"how learners become one answer: {', '.join(methods.NAMES)} (default: log_pool, a "
         "product with weights fitted on held-out training actors)",
     )
     verb.add_argument("--seed", type=int, default=0)
+
+
+def adapt_argument(verb: argparse.ArgumentParser, default: str | None = "none") -> None:
+    """Add ``--adapt`` and its earlier name."""
+    own = "the model's own" if default is None else default
+    verb.add_argument(
+        "--adapt",
+        choices=("none", "person", "set"),
+        default=default,
+        help="normalise features by the unlabelled clips of each person, or of the whole set: "
+        f"another protocol, marked as such (default: {own})",
+    )
+    verb.add_argument(
+        "--adapted", action="store_const", const="person", dest="adapt", help=argparse.SUPPRESS
+    )
+
+
+def table_argument(verb: argparse.ArgumentParser) -> None:
+    """Add ``--table``: inputs that were made elsewhere."""
+    verb.add_argument(
+        "--table",
+        metavar="NAME=TABLE",
+        action="append",
+        default=[],
+        help="an input made elsewhere, such as action_units=OPENFACE.csv, for models that take it; "
+        "clips that it lacks get the other learners and a note",
+    )
 
 
 def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
@@ -114,27 +149,30 @@ def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     group = verb.add_argument_group("sound")
     group.add_argument(
         "--audio",
-        default="svc",
-        help=f"audio model{many}: {', '.join(classifiers.NAMES)}, none (default: svc)",
+        metavar="LEARNERS",
+        help=f"FEATURES:CLASSIFIER, several learners of one model with + between{many}, or none. "
+        f"Classifiers: {', '.join(classifiers.NAMES)}, and vote: svc, logistic_regression and mlp. "
+        "A classifier alone takes --features (default: of the preset)",
     )
     group.add_argument(
         "--features",
-        default="mfcc_rms",
         help=f"audio features: {', '.join(features.NAMES)} (default: mfcc_rms, a published set of "
-        "157; voice is our best, made for --audio vote_per_feature_set). "
-        f"{' and '.join(features.OPENSMILE)} are openSMILE's, for research only, and need the "
-        "extra 'opensmile'; those from log_mel on are for networks",
+        f"157). {' and '.join(features.OPENSMILE)} are openSMILE's, for research only, and need "
+        "the extra 'opensmile'; those from log_mel on are for networks",
     )
 
 
-def _picture_arguments(verb: argparse.ArgumentParser, many: str) -> None:
+def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     from multimodal_ser.video import detectors
 
-    group = verb.add_argument_group("picture")
+    group = verb.add_argument_group("face")
     group.add_argument(
         "--video",
-        default="fer_cnn",
-        help=f"video model{many}: {', '.join(_BACKBONES)}, none (default: fer_cnn)",
+        metavar="LEARNERS",
+        help=f"networks over frames, {', '.join(_BACKBONES)}; or action_units=TABLE.csv "
+        "(OpenFace's means, a row per clip) or blendshapes, each with :CLASSIFIER "
+        f"where it is not to be a vote; several learners with + between{many}, or none (default: "
+        "of the preset)",
     )
     sampling = group.add_mutually_exclusive_group()
     sampling.add_argument(
@@ -188,12 +226,20 @@ def training_arguments(verb: argparse.ArgumentParser) -> None:
         "pitch, gain and noise; each has to be analysed, which takes a while the first time",
     )
     group.add_argument(
+        "--inner-folds",
+        type=int,
+        default=4,
+        metavar="N",
+        help="folds of the training actors that choose parameters and fit calibration and fusion "
+        "(default: %(default)s); fewer are quicker",
+    )
+    group.add_argument(
         "--search",
         type=_count,
         default=0,
         metavar="N",
-        help="try N sets of the audio model's parameters on training actors, five trainings each, "
-        "and take the best",
+        help="try N sets of each audio classifier's parameters on the inner folds of training "
+        "actors, and take the best",
     )
     group.add_argument(
         "--search-method",
@@ -203,9 +249,9 @@ def training_arguments(verb: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--search-metric",
-        default="accuracy",
+        default="balanced_accuracy",
         metavar="METRIC",
-        help="what to maximise, as scikit-learn calls it (default: %(default)s)",
+        help="what to maximise, as scikit-learn calls it (default: %(default)s, which is UAR)",
     )
 
 

@@ -17,6 +17,8 @@ from multimodal_ser.tables import MODALITIES
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.workflows import inference, training
+from multimodal_ser.workflows.data import extract
+from multimodal_ser.workflows.recipes import Recipe
 
 #: Share of the synthetic actors that no training step sees.
 TEST_SHARE = 1 / 3
@@ -64,11 +66,12 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     return 0
 
 
-def _recipe(seed: int) -> training.Recipe:
+def _recipe(seed: int) -> Recipe:
     # A few hundred small steps on every tenth frame teach this small network
     # the drawn faces in about a minute.
-    video = {"training": Training(batch_size=32, steps_per_epoch=20, epochs=12, learning_rate=2e-3)}
-    return training.Recipe(seed=seed, validation_share=0.25, every=10, video_params=video)
+    steps = Training(batch_size=32, steps_per_epoch=20, epochs=12, learning_rate=2e-3)
+    recipe = Recipe(seed=seed, inner_folds=2, stop_share=0.0, every=10)
+    return recipe.with_params(training=steps)
 
 
 def _step(number: int, text: str) -> None:
@@ -76,8 +79,8 @@ def _step(number: int, text: str) -> None:
 
 
 def _score(model, recipe, test: pd.DataFrame, cache: Cache, output: Path) -> None:
-    data = training.extract(test, recipe, cache=cache)
-    tables = model.probabilities(test.index, data.features, data.frames)
+    data = extract(test, recipe, cache=cache)
+    tables = model.probabilities(test.index, data.inputs)
     rows = [
         {"model": name, "modality": name, "protocol": "held-out actors"}
         | protocol.summary(tables[name], test)

@@ -12,6 +12,8 @@ from multimodal_ser.errors import SerError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from multimodal_ser.workflows.recipes import Preset, Recipe
+
 
 def clips_of(options: argparse.Namespace) -> pd.DataFrame:
     """Return the clips table that DATA and its options name."""
@@ -19,9 +21,19 @@ def clips_of(options: argparse.Namespace) -> pd.DataFrame:
     if options.data is None:
         raise SerError("no data given; name a folder of recordings or a clips table")
     clips = _read(options.dataset, options.data)
-    if options.channel != "both":
-        clips = _only(clips, "channel", options.channel)
+    channel = options.channel or _preset_channel(options, clips)
+    if channel != "both":
+        clips = _only(clips, "channel", channel)
     return _only(clips, "sex", options.sex) if options.sex else clips
+
+
+def _preset_channel(options: argparse.Namespace, clips: pd.DataFrame) -> str:
+    """Return the channel that the preset takes of RAVDESS: all that it was measured on."""
+    from multimodal_ser.workflows.recipes import PRESETS
+
+    preset = PRESETS.get(getattr(options, "preset", ""))
+    spoken = (clips["dataset"] == "ravdess").all() and (clips["channel"] == "speech").any()
+    return preset.channel if preset and spoken else "both"
 
 
 def _read(dataset: str, data: str) -> pd.DataFrame:
@@ -89,34 +101,74 @@ def _say_labels(clips: pd.DataFrame, scheme: str) -> None:
         print(f"left out: {unknown} clip(s) of speakers whose sex is not known", file=sys.stderr)
 
 
-def recipe_of(options):
-    """Return the recipe that the options describe."""
-    from multimodal_ser.workflows.training import Recipe
+def recipes_of(options: argparse.Namespace) -> list[Recipe]:
+    """Return the recipes that the options describe, and keep the tables they name.
 
-    return Recipe(
-        audio=names_in(options.audio)[0],
-        features=options.features,
-        video=names_in(options.video)[0],
-        video_params={"epochs": options.epochs} if options.epochs else {},
+    ``options.tables`` is set: name of an input -> path.
+    """
+    from multimodal_ser.workflows.recipes import PRESETS, Recipe, grid
+
+    preset = PRESETS[options.preset]
+    options.tables = {}
+    features, audio = options.features or "mfcc_rms", options.audio
+    if audio is None:
+        audio = preset.audio if options.features is None else f"{features}:{_alone(preset)}"
+    heard = [_with_input(text, features) for text in audio.split(",")]
+    seen = [_noted(text, options) for text in (options.video or preset.video).split(",")]
+    base = Recipe(
+        **{name: getattr(options, name) for name in ("crop", "detector", "pooling", "fusion")},
+        **{name: getattr(options, name) for name in _TRAINING if hasattr(options, name)},
         every=options.every,
         every_seconds=options.every_seconds,
         keyframes_only=options.key_frames,
-        crop=options.crop,
-        detector=options.detector,
-        pooling=options.pooling,
-        fusion=options.fusion,
-        labels=getattr(options, "labels", "emotions8"),
-        copies=getattr(options, "copies", 0),
-        search=getattr(options, "search", 0),
-        search_method=getattr(options, "search_method", "random"),
-        search_metric=getattr(options, "search_metric", "accuracy"),
         seed=options.seed,
     )
+    found = grid(base, heard, seen)
+    if not found:
+        raise SerError("there is nothing to train; choose an audio or a video model")
+    params = {"epochs": options.epochs} if options.epochs else {}
+    return [recipe.with_params(**params) for recipe in found]
 
 
-def names_in(text: str) -> list[str | None]:
-    """Return the names in a text with commas; ``none`` stands for None."""
-    return [None if name == "none" else name for name in map(str.strip, text.split(","))]
+_TRAINING = ("labels", "copies", "search", "search_method", "search_metric", "inner_folds", "adapt")
+
+
+def _alone(preset: Preset) -> str:
+    """Return the classifier of a preset's first audio learner."""
+    return preset.audio.split("+")[0].partition(":")[2]
+
+
+def _with_input(text: str, features: str) -> str:
+    from multimodal_ser.workflows.recipes import learners_in, text_of
+
+    return text_of(learners_in(text, "audio", features=features)) or "none"
+
+
+def _noted(text: str, options: argparse.Namespace) -> str:
+    """Return a video text without the paths of its tables, which ``options.tables`` keeps."""
+    from multimodal_ser.video import classifiers
+
+    parts = []
+    for part in text.split("+"):
+        name, is_table, rest = part.strip().partition("=")
+        path, _, classifier = rest.rpartition(":")
+        if not path or classifier not in (*classifiers.NAMES, "vote"):
+            path, classifier = rest, ""
+        if is_table:
+            options.tables[name] = path
+        parts.append(f"{name}:{classifier}" if classifier else name)
+    return "+".join(parts)
+
+
+def tables_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return name -> path of the tables that ``--table`` names."""
+    pairs = [text.partition("=") for text in options.table]
+    wrong = next(
+        (text for text, pair in zip(options.table, pairs, strict=True) if not pair[2]), None
+    )
+    if wrong is not None:
+        raise SerError(f"--table {wrong}: give it as NAME=TABLE, such as action_units=units.csv")
+    return {name: path for name, _, path in pairs}
 
 
 def work_of(options: argparse.Namespace) -> dict:

@@ -69,6 +69,24 @@ def _rate(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def show_calibration(rows: Iterable[dict]) -> None:
+    """Print what calibration and fusion did, each answer's NLL and ECE before and after.
+
+    Args:
+        rows: what ``training.fit`` says under ``calibration``.
+    """
+    show(
+        {
+            "answer": row["answer"],
+            "NLL before": f"{row['nll_before']:.3f}",
+            "after": f"{row['nll_after']:.3f}",
+            "ECE % before": f"{100 * row['ece_before']:.1f}",
+            "ECE % after": f"{100 * row['ece_after']:.1f}",
+        }
+        for row in rows
+    )
+
+
 def show_predictions(predictions: pd.DataFrame) -> None:
     """Print predictions: a line a clip, then the timeline where there is one.
 

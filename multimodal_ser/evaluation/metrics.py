@@ -15,6 +15,7 @@ import pandas as pd
 
 from multimodal_ser.errors import TableError
 from multimodal_ser.tables import check_probabilities
+from multimodal_ser.tables.probabilities import expected_calibration_error
 
 #: The metrics of :func:`score`, in the order in which they are shown.
 NAMES = (
@@ -138,33 +139,6 @@ def per_class(probabilities: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
         rows[:, 3:5] = [_ranking(values[:, code], codes == code) for code in range(width)]
     table = pd.DataFrame(rows, pd.Index(probabilities.columns, name="label"), CLASS_COLUMNS)
     return table.astype({"n": int})
-
-
-def expected_calibration_error(values: np.ndarray, codes: np.ndarray, n_bins: int = 15) -> float:
-    """Return the gap between confidence and accuracy, averaged over bins.
-
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, eq. 3:
-    confidence is the highest probability, bins are equally wide and weigh by
-    how many rows fall into them.
-
-    Args:
-        values: ``(n, n_classes)`` probabilities.
-        codes: ``(n,)`` true columns.
-        n_bins: number of bins over 0 to 1.
-
-    Returns:
-        0 to 1.
-
-    Example:
-        >>> expected_calibration_error(np.array([[0.8, 0.2]] * 5), np.array([0, 0, 0, 0, 1]))
-        0.0
-    """
-    confidence = values.max(axis=1)
-    right = values.argmax(axis=1) == codes
-    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
-    count = np.bincount(bins, minlength=n_bins)
-    gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
-    return float(np.round(np.abs(gap).sum() / count.sum(), 12))
 
 
 def confusion(probabilities: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Probabilities in, probabilities out: frames to a clip, modalities to one.
 
 * ``aggregate``: the frames of a clip to one row.
-* ``calibration``: temperature and vector scaling of one table.
+* ``calibration``: the temperature of one table, and whether to keep it.
 * ``methods``: one file for each way to fuse that can be fitted and compared;
   ``fuser`` fits, applies, explains and describes them.
 * ``nested``: the fused predictions of every fold, fitted on the others.

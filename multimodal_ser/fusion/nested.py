@@ -13,7 +13,7 @@ fold would make the two levels wholly independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -24,16 +24,15 @@ from multimodal_ser.tables import actor_groups
 Pairs = Iterable[tuple[Iterable[str], Iterable[str]]]
 
 
-def nested(
+def fit_folds(
     tables: Mapping[str, pd.DataFrame],
     clips: pd.DataFrame,
     folds: Pairs,
     fuser: Fuser,
     *,
-    sets: Iterable[tuple[str, ...]] | None = None,
-    shared_actors: bool = False,
-) -> pd.DataFrame:
-    """Return the fused probabilities of every fold's test clips.
+    sets: Sequence[tuple[str, ...]] | None = None,
+) -> list[Fuser]:
+    """Return the fuser of each fold, fitted on the fold's first part.
 
     Args:
         tables: modality -> held-out probability table with index ``clip``.
@@ -42,12 +41,6 @@ def nested(
             such as ``[(fold.train, fold.test) for fold in folds]``.
         fuser: what to fit in each fold; it is left unchanged.
         sets: of modalities to fit, see :meth:`Fuser.fit`.
-        shared_actors: let an actor be on both sides. Only for a protocol that
-            is leaky by name.
-
-    Returns:
-        Probability table with index ``clip``, fold after fold; a row of NaN
-        where a test clip is in no table.
 
     Raises:
         TableError: there is no fold, a clip is not in the clips table, is
@@ -58,42 +51,16 @@ def nested(
         >>> from multimodal_ser.tables import make_clips
         >>> pairs = [(actor, emotion) for actor in "xy" for emotion in ("sad", "happy")]
         >>> clips = make_clips(dict(clip=a + e, actor=a, emotion=e) for a, e in pairs)
-        >>> table = pd.DataFrame(0.5, clips.index, ["sad", "happy"])
+        >>> tables = {"audio": pd.DataFrame(0.5, clips.index, ["sad", "happy"])}
         >>> x, y = clips.index[clips["actor"] == "x"], clips.index[clips["actor"] == "y"]
-        >>> len(nested({"audio": table}, clips, [(x, y), (y, x)], Fuser("log_pool")))
+        >>> fitted = fit_folds(tables, clips, [(x, y), (y, x)], Fuser("log_pool"))
+        >>> len(apply_folds(fitted, tables, [(x, y), (y, x)]))
         4
-    """
-    pairs = _checked(clips, folds, shared_actors)
-    fitted = fit_folds(tables, clips, pairs, fuser, sets=sets, shared_actors=shared_actors)
-    return apply_folds(fitted, tables, pairs)
-
-
-def fit_folds(
-    tables: Mapping[str, pd.DataFrame],
-    clips: pd.DataFrame,
-    folds: Pairs,
-    fuser: Fuser,
-    *,
-    sets: Iterable[tuple[str, ...]] | None = None,
-    shared_actors: bool = False,
-) -> list[Fuser]:
-    """Return the fuser of each fold, fitted on the fold's first part.
-
-    Args:
-        tables: as for :func:`nested`.
-        clips: as for :func:`nested`.
-        folds: as for :func:`nested`.
-        fuser: as for :func:`nested`.
-        sets: as for :func:`nested`.
-        shared_actors: as for :func:`nested`.
-
-    Raises:
-        TableError: as for :func:`nested`.
     """
     actors = pd.Series(actor_groups(clips), index=clips.index)
     return [
         fuser.fit(_restricted(tables, fit), clips.loc[fit, "emotion"], actors.loc[fit], sets=sets)
-        for fit, _ in _checked(clips, folds, shared_actors)
+        for fit, _ in _checked(clips, folds)
     ]
 
 
@@ -107,7 +74,7 @@ def apply_folds(
     Args:
         calls: the fusers of :func:`fit_folds`, or their ``contributions``: one
             callable a fold.
-        tables: as for :func:`nested`.
+        tables: as for :func:`fit_folds`.
         folds: those that the fusers were fitted in.
 
     Returns:
@@ -128,7 +95,7 @@ def _restricted(
     return {name: table[table.index.isin(list(clips))] for name, table in tables.items()}
 
 
-def _checked(clips: pd.DataFrame, folds: Pairs, shared_actors: bool) -> list[tuple]:
+def _checked(clips: pd.DataFrame, folds: Pairs) -> list[tuple]:
     pairs = [(pd.Index(list(fit)), pd.Index(list(test))) for fit, test in folds]
     if not pairs:
         raise TableError("there is no fold to fuse in; give pairs of fit and test clips")
@@ -137,10 +104,7 @@ def _checked(clips: pd.DataFrame, folds: Pairs, shared_actors: bool) -> list[tup
         unknown = fit.append(test).difference(clips.index)
         if len(unknown):
             raise TableError(f"{unknown[0]!r} is in a fold and not in the clips table; add it")
-        both = set(fit) & set(test)
-        if not shared_actors:
-            both |= set(actors[fit]) & set(actors[test])
-        if both:
+        if both := set(actors[fit]) & set(actors[test]):
             raise TableError(
                 f"{min(both)!r} is on both sides of a fold; fit the fusion on other actors "
                 "than it is tested on"

@@ -90,3 +90,30 @@ def top(probabilities: pd.DataFrame, count: int = 2) -> pd.DataFrame:
         result[f"emotion_{rank + 1}"] = np.where(absent, None, chosen)
         result[f"confidence_{rank + 1}"] = np.take_along_axis(values, order, 1)[:, rank]
     return result
+
+
+def expected_calibration_error(values: np.ndarray, codes: np.ndarray, n_bins: int = 15) -> float:
+    """Return the gap between confidence and accuracy, averaged over bins.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, eq. 3:
+    confidence is the highest probability, bins are equally wide, hold their upper end
+    and weigh by how many rows fall into them.
+
+    Args:
+        values: ``(n, n_classes)`` probabilities.
+        codes: ``(n,)`` true columns.
+        n_bins: number of bins over 0 to 1.
+
+    Returns:
+        0 to 1.
+
+    Example:
+        >>> expected_calibration_error(np.array([[0.8, 0.2]] * 5), np.array([0, 0, 0, 0, 1]))
+        0.0
+    """
+    confidence = values.max(axis=1)
+    right = values.argmax(axis=1) == codes
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    count = np.bincount(bins, minlength=n_bins)
+    gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
+    return float(np.round(np.abs(gap).sum() / count.sum(), 12))

@@ -16,7 +16,7 @@ import pandas as pd
 
 from multimodal_ser.fusion import calibration, methods
 from multimodal_ser.fusion.fuser import Fuser
-from multimodal_ser.fusion.nested import nested
+from multimodal_ser.fusion.nested import apply_folds, fit_folds
 from multimodal_ser.tables import actor_groups
 from multimodal_ser.workflows.recipes import TABLES, Learner
 
@@ -174,7 +174,8 @@ def _before_and_after(part, learners, clips: pd.DataFrame, fusion: str) -> dict:
         if methods.load(fusion).FITTED:
             pairs = [(fold.train, fold.test) for fold in folds]
             sets = _sets(tuple(part), learners)
-            answers.append(nested(part, clips, pairs, Fuser(fusion), sets=sets))
+            fitted = fit_folds(part, clips, pairs, Fuser(fusion), sets=sets)
+            answers.append(apply_folds(fitted, part, pairs))
         else:
             answers.append(Fuser(fusion)(part))
         scores = [score(table, clips["emotion"]) for table in answers]

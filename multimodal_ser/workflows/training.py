@@ -84,6 +84,11 @@ def check(recipe: Recipe) -> None:
     check_front_ends(recipe)
     if recipe.copies and not recipe.audio:
         raise SerError("changed copies are of the sound; choose an audio model, or no copies")
+    from multimodal_ser.audio import classifiers, features
+
+    for learner in recipe.audio:
+        shape = features.shape(learner.input)
+        classifiers.check_input(learner.classifier, shape, learner.params)
     for learner in recipe.learners:
         if learner.input != FRAMES:
             _module(learner).build(seed=recipe.seed, **learner.params)
@@ -95,16 +100,13 @@ def check_front_ends(recipe: Recipe) -> None:
 
     Raises:
         UnknownName: there is no such feature set, backbone or detector.
-        SerError: a classifier cannot take its features, or a feature set needs
-            a package that is not installed.
+        SerError: a feature set needs a package that is not installed.
     """
-    from multimodal_ser.audio import classifiers, features
+    from multimodal_ser.audio import features
 
     for learner in recipe.audio:
         # openSMILE's sets say here what their licence is, or that they are not there.
         features.load(learner.input).names()
-        shape = features.shape(learner.input)
-        classifiers.check_input(learner.classifier, shape, learner.params)
     for learner in recipe.video:
         if learner.input == FRAMES:
             from multimodal_ser.video import detectors
@@ -219,6 +221,8 @@ def _lean(data: Data, learner: Learner) -> Data:
 
 def _held_out(learner, params, data: Data, train, fold: Fold, recipe: Recipe) -> pd.DataFrame:
     part = train.loc[fold.train]
+    if not _has_two(part, data, learner):
+        return pd.DataFrame(np.nan, fold.test, list(labels_of(recipe.labels)))
     fitted = fit_learner(replace(learner, params={**learner.params, **params}), data, part, recipe)
     return predict_learner(fitted, data.inputs, fold.test, recipe.pooling)
 

@@ -147,10 +147,39 @@ def test_missing_modalities_are_left_out_and_counted(case):
     assert np.isnan(metrics.score(gappy.iloc[:50], truth)["uar"])
 
 
-def test_overconfidence_shows_in_the_calibration_error():
-    values = np.array([[0.9, 0.1]] * 100)
-    assert metrics.expected_calibration_error(values, np.array([0] * 90 + [1] * 10)) == 0
-    assert metrics.expected_calibration_error(values, np.array([0] * 40 + [1] * 60)) == 0.5
+def calibration_error(*answers):
+    """ECE of answers of two labels, each a confidence and whether it is right."""
+    clips = [f"c{i}" for i in range(len(answers))]
+    table = pd.DataFrame([[c, 1 - c] for c, _ in answers], clips, LABELS[:2])
+    truth = pd.Series([LABELS[0] if right else LABELS[1] for _, right in answers], clips)
+    return metrics.score(table, truth)["ece"]
+
+
+class TestCalibrationErrorByHand:
+    def test_overconfidence(self):
+        assert calibration_error(*[(0.9, True)] * 90, *[(0.9, False)] * 10) == 0
+        assert calibration_error(*[(0.9, True)] * 40, *[(0.9, False)] * 60) == 0.5
+
+    def test_there_are_15_bins(self):
+        # Each pair lies within one fifteenth, and astride an edge of 16, 10 or 14 bins:
+        # 10/16 = 0.625, 7/10 = 0.7, 11/14 = 0.786. Apart, a pair's gaps would add up.
+        pairs = [(0.62, 0.63), (0.69, 0.71), (0.78, 0.79)]
+        answers = [(c, right) for low, high in pairs for c, right in ((low, True), (high, False))]
+        gaps = [abs((1 - low) + (0 - high)) for low, high in pairs]
+        assert calibration_error(*answers) == pytest.approx(sum(gaps) / 6, abs=1e-12)
+        # And the other way round: 9/15 = 0.6 parts what no edge of 10, 14 or 16 does but 6/10.
+        assert calibration_error((0.57, True), (0.61, False)) == pytest.approx((0.43 + 0.61) / 2)
+
+    def test_a_bin_holds_its_upper_end(self):
+        # (8/15, 9/15] holds 0.6 and 0.58; (9/15, 10/15] holds 0.61 alone.
+        assert calibration_error((0.6, True), (0.58, False)) == pytest.approx(0.18 / 2)
+        assert calibration_error((0.6, True), (0.61, False)) == pytest.approx((0.4 + 0.61) / 2)
+        assert calibration_error((1.0, True), (0.95, False)) == pytest.approx(0.95 / 2)
+
+    def test_bins_weigh_by_their_rows(self):
+        answers = [(0.9, False)] * 3 + [(0.55, True)]
+        assert calibration_error(*answers) == pytest.approx((3 * 0.9 + 0.45) / 4)
+        assert calibration_error((0.9, True), (0.92, False)) == pytest.approx(0.82 / 2)
 
 
 def test_confusion_counts(case):

@@ -48,57 +48,103 @@ def test_missing_rows_stay_missing_and_do_not_count(honest):
 
 
 def test_a_temperature_of_0_is_refused(honest):
-    with pytest.raises(ValueError, match="positive"):
-        calibration.soften(honest[0], 0)
+    for temperature in (0, -1, np.nan):
+        with pytest.raises(ValueError):
+            calibration.soften(honest[0], temperature)
 
 
-class TestVectorScaling:
-    def test_calibrated_probabilities_are_left_alone(self, honest):
-        factors, bias = calibration.fit_vector(*honest)
-        np.testing.assert_allclose(factors, 1, atol=0.15)
-        np.testing.assert_allclose(bias, 0, atol=0.15)
+def test_a_temperature_by_hand():
+    """3 of 4 right at a confidence of 0.99: the best is ln(99) / ln(3)."""
+    table = pd.DataFrame([[0.99, 0.01]] * 4, list("abcd"), ["sad", "happy"])
+    truth = pd.Series(["sad", "sad", "happy", "sad"], table.index)
+    found = calibration.fit_temperature(table, truth)
+    assert found == pytest.approx(np.log(99) / np.log(3), rel=1e-4)
+    np.testing.assert_allclose(calibration.soften(table, found), [[0.75, 0.25]] * 4, atol=1e-4)
 
-    def test_a_known_distortion_is_found_and_undone(self, honest):
+
+@pytest.mark.parametrize(("right", "limit"), [(True, 0.05), (False, 20)])
+def test_no_temperature_beyond_the_limits(right, limit):
+    table = pd.DataFrame([[0.6, 0.4]], ["a"], ["sad", "happy"])
+    found = calibration.fit_temperature(table, pd.Series({"a": "sad" if right else "happy"}))
+    assert found == pytest.approx(limit, rel=1e-3)
+
+
+class TestKept:
+    """Speakers say 8 clips each; a confidence of 0.99 is right in so many of them."""
+
+    def case(self, **right):
+        clips = [f"{speaker}{i}" for speaker in right for i in range(8)]
+        labels = [["sad", "happy"][i >= n] for n in right.values() for i in range(8)]
+        table = pd.DataFrame([[0.99, 0.01]] * len(clips), clips, ["sad", "happy"])
+        speakers = pd.Series([clip[0] for clip in clips], clips)
+        return table, pd.Series(labels, clips), speakers
+
+    def nll(self, confidence, right):
+        return -(right * np.log(confidence) + (1 - right) * np.log(1 - confidence))
+
+    def test_by_hand(self):
+        """Each speaker gets the confidence at which the other is right."""
+        got = calibration.fit_kept_temperature(*self.case(a=6, b=7), folds=2)
+        assert got.temperature == pytest.approx(np.log(99) / np.log(13 / 3), rel=1e-4)
+        assert got.nll_before == pytest.approx(self.nll(0.99, 13 / 16))
+        after = (self.nll(7 / 8, 6 / 8) + self.nll(6 / 8, 7 / 8)) / 2
+        assert got.nll_after == pytest.approx(after, rel=1e-4)
+        assert got.ece_before == pytest.approx(0.99 - 13 / 16)
+        # 15 bins: speaker a's confidence of 7/8 and b's of 6/8 are in different ones.
+        assert got.ece_after == pytest.approx(1 / 8, abs=1e-4)
+
+    def test_one_that_does_not_carry_over_is_not_kept(self):
+        """One speaker is always right and one never: either's temperature harms the other."""
+        got = calibration.fit_kept_temperature(*self.case(a=8, b=0))
+        assert got.temperature == 1
+        assert got.nll_before == got.nll_after == pytest.approx(self.nll(0.99, 1 / 2))
+        assert got.ece_before == got.ece_after == pytest.approx(0.99 - 1 / 2)
+
+    def test_calibrated_probabilities_keep_their_figures(self, honest):
         table, truth = honest
-        factors, bias = pd.Series([2.0, 0.5, 1.0], LABELS), pd.Series([0.5, 0.0, -0.5], LABELS)
-        bent = calibration.rescale(table, factors, bias)
-        mended = calibration.rescale(bent, *calibration.fit_vector(bent, truth, l2=0.1))
-        assert score(mended, truth)["ece"] < score(bent, truth)["ece"] / 2
-        assert score(mended, truth)["nll"] < score(bent, truth)["nll"] - 0.02
+        speakers = pd.Series(np.arange(len(table)) % 12, table.index)
+        got = calibration.fit_kept_temperature(table, truth, speakers)
+        assert got.temperature == pytest.approx(1, abs=0.06)
+        assert got.nll_after <= got.nll_before == pytest.approx(score(table, truth)["nll"])
+        assert got.ece_before == score(table, truth)["ece"]
 
-    def test_a_strong_penalty_is_temperature_scaling(self, honest):
-        table, truth = honest
-        bent = calibration.soften(table, 2)
-        factors, bias = calibration.fit_vector(bent, truth, l2=1e7)
-        expected = 1 / calibration.fit_temperature(bent, truth)
-        np.testing.assert_allclose(factors, expected, rtol=0.01)
-        np.testing.assert_allclose(bias, 0, atol=1e-3)
+    def test_consecutive_speakers_share_a_fold(self):
+        """Of c, d, a, b the folds are ab and cd: speaker by name, not by row."""
+        table, truth, speakers = self.case(c=6, d=6, a=8, b=8)
+        got = calibration.fit_kept_temperature(table, truth, speakers, folds=2)
+        alone = speakers.replace({"b": "a", "d": "c"})
+        assert got == calibration.fit_kept_temperature(table, truth, alone, folds=2)
+        mixed = speakers.replace({"c": "x", "a": "x", "b": "y", "d": "y"})
+        assert got != calibration.fit_kept_temperature(table, truth, mixed, folds=2)
+        four = calibration.fit_kept_temperature(table, truth, speakers)
+        assert four != got
+        assert four == calibration.fit_kept_temperature(table, truth, speakers, folds=9)
 
-    def test_missing_rows_stay_missing_and_do_not_count(self, honest):
-        table, truth = honest
-        gappy = table.copy()
-        gappy.iloc[::2] = np.nan
-        fitted = calibration.fit_vector(gappy, truth)
-        whole = calibration.fit_vector(table.iloc[1::2], truth)
-        np.testing.assert_allclose(fitted[0], whole[0])
-        assert calibration.rescale(gappy, *fitted).iloc[0].isna().all()
+    def test_the_order_of_rows_does_not_matter(self):
+        table, truth, speakers = self.case(a=5, b=7, c=6)
+        one = calibration.fit_kept_temperature(table, truth, speakers)
+        two = calibration.fit_kept_temperature(table[::-1], truth, speakers[::-1])
+        assert vars(one) == pytest.approx(vars(two))
 
-    def test_no_clip_changes_nothing(self, honest):
-        table, truth = honest
-        factors, bias = calibration.fit_vector(table * np.nan, truth)
-        assert (factors == 1).all()
-        assert (bias == 0).all()
+    def test_one_speaker_is_measured_and_softened_by_nothing(self):
+        got = calibration.fit_kept_temperature(*self.case(a=4))
+        assert (got.temperature, got.nll_after) == (1, got.nll_before)
+        assert got.ece_after == got.ece_before == pytest.approx(0.49)
 
-    def test_a_label_that_never_occurs_becomes_unlikely(self, honest):
-        table, truth = honest
-        _, bias = calibration.fit_vector(table, truth[truth != "angry"])
-        assert bias["angry"] < bias[["sad", "happy"]].min() - 1
+    def test_clips_without_label_or_probabilities_do_not_count(self):
+        table, truth, speakers = self.case(a=6, b=7, c=0, d=0)
+        c, d = (speakers.index[speakers == name] for name in "cd")
+        table.loc[c] = np.nan
+        got = calibration.fit_kept_temperature(table, truth.drop(d), speakers.drop([*c, *d]))
+        assert got == calibration.fit_kept_temperature(*self.case(a=6, b=7))
+        nothing = calibration.fit_kept_temperature(table.loc[c], truth, speakers)
+        assert nothing.temperature == 1
+        assert np.isnan(list(vars(nothing).values())[1:]).all()
 
-    def test_bad_input_is_refused(self, honest):
-        with pytest.raises(ValueError, match="positive"):
-            calibration.fit_vector(*honest, l2=0)
-        one = pd.Series(1.0, LABELS)
-        with pytest.raises(TableError, match="factors are for sad, happy"):
-            calibration.rescale(honest[0], one[:2], one)
-        with pytest.raises(TableError, match="finite"):
-            calibration.rescale(honest[0], one, one * np.nan)
+    def test_bad_input_is_refused(self):
+        table, truth, speakers = self.case(a=6, b=7)
+        with pytest.raises(TableError) as error:
+            calibration.fit_kept_temperature(table, truth, speakers.drop("b3"))
+        assert "'b3'" in str(error.value)
+        with pytest.raises(ValueError):
+            calibration.fit_kept_temperature(table, truth, speakers, folds=1)

@@ -10,6 +10,7 @@ NAMES = (
     "extract",
     "train",
     "benchmark",
+    "evaluate",
     "report",
     "predict",
     "demo",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import (
+    adapt_argument,
     add_verb,
     data_argument,
     model_arguments,
@@ -16,6 +18,11 @@ from multimodal_ser.cli.arguments import (
     work_arguments,
 )
 from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from multimodal_ser.evaluation.runs import Run
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -26,22 +33,16 @@ def add(verbs: argparse._SubParsersAction) -> None:
     data_argument(verb)
     verb.add_argument(
         "--protocol",
-        default="aei",
-        help="aei (actors 1-20 against 21-24, default), luna5, hicmae6, emobox6, actors "
-        "(5 folds of any data), leave_one_actor_out, random_leaky (marked as such), or a table "
-        "with the column fold and one of clip and actor",
+        help="luna5 (default for RAVDESS), aei (actors 1-20 against 21-24), hicmae6, emobox6, "
+        "actors (5 folds of any data; default elsewhere), leave_one_actor_out, random_leaky "
+        "(marked as such), or a table with the column fold and one of clip and actor",
     )
     verb.add_argument(
         "--modalities",
         default="audio,video,fusion",
         help="which to measure (default: %(default)s); fusion needs the other two",
     )
-    verb.add_argument(
-        "--adapted",
-        action="store_true",
-        help="normalise each speaker's audio features by that speaker's own unlabelled clips; "
-        "another protocol, marked as such",
-    )
+    adapt_argument(verb)
     verb.add_argument(
         "--save-folds",
         metavar="FILE",
@@ -55,7 +56,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "--run",
         dest="run_folder",
         metavar="DIR",
-        help="keep probabilities and an HTML report there; an interrupted run goes on from there",
+        help="keep probabilities and an HTML report there; an interrupted run resumes, and models of "
+        "the same clips, folds and seed are added to those that are there",
     )
 
 
@@ -63,11 +65,16 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     from multimodal_ser.cli import terminal
     from multimodal_ser.tables import io as tableio
-    from multimodal_ser.workflows import benchmarking
+    from multimodal_ser.workflows import benchmarking, training
 
     modalities = _modalities(options.modalities)
     if options.output:
         tableio.check_ending(options.output)
+    options.audio = options.audio if "audio" in modalities else "none"
+    options.video = options.video if "video" in modalities else "none"
+    recipes = requests.recipes_of(options)
+    for recipe in recipes:
+        training.check(recipe)
     clips, extra = requests.training_clips(options)
     if unknown := int(clips["actor"].isna().sum()):
         print(
@@ -77,25 +84,30 @@ def run(options: argparse.Namespace) -> int:
         )
     run, failures = benchmarking.benchmark(
         clips,
-        requests.recipe_of(options),
-        options.protocol,
-        audio=requests.names_in(options.audio if "audio" in modalities else "none"),
-        video=requests.names_in(options.video if "video" in modalities else "none"),
+        recipes,
+        options.protocol or _protocol(options, clips),
         extra=extra,
-        adapted=options.adapted,
+        tables=options.tables,
         folds_file=options.save_folds,
-        resume=Path(options.run_folder) / ".folds" if options.run_folder else None,
+        run_folder=options.run_folder,
         **requests.work_of(options),
     )
+    folder = Path(options.run_folder) if options.run_folder else None
+    run = _keep_run(run, folder) if folder else run
     scores = benchmarking.score_table(run)
     if options.output:
         tableio.write(scores, options.output)
-    if options.run_folder:
-        _keep_run(run, Path(options.run_folder))
     terminal.show_scores(scores)
-    if options.run_folder:
-        print(f"run and report: {Path(options.run_folder) / 'report.html'}")
+    if folder:
+        print(f"run and report: {folder / 'report.html'}")
     return requests.say_failures(failures)
+
+
+def _protocol(options: argparse.Namespace, clips: pd.DataFrame) -> str:
+    """Return the preset's protocol, where the clips are RAVDESS's."""
+    from multimodal_ser.workflows.recipes import PRESETS
+
+    return PRESETS[options.preset].protocol if (clips["dataset"] == "ravdess").all() else "actors"
 
 
 def _modalities(text: str) -> list[str]:
@@ -108,9 +120,11 @@ def _modalities(text: str) -> list[str]:
     return chosen
 
 
-def _keep_run(run, folder: Path) -> None:
-    from multimodal_ser.evaluation.runs import write_run
+def _keep_run(run: Run, folder: Path) -> Run:
+    from multimodal_ser.evaluation.runs import read_run, write_run
     from multimodal_ser.reports.html import run_report
 
     write_run(folder, run)
-    run_report([run], folder / "report.html")
+    kept = read_run(folder)  # with the models that were measured there before
+    run_report([kept], folder / "report.html")
+    return kept

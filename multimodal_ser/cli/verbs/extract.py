@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import add_verb, data_argument, model_arguments, work_arguments
 from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    from multimodal_ser.tables import Features
+    from multimodal_ser.video.extract import FrameStore
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -29,42 +34,42 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import training
+    from multimodal_ser.workflows.data import extract, read_tables
 
-    recipe = requests.recipe_of(options)
+    recipe = requests.recipes_of(options)[0]
     training.check_front_ends(recipe)
-    _check_features_file(options, recipe)
+    heard = list(dict.fromkeys(one.input for one in recipe.audio))
+    _check_features_file(options, heard)
     clips = requests.clips_of(options)
     if options.output and clips["audio"].isna().all():
         raise SerError(f"none of the {len(clips)} clip(s) has sound; leave out --output")
-    data = training.extract(clips, recipe, **requests.work_of(options))
-    parts = []
-    if data.features is not None:
-        parts.append(f"audio features of {len(data.features.clips)} clips")
-        if options.output:
-            tableio.write_features(data.features, options.output)
-    if data.frames is not None:
-        parts.append(f"frames of {len(data.frames.clips)} clips{_face_summary(data, options)}")
-    cache = requests.work_of(options)["cache"]
-    print(f"{' and '.join(parts)}, kept in {cache.folder or 'memory only'}")
+    work = requests.work_of(options)
+    data = extract(clips, recipe, tables=read_tables(options.tables), **work)
+    if options.output:
+        tableio.write_features(data.inputs[heard[0]], options.output)
+    parts = [
+        f"{key} of {len(found.clips)} clips{_faces(found)}" for key, found in data.inputs.items()
+    ]
+    print(f"{', '.join(parts)}, kept in {work['cache'].folder or 'memory only'}")
     return requests.say_failures(data.failures)
 
 
-def _check_features_file(options, recipe) -> None:
+def _check_features_file(options: argparse.Namespace, heard: list[str]) -> None:
     if not options.output:
         return
-    if recipe.audio is None:
-        raise SerError("--output is for audio features; leave out '--audio none', or --output")
+    if len(heard) != 1:
+        raise SerError(
+            f"--output is for one feature set, these are {len(heard)}; name one with --features"
+        )
     from multimodal_ser.audio import features
     from multimodal_ser.tables import io as tableio
 
-    tableio.check_features_ending(options.output, features.shape(recipe.features))
+    tableio.check_features_ending(options.output, features.shape(heard[0]))
 
 
-def _face_summary(data, options: argparse.Namespace) -> str:
-    from multimodal_ser.workflows import training
-
-    if training.frame_params(requests.recipe_of(options)).crop != "face" or not len(data.frames):
+def _faces(found: Features | FrameStore) -> str:
+    if not hasattr(found, "face_rates") or not len(found.clips):
         return ""
-    rates = data.frames.face_rates()
+    rates = found.face_rates()
     worst = rates.idxmin()
     return f" (a face in {rates.mean():.0%} of a clip's frames, least {rates.min():.0%} in {worst})"

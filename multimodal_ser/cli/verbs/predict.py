@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.cli import requests
-from multimodal_ser.cli.arguments import add_verb, output_argument, work_arguments
+from multimodal_ser.cli.arguments import (
+    adapt_argument,
+    add_verb,
+    output_argument,
+    table_argument,
+    work_arguments,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -29,6 +40,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         help="folder made by 'train', or the name of a released model (default: ravdess)",
     )
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
+    adapt_argument(verb, default=None)
+    table_argument(verb)
     output_argument(verb, "the predictions")
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
@@ -39,36 +52,61 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     import pandas as pd
 
-    from multimodal_ser.cli import terminal
-    from multimodal_ser.datasets import folder
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import inference
+    from multimodal_ser.workflows.data import read_tables
 
     model = inference.load_model(options.model)
     if options.output:
         tableio.check_ending(options.output)
+    tables = read_tables(requests.tables_of(options))
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
-        if folder.is_list(sources[0]):
-            sources, left_out = folder.listed_paths(sources[0])
-        else:
-            sources, left_out = tableio.read_usable_clips(sources[0])
+        sources, left_out = _listed(sources[0], model.adapt)
     predictions, failures = inference.predict(
         sources,
         model,
+        tables=tables,
+        adapt=options.adapt,
         timeline=options.timeline or bool(options.report),
         **requests.work_of(options),
     )
     failures = pd.concat([left_out, failures], ignore_index=True)
+    _write(predictions, options)
+    if options.failures:
+        tableio.write(failures, options.failures)
+    return requests.say_failures(failures)
+
+
+def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:
+    """Return the recordings of a table, and its rows that are none."""
+    from multimodal_ser.datasets import folder
+    from multimodal_ser.tables import io as tableio
+
+    if not folder.is_list(path):
+        return tableio.read_usable_clips(path)
+    # Whose a recording is matters to nothing else.
+    return (folder.read_list(path), None) if adapt == "person" else folder.listed_paths(path)
+
+
+def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.tables import io as tableio
+
+    # A page wants the timeline; that must not change the table.
+    timeline = predictions.get("frame")
+    whole = predictions if timeline is None else predictions[timeline.isna()]
+    shown = (
+        predictions
+        if options.timeline
+        else whole.drop(columns=["frame", "time_s"], errors="ignore").reset_index(drop=True)
+    )
     if options.output:
-        tableio.write(predictions, options.output)
-        print(f"{predictions['clip'].nunique()} clip(s) predicted, written to {options.output}")
+        tableio.write(shown, options.output)
+        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {options.output}")
     else:
-        terminal.show_predictions(predictions)
+        terminal.show_predictions(shown)
     if options.report:
         from multimodal_ser.reports.html import clip_report
 
         print(f"report written: {clip_report(predictions, options.report)}")
-    if options.failures:
-        tableio.write(failures, options.failures)
-    return requests.say_failures(failures)

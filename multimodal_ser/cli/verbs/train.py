@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import (
+    adapt_argument,
     add_verb,
     data_argument,
     model_arguments,
     training_arguments,
     work_arguments,
 )
+from multimodal_ser.errors import SerError
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -20,6 +24,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     data_argument(verb)
     verb.add_argument("--output", metavar="DIR", required=True, help="folder of the model")
     model_arguments(verb, several=False)
+    adapt_argument(verb)
     training_arguments(verb)
     work_arguments(verb)
 
@@ -28,20 +33,27 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     from multimodal_ser.cli import terminal
     from multimodal_ser.workflows import training
+    from multimodal_ser.workflows.data import read_tables
 
-    recipe = requests.recipe_of(options)
-    training.check(recipe)
+    recipes = requests.recipes_of(options)
+    if len(recipes) > 1:
+        raise SerError(f"{len(recipes)} models are named; train makes one, benchmark compares")
+    training.check(recipes[0])
+    tables = read_tables(options.tables)
     clips, extra = requests.training_clips(options)
+    work = requests.work_of(options)
     model, data = training.train(
-        clips, recipe, options.output, extra=extra, **requests.work_of(options)
+        clips, recipes[0], options.output, extra=extra, tables=tables, **work
     )
     status = requests.say_failures(data.failures)
-    rows = [{"modality": name, "temperature": value} for name, value in model.temperatures.items()]
-    terminal.show(rows)
-    if options.search:
-        chosen = ", ".join(f"{name} {value}" for name, value in model.audio.params.items())
-        print(f"found by the search (run.json has all trials): {chosen}")
-    print(f"fusion: {model.fuser.method}")
+    told = json.loads((Path(options.output) / "run.json").read_text(encoding="utf-8"))
+    if told["calibration"]:
+        print("On training actors whom calibration and fusion were not fitted on:")
+        terminal.show_calibration(told["calibration"])
+    for name, chosen in told["chosen"].items():
+        words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
+        print(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
+    print(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     return status

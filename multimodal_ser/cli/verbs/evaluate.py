@@ -1,0 +1,65 @@
+"""The verb ``evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from multimodal_ser.cli import requests
+from multimodal_ser.cli.arguments import (
+    adapt_argument,
+    add_verb,
+    data_argument,
+    output_argument,
+    table_argument,
+    work_arguments,
+)
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Describe the verb."""
+    verb = add_verb(
+        verbs, "evaluate", run, "score a finished model on labelled clips of people it never met"
+    )
+    data_argument(verb)
+    verb.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="folder made by 'train', or the name of a released model (default: ravdess)",
+    )
+    adapt_argument(verb, default=None)
+    table_argument(verb)
+    verb.add_argument("--seed", type=int, default=0, help="of the intervals over actors")
+    work_arguments(verb)
+    output_argument(verb, "the scores")
+    verb.add_argument(
+        "--run", dest="run_folder", metavar="DIR", help="keep probabilities and a report there"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; return the exit status."""
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.evaluation.runs import check_place, write_run
+    from multimodal_ser.reports.html import run_report
+    from multimodal_ser.tables import io as tableio
+    from multimodal_ser.workflows.benchmarking import score_table
+    from multimodal_ser.workflows.evaluating import evaluate
+
+    if options.output:
+        tableio.check_ending(options.output)
+    tables, clips = requests.tables_of(options), requests.clips_of(options)
+    work = requests.work_of(options)
+    how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
+    run, failures = evaluate(clips, options.model, **how, **work)
+    if options.run_folder:
+        check_place(options.run_folder, run.identity)
+        write_run(options.run_folder, run)
+        page = run_report([run], Path(options.run_folder) / "report.html")
+        print(f"run and report: {page}")
+    scores = score_table(run)
+    if options.output:
+        tableio.write(scores, options.output)
+    print(run.title)
+    terminal.show_scores(scores)
+    return requests.say_failures(failures)
