@@ -9,6 +9,7 @@ is 1. A request that cannot be met at all ends with status 2.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 from multimodal_ser.cli import parser
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request could not be met, 130 when interrupted.
     """
     options = parser.build().parse_args(arguments)
+    warnings.showwarning = _note
     try:
         return options.run(options)
     except SerError as error:
@@ -37,3 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+def _note(message: Warning | str, category: type[Warning], *_place: object) -> None:
+    """Show what the library warns of as a line; what libraries below say is for developers."""
+    if category is UserWarning:
+        print(f"note: {message}", file=sys.stderr)

@@ -348,15 +348,47 @@ def _positions(fold: Fold, clips: pd.Index) -> tuple[np.ndarray, np.ndarray]:
 
 
 def usable(data: Data, recipe: Recipe, clips: pd.DataFrame) -> tuple[Learner, ...]:
-    """Return the recipe's learners whose input some of the clips have.
+    """Return the recipe's learners that can learn from some of the clips.
+
+    A learner whose clips are all of one person cannot be calibrated beside others
+    and is left out, unless there is no other.
+
+    Warns:
+        UserWarning: a learner is left out.
 
     Raises:
         SerError: there is none.
     """
-    there = [one for one in recipe.learners if clips.index.isin(data.inputs[one.key].clips).any()]
-    if not there:
+    apart = [one for one in recipe.learners if _people(clips, data, one) > 1]
+    kept = [one for one in apart or recipe.learners if _has_two(clips, data, one)]
+    for one in recipe.learners:
+        if one not in kept:
+            count, people = _count(clips, data, one), _people(clips, data, one)
+            warnings.warn(
+                f"{one.name} is left out: {count} of {len(clips)} training clip(s) have what it "
+                f"learns from, of {people} actor(s); it needs two labels and two actors",
+                stacklevel=2,
+            )
+    if not kept:
         raise SerError("no training clip could be used; see the failures above")
-    return tuple(there)
+    return tuple(kept)
+
+
+def _with_input(clips: pd.DataFrame, data: Data, learner: Learner) -> pd.DataFrame:
+    return clips[clips.index.isin(data.inputs[learner.key].clips)]
+
+
+def _count(clips: pd.DataFrame, data: Data, learner: Learner) -> int:
+    return len(_with_input(clips, data, learner))
+
+
+def _people(clips: pd.DataFrame, data: Data, learner: Learner) -> int:
+    return len(set(actor_groups(_with_input(clips, data, learner))))
+
+
+def _has_two(clips: pd.DataFrame, data: Data, learner: Learner) -> bool:
+    """Tell whether clips with a learner's input have two labels to tell apart."""
+    return _with_input(clips, data, learner)["emotion"].nunique() > 1
 
 
 def fit(

@@ -56,8 +56,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "--run",
         dest="run_folder",
         metavar="DIR",
-        help="keep probabilities and an HTML report there; an interrupted run resumes, and models of "
-        "the same clips, folds and seed are added to those that are there",
+        help="keep probabilities and an HTML report there; an interrupted run resumes, and models "
+        "of the same clips, folds and seed are added to those that are there",
     )
 
 
