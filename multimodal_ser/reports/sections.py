@@ -12,7 +12,7 @@ from multimodal_ser.evaluation.runs import RunModel
 from multimodal_ser.reports import figures, findings
 from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.markup import Markup
-from multimodal_ser.reports.wording import percent
+from multimodal_ser.reports.wording import NONE, percent
 from multimodal_ser.tables import MODALITIES
 
 #: Actors that are drawn; more would make the figure unreadable.
@@ -141,6 +141,7 @@ def data(view: View) -> dict:
         "sets": sets,
         "sexes": run.clips.dropna(subset=["sex"]).groupby("sex")["actor"].nunique().to_dict(),
         "folds": _folds(view),
+        "chosen": [_chosen(model) for model in run.models if model.chosen],
         "command": made if made.startswith("multimodal-ser") else f"multimodal-ser {made}",
         "cite": ravdess if "ravdess" in sets else None,
     }
@@ -155,6 +156,13 @@ def _folds(view: View) -> list[list[str]]:
         listed = ", ".join(who[:SHOWN_ACTORS]) + (" …" if len(who) > SHOWN_ACTORS else "")
         rows.append([fold, listed, f"{len(members):,}"])
     return rows
+
+
+def _chosen(model: RunModel) -> tuple[str, list[str], list[list]]:
+    """Return a model's name, the names of what its folds chose, and a row of values per fold."""
+    head = list(dict.fromkeys(name for fold in model.chosen for name in fold))
+    rows = [[fold.get(name, NONE) for name in head] for fold in model.chosen]
+    return model.name, head, rows
 
 
 #: Name of the section and its template, words in the navigation, what it shows.

@@ -123,6 +123,15 @@ def test_each_adaptation_has_words_of_its_own(report, make_run):
         assert page.text.count(words.badge) >= 8
 
 
+def test_what_each_fold_chose_is_a_folded_table_of_text(report, make_run):
+    run = make_run()
+    chosen = ({"fold": "one", "C": 10, "units": [64, 32]}, {"fold": "two", "C": "<i>"})
+    models = (dataclasses.replace(run.models[0], chosen=chosen), *run.models[1:])
+    page = report(dataclasses.replace(run, models=models))
+    assert "fold C units one 10 [64, 32] two <i> –" in page.text  # noqa: RUF001
+    assert page.tags.count("details") == 2 and report(run).tags.count("details") == 1
+
+
 def test_a_run_that_hides_its_leak_is_marked_all_the_same(report, make_run):
     run = make_run()
     mixed = pd.Series([f"f{n % 2}" for n in range(len(run.clips))], run.clips.index, dtype=object)
