@@ -160,7 +160,7 @@ def _folds(view: View) -> list[list[str]]:
 
 def _chosen(model: RunModel) -> tuple[str, list[str], list[list]]:
     """Return a model's name, the names of what its folds chose, and a row of values per fold."""
-    head = list(dict.fromkeys(name for fold in model.chosen for name in fold))
+    head = list(dict.fromkeys(["fold", *(name for fold in model.chosen for name in fold)]))
     rows = [[fold.get(name, NONE) for name in head] for fold in model.chosen]
     return model.name, head, rows
 

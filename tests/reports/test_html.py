@@ -129,6 +129,8 @@ def test_what_each_fold_chose_is_a_folded_table_of_text(report, make_run):
     models = (dataclasses.replace(run.models[0], chosen=chosen), *run.models[1:])
     page = report(dataclasses.replace(run, models=models))
     assert "fold C units one 10 [64, 32] two <i> –" in page.text  # noqa: RUF001
+    empty = (dataclasses.replace(run.models[0], chosen=({}, {})), *run.models[1:])
+    assert "chosen inside each fold" in report(dataclasses.replace(run, models=empty)).text
     assert page.tags.count("details") == 2 and report(run).tags.count("details") == 1
 
 
