@@ -55,8 +55,8 @@ def confusion(counts: pd.DataFrame, name: str = "the model"):
 
     Example:
         >>> table = pd.DataFrame([[3, 1], [0, 0]], ["sad", "happy"], ["sad", "happy"])
-        >>> confusion(table)[:4]
-        '<svg'
+        >>> confusion(table).startswith("<svg")
+        True
     """
     values = counts.to_numpy(dtype=float)
     total = values.sum(axis=1)
@@ -165,7 +165,6 @@ def actors(
     points: pd.DataFrame,
     overall: pd.DataFrame,
     colours: Mapping[str, int],
-    metric: str = "UAR",
 ):
     """Draw each actor's score, and above them the whole with its interval.
 
@@ -174,7 +173,6 @@ def actors(
         overall: index model, columns ``value``, ``low``, ``high``; NaN ends
             draw no interval.
         colours: model -> place in the series colours.
-        metric: what the axis says.
     """
     count = len(points)
     head = len(overall)
@@ -193,8 +191,8 @@ def actors(
     axes.set_yticks([place, *range(count)], ["all", *map(_short, points.index)])
     axes.set(xlim=(-0.015, 1.015), ylim=(count - 0.4, place - 0.45 * head - 0.3))
     axes.grid(True, axis="x")
-    _percent_axis(axes.xaxis, f"{metric}, %")
-    return figure, f"{metric} of every actor, and over all actors with 95 % intervals"
+    _percent_axis(axes.xaxis, "UAR, %")
+    return figure, "UAR of every actor, and over all actors with 95 % intervals"
 
 
 def _look(at: int) -> dict:
@@ -282,8 +280,9 @@ def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]
 
     Example:
         >>> clips = pd.DataFrame({"rms_mean": [0.1, 0.3]}, ["a", "b"])
-        >>> distributions(clips, pd.Series(["sad", "happy"], ["a", "b"]), ["happy", "sad"])[:4]
-        '<svg'
+        >>> groups = pd.Series(["sad", "happy"], ["a", "b"])
+        >>> distributions(clips, groups, ["happy", "sad"]).startswith("<svg")
+        True
     """
     count = values.shape[1]
     columns = min(count, 2)

@@ -1,7 +1,7 @@
 """Pages about runs and about single clips, each one HTML file.
 
-A page needs no network, no script and no other file, and its content-security
-policy forbids all of them. Figures are SVG in the page; style is one sheet.
+How they look is said by ``templates/``; here is what they show. Figures are SVG in the
+page.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.evaluation.runs import Run
-from multimodal_ser.reports import blocks, figures, findings, sections
+from multimodal_ser.evaluation.runs import Run, RunModel
+from multimodal_ser.reports import figures, findings
 from multimodal_ser.reports.blocks import View
-from multimodal_ser.reports.markup import Markup, join, table, tag
-from multimodal_ser.reports.style import CSS
-from multimodal_ser.reports.wording import count, is_leaky, p_text, percent
+from multimodal_ser.reports.markup import TEMPLATES, Markup
+from multimodal_ser.reports.sections import SECTIONS
+from multimodal_ser.reports.wording import is_leaky, percent
 from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE
 
 #: Columns of a timeline; more would be thinner than a pixel.
 SHOWN_SAMPLES = 240
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def run_report(runs: Sequence[Run], output: str | Path) -> Path:
@@ -43,138 +42,65 @@ def run_report(runs: Sequence[Run], output: str | Path) -> Path:
     runs = list(runs)
     if not runs:
         raise SerError("there is no run to report; name at least one run folder")
-    single = len(runs) == 1
-    views = [View.of(run, "" if single else f"run{at}-") for at, run in enumerate(runs, 1)]
-    body = [] if single else [_comparison(views)]
-    body += [_article(view, single) for view in views]
-    title = runs[0].title if single else f"Comparison of {len(runs)} runs"
-    marked = f"[LEAKY] {title}" if any(map(is_leaky, runs)) else title
-    header = _header(title, views)
-    return _write(output, marked, header, tag("main", *body))
-
-
-def _write(output: str | Path, title: str, header: Markup, main: Markup) -> Path:
-    head = tag(
-        "head",
-        Markup('<meta charset="utf-8">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", title),
-        tag("style", Markup(CSS)),
+    several = len(runs) > 1
+    views = [View.of(run, f"run{at}-" if several else "") for at, run in enumerate(runs, 1)]
+    return _write(
+        output,
+        "run.html",
+        title=f"Comparison of {len(runs)} runs" if several else runs[0].title,
+        views=views,
+        leaky=any(map(is_leaky, runs)),
+        sections=SECTIONS,
+        compared=_comparison(views) if several else None,
     )
-    foot = tag("footer", "Made by multimodal-ser. This file needs nothing else: keep or send it.")
-    page = f"<!doctype html>\n{tag('html', head, tag('body', header, main, foot), lang='en')}\n"
+
+
+def _write(output: str | Path, template: str, **values: object) -> Path:
+    page = TEMPLATES.get_template(template).render(**values)
     # A lone surrogate in a file name has no UTF-8; shown as '?', it does no harm.
     content = page.encode("utf-8", errors="replace")
     write_atomically(output, lambda file: file.write(content))
     return Path(output)
 
 
-def _header(title: str, views: list[View]) -> Markup:
-    single = len(views) == 1
-    run = views[0].run
-    if single:
-        said = f"{count(len(run.models), 'model')} on {count(len(run.clips), 'clip')} of "
-        said += f"{count(len(run.actors), 'known actor')}, protocol {run.protocol}"
-        links = [(f"#{name}", words) for name, words, _ in sections.SECTIONS]
-        top = blocks.badges(run), blocks.notices(run)
-    else:
-        said = "Side by side first, then each run by itself."
-        links = [("#compare", "Comparison")]
-        links += [(f"#{view.prefix}top", view.run.title) for view in views]
-        top = None, None
-    return tag(
-        "header",
-        tag("p", "Emotion recognition, held-out results", class_="eyebrow"),
-        tag("h1", title),
-        tag("p", said, " ", top[0], class_="lead"),
-        top[1],
-        tag("nav", *(tag("a", words, href=href) for href, words in links), aria_label="Sections"),
-    )
-
-
-def _article(view: View, single: bool) -> Markup:
-    head = None
-    if not single:
-        head = join(
-            [
-                tag("h1", view.run.title),
-                tag("p", view.run.protocol, " ", blocks.badges(view.run), class_="lead"),
-                blocks.notices(view.run),
-            ]
-        )
-    parts = [make(view) for _, _, make in sections.SECTIONS]
-    name = f"{view.prefix}top"
-    return tag("article", head, *parts, id=name, class_="only" if single else None)
-
-
-def _comparison(views: list[View]) -> Markup:
+def _comparison(views: list[View]) -> dict:
     _check_truth(views)
     best = _reference(views)
-    rows = []
-    for view in views:
-        for model in view.run.models:
-            score = view.scores.loc[model.name]
-            p = _against(best, view, model)
-            rows.append(_comparison_row(view, model, score, p))
-    head = ("model and run", "protocol", "UAR", "0 to 100 %", "WAR", "ECE", "clips", "p")
-    name = f"{best[1].name} ({best[0].run.title})"
-    words = (
-        "In percent, but for clips and p; below UAR and WAR their 95 % intervals over actors. "
-        f"p: paired sign-flip test of the difference in UAR from {name}, the highest UAR among "
-        "the strict results, over the actors of the clips that both have; not corrected for "
-        "the number of comparisons. "
-    )
+    rows = [
+        {
+            "view": view,
+            "model": model,
+            "score": view.scores.loc[model.name],
+            "colour": MODALITIES.index(model.modality),
+            "p": _against(best, view, model),
+        }
+        for view in views
+        for model in view.run.models
+    ]
     mixed = len({(v.run.protocol, v.run.adaptation, is_leaky(v.run)) for v in views}) > 1
-    if mixed:
-        words += "The runs follow different protocols: their numbers answer different questions."
-    return tag(
-        "section",
-        tag("h2", "Comparison"),
-        join(blocks.notices(run) for run in _marked(views)),
-        table(head, rows, text_columns=2, caption="All models of all runs"),
-        tag("p", words, class_="reading"),
-        id="compare",
-    )
+    return {"rows": rows, "best": best, "mixed": mixed, "marked": _marked(views)}
 
 
 def _marked(views: list[View]) -> list[Run]:
-    """Return the first leaky and the first adapted run, whose warnings stand on top."""
-    runs = [view.run for view in views]
-    leaky = [run for run in runs if is_leaky(run)][:1]
-    adapted = [run for run in runs if run.adaptation != "none" and not is_leaky(run)][:1]
-    return leaky + adapted
+    """Return the first leaky run and the first of each adaptation, whose warnings stand on top."""
+    first: dict[str, Run] = {}
+    for run in (view.run for view in views):
+        first.setdefault("leaky" if is_leaky(run) else run.adaptation, run)
+    first.pop("none", None)
+    return [first[kind] for kind in sorted(first, key=lambda kind: kind != "leaky")]
 
 
-def _comparison_row(view: View, model, score: pd.Series, p: float | None) -> list[object]:
-    colour = blocks.SERIES[model.modality]
-    link = tag("a", view.run.title, href=f"#{view.prefix}top")
-    marks = tag("div", blocks.warning_badges(view.run))
-    return [
-        join([blocks.key(colour), model.name, tag("small", link), marks]),
-        view.run.protocol,
-        blocks.with_interval(score, "uar"),
-        blocks.range_bar(score, "uar", colour),
-        blocks.with_interval(score, "war"),
-        percent(score["ece"]),
-        f"{int(score['n']):,}",
-        "best" if p is None else p_text(p),
-    ]
-
-
-def _reference(views: list[View]):
-    """Return the view and model with the highest UAR, of a strict run where there is one."""
+def _reference(views: list[View]) -> View:
+    """Return the view of the model with the highest UAR, of a strict run where there is one."""
     strict = [v for v in views if not is_leaky(v.run) and v.run.adaptation == "none"]
-    view = max(strict or views, key=lambda v: v.scores["uar"].max())
-    return view, view.best
+    return max(strict or views, key=lambda v: v.scores["uar"].max())
 
 
-def _against(best, view: View, model) -> float | None:
-    if view is best[0] and model is best[1]:
+def _against(best: View, view: View, model: RunModel) -> float | None:
+    if view is best and model is best.best:
         return None
-    return findings.p_value(
-        best[1].probabilities, model.probabilities, best[0].run.clips, seed=best[0].run.seed
-    )
+    own, other = best.best.probabilities, model.probabilities
+    return findings.p_value(own, other, best.run.clips, seed=best.run.seed)
 
 
 def _check_truth(views: list[View]) -> None:
@@ -204,11 +130,7 @@ def figure_page(title: str, drawn: Sequence[tuple[str, Markup]], output: str | P
     Raises:
         OSError: the file cannot be written.
     """
-    header = tag(
-        "header", tag("p", "Emotion recognition, figures", class_="eyebrow"), tag("h1", title)
-    )
-    shown = blocks.grid(blocks.figure(name, drawing) for name, drawing in drawn)
-    return _write(output, title, header, tag("main", shown))
+    return _write(output, "figures.html", title=title, drawn=drawn)
 
 
 def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
@@ -229,23 +151,12 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
         OSError: the file cannot be written.
     """
     labels = _prediction_labels(predictions)
-    clips = list(dict.fromkeys(predictions["clip"]))
-    parts = [
-        _clip_section(clip, predictions[predictions["clip"] == clip], labels, f"clip{at}")
-        for at, clip in enumerate(clips)
+    clips = [
+        _clip(clip, predictions[predictions["clip"] == clip], labels)
+        for clip in dict.fromkeys(predictions["clip"])
     ]
-    title = str(clips[0]) if len(clips) == 1 else f"{len(clips)} clips"
-    if len(clips) > 1:
-        parts = [join([tag("h2", clip), part]) for clip, part in zip(clips, parts, strict=True)]
-    links = [tag("a", str(clip), href=f"#clip{at}") for at, clip in enumerate(clips)]
-    header = tag(
-        "header",
-        tag("p", "Emotion recognition, prediction", class_="eyebrow"),
-        tag("h1", title),
-        tag("p", "What each model says of the clip, over time and as a whole.", class_="lead"),
-        tag("nav", *links, aria_label="Clips") if len(clips) > 1 else None,
-    )
-    return _write(output, title, header, tag("main", *parts))
+    title = clips[0]["name"] if len(clips) == 1 else f"{len(clips)} clips"
+    return _write(output, "clips.html", title=title, clips=clips, labels=labels)
 
 
 def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
@@ -268,49 +179,32 @@ def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
     return labels
 
 
-def _clip_section(clip: str, rows: pd.DataFrame, labels: list[str], name: str) -> Markup:
+def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
     timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
-    whole, frames = rows[~timed], rows[timed]
-    results = whole.drop_duplicates("modality").set_index("modality")
-    results = results.reindex([name for name in MODALITIES if name in results.index])
-    colours = {name: MODALITIES.index(name) for name in results.index}
-    content: list[object] = [_clip_tiles(results, labels)]
-    content += [_timeline(clip, part, labels) for part in _by_modality(frames)]
-    if len(frames) == 0:
-        content.append(tag("p", "The prediction has no timeline.", class_="reading"))
-    if len(results):
-        shares = results[labels].T.astype(float)
-        drawing = figures.bars(shares, colours, "probability, %")
-        said = "Each bar is the probability of a label for the whole clip."
-        content.append(
-            tag(
-                "div",
-                blocks.figure("The whole clip", drawing, said, blocks.series_keys(colours)),
-                _result_table(results, labels),
-                class_="beside",
-            )
-        )
-    return tag("section", *content, id=name)
+    whole = rows[~timed].drop_duplicates("modality").set_index("modality")[labels].astype(float)
+    whole = whole.reindex([name for name in MODALITIES if name in whole.index])
+    colours = {name: MODALITIES.index(name) for name in whole.index}
+    ranked = {
+        name: row.sort_values(ascending=False, kind="stable") for name, row in whole.iterrows()
+    }
+    return {
+        "name": str(clip),
+        "results": ranked,
+        "colours": colours,
+        "timelines": [
+            _timeline(clip, str(modality), part, labels)
+            for modality, part in rows[timed].groupby("modality", sort=False)
+        ],
+        "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
+        "rows": [[label, *map(percent, whole[label])] for label in labels],
+    }
 
 
-def _by_modality(frames: pd.DataFrame) -> list[pd.DataFrame]:
-    return [frames[frames["modality"] == name] for name in dict.fromkeys(frames["modality"])]
-
-
-def _timeline(clip: str, frames: pd.DataFrame, labels: list[str]) -> Markup:
-    modality = str(frames["modality"].iloc[0])
+def _timeline(clip: str, modality: str, frames: pd.DataFrame, labels: list[str]) -> dict:
     series = frames.set_index(frames["time_s"].astype(float))[labels].astype(float).sort_index()
     thinned, each = _thinned(series)
-    column = "one sample" if each == 1 else f"the mean of {each} samples"
-    caption = (
-        f"The {modality} model over time, {count(len(series), 'sample')}: a column is {column}, "
-        "the height of a colour its probability. A gap is a stretch without a usable sample, such "
-        "as frames without a face."
-    )
-    drawing = tag("div", figures.timeline(thinned, clip), class_="keep", tabindex="0")
-    title = tag("h3", f"Over time: {modality}")
-    said = tag("figcaption", caption)
-    return tag("figure", title, drawing, blocks.label_keys(labels), said, class_="wide")
+    drawing = figures.timeline(thinned, clip)
+    return {"modality": modality, "drawing": drawing, "samples": len(series), "each": each}
 
 
 def _thinned(series: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -321,29 +215,3 @@ def _thinned(series: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     part = pd.Series(range(len(series))) // each
     times = pd.Series(series.index).groupby(part).mean()
     return series.reset_index(drop=True).groupby(part).mean().set_axis(times), each
-
-
-def _clip_tiles(results: pd.DataFrame, labels: list[str]) -> Markup:
-    tiles = []
-    for modality, row in results.iterrows():
-        ranked = row[labels].astype(float).sort_values(ascending=False, kind="stable")
-        first, second = ranked.index[:2]
-        rest = f"{percent(ranked[first], 0)} %, then {second} {percent(ranked[second], 0)} %"
-        tiles.append(
-            tag(
-                "div",
-                tag("dt", modality),
-                tag("dd", first, tag("small", rest)),
-                class_="tile",
-                style=f"--tone:var(--s{MODALITIES.index(modality)})",
-            )
-        )
-    return tag("dl", *tiles, class_="tiles")
-
-
-def _result_table(results: pd.DataFrame, labels: list[str]) -> Markup:
-    rows = [
-        [label, *(percent(float(results.loc[name, label])) for name in results.index)]
-        for label in labels
-    ]
-    return table(("label", *results.index), rows, class_="dense", caption="Probabilities, percent")

@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Callable
 
-from multimodal_ser.reports.markup import Markup, escape
+from markupsafe import Markup
 
 #: Roles of colours while drawing; what becomes of each is in :data:`_FINAL`.
 INK, MUTED, LINE = "#010101", "#020202", "#030303"
@@ -118,11 +118,10 @@ def _inline(figure, description: str) -> Markup:
     text = re.sub(r"#0[1-8]0[1-8]0[1-8]\b", lambda found: _FINAL.get(found[0], found[0]), text)
     text = _own_names(text)
     width, height = (round(72 * size) for size in figure.get_size_inches())
-    opening = (
-        f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(description)}" style="max-width:{1.25 * width:.0f}px">'
-    )
-    return Markup(re.sub(r"<svg.*?>", lambda _: opening, text, count=1, flags=re.S).strip())
+    opening = Markup(
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}" style="max-width:{}px">'
+    ).format(width, height, description, round(1.25 * width))
+    return opening + Markup(re.sub(r"<svg.*?>", "", text, count=1, flags=re.S).strip())
 
 
 def _own_names(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from multimodal_ser.evaluation.runs import Run
 
@@ -33,19 +34,33 @@ LEAKY_TEXT = (
     "The same speakers are in training and in test, so these numbers are too high for anyone "
     "the models have not heard. They show what leakage is worth; do not cite them as accuracy."
 )
-ADAPTED_TITLE = "Speaker-adapted: the test speakers' own recordings were used"
-ADAPTED_TEXT = (
-    "Features were normalised with each test speaker's own unlabelled clips. This needs several "
-    "clips of a speaker before the first prediction; compare it with adapted results only."
-)
 
-METRICS = (
-    "In percent, but for NLL, clips and seconds. UAR is the mean recall over the labels (chance: "
-    "{chance:.1f} %), WAR the share of clips that are right; below each its 95 % interval, by "
-    "drawing actors, not clips, because clips of one person are alike. Top-2: the true label is "
-    "among the two most probable. ECE is the mean gap between confidence and accuracy, NLL the "
-    "log-loss in nats; both are better when lower."
-)
+
+class Adapted(NamedTuple):
+    """How pages mark a run whose models were adapted to the recordings they are tested on."""
+
+    badge: str
+    title: str
+    text: str
+
+
+#: By the kinds of ``runs.ADAPTATIONS``, but for none; a test holds this to them.
+ADAPTED = {
+    "person": Adapted(
+        "speaker-adapted",
+        "Speaker-adapted: the test speakers' own recordings were used",
+        "Features were normalised with each test speaker's own unlabelled clips. This needs "
+        "several clips of a speaker before the first prediction; compare it with speaker-adapted "
+        "results only.",
+    ),
+    "set": Adapted(
+        "set-adapted",
+        "Set-adapted: the test recordings as a whole were used",
+        "Features were normalised with the unlabelled clips of all test speakers together. This "
+        "needs a set of recordings before the first prediction; compare it with set-adapted "
+        "results only.",
+    ),
+}
 
 
 def protocol_sentence(run: Run) -> str:

@@ -1,27 +1,31 @@
-from multimodal_ser.reports.markup import Markup, escape, join, table, tag
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from multimodal_ser.reports import blocks
+from multimodal_ser.reports.markup import TEMPLATES, Markup, join
+
+
+def test_every_template_compiles():
+    folder = Path(blocks.__file__).parent / "templates"
+    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    assert sorted(names) == sorted(TEMPLATES.list_templates()) and len(names) > 10
+    for name in names:
+        TEMPLATES.get_template(name)
 
 
 def test_text_is_escaped_and_markup_is_not():
-    inner = tag("b", "<i>")
-    assert inner == "<b>&lt;i&gt;</b>"
-    assert tag("p", inner, " & ") == "<p><b>&lt;i&gt;</b> &amp; </p>"
-    assert escape(escape("&")) == "&amp;"
-
-
-def test_markup_joined_with_plain_text_is_plain_again():
-    assert not isinstance(Markup("<b>") + "x", Markup)
-    assert join([Markup("<b>") + "<x>"]) == "&lt;b&gt;&lt;x&gt;"
-
-
-def test_attributes_are_escaped_and_none_is_left_out():
-    assert tag("i", title='"><x', aria_label=None, hidden=True, class_="a") == (
-        '<i title="&quot;&gt;&lt;x" hidden class="a"></i>'
+    shown = TEMPLATES.from_string('<i title="{{ text }}">{{ text }}{{ markup }}</i>')
+    text = shown.render(text='"><script>', markup=Markup("<b>"))
+    escaped = "&#34;&gt;&lt;script&gt;"
+    assert text == f'<i title="{escaped}">{escaped}<b></i>'
+    assert join([Markup("<b>"), "<x>"]) == "<b>&lt;x&gt;"
+    assert "<script>" not in blocks.label_keys(["<script>"], "<script>") + blocks.reading(
+        "<script>"
     )
 
 
-def test_a_table_has_headings_and_a_box_of_its_own():
-    made = table(("name", "n"), [["<a>", 1], ["b", tag("td", 2)]], caption="Numbers")
-    assert made.startswith('<div class="scroll"')
-    assert '<th scope="row"><div class="name">&lt;a&gt;</div></th><td class="n">1</td>' in made
-    assert '<div class="name">b</div></th><td>2</td>' in made
-    assert '<caption class="unseen">Numbers</caption>' in made
+def test_a_name_that_a_template_does_not_know_is_an_error():
+    with pytest.raises(jinja2.UndefinedError):
+        TEMPLATES.from_string("{{ nothing }}").render()

@@ -13,11 +13,9 @@ def test_sections_stand_in_order_whatever_order_they_came_in(tmp_path):
     assert path.read_text() == model_card.card("m", FULL)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [({"Bias": " "}, "lacks 'Bias'"), ({"Praise": "Great."}, "unknown section 'Praise'")],
-)
-def test_a_card_with_a_gap_is_refused(tmp_path, change, said):
-    with pytest.raises(SerError, match=said):
+@pytest.mark.parametrize("change", [{"Bias": " "}, {"Praise": "Great."}])
+def test_a_card_with_a_gap_is_refused(tmp_path, change):
+    with pytest.raises(SerError) as caught:
         model_card.write_card(tmp_path, "m", FULL | change)
+    assert next(iter(change)) in str(caught.value)
     assert not list(tmp_path.iterdir())
