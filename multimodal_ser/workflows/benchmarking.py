@@ -18,6 +18,7 @@ from multimodal_ser.evaluation import protocol
 from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
+from multimodal_ser.reports.wording import ADAPTED
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.clips import hash_text, table_hash
@@ -369,7 +370,8 @@ def score_table(run: Run) -> pd.DataFrame:
         run: from :func:`benchmark` or ``evaluation.runs.read_run``.
     """
     marked = run.protocol + " (leaky)" * run.leaky
-    marked += f" (adapted: {run.adaptation})" * (run.adaptation != "none")
+    if run.adaptation in ADAPTED:
+        marked += f" ({ADAPTED[run.adaptation].badge})"
     rows = [
         {
             "model": model.name,
