@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.extract import extract
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.cli import terminal
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.errors import SerError

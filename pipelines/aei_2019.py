@@ -24,9 +24,9 @@ import time
 
 import _common
 import pandas as pd
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.evaluation.search import search

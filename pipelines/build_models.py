@@ -32,9 +32,9 @@ from typing import NamedTuple
 import evaluate_fer
 import numpy as np
 import pandas as pd
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio.extract import extract
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.cli import terminal
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.datasets import fer2013, ravdess

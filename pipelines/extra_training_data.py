@@ -34,9 +34,9 @@ from typing import NamedTuple
 import _common
 import numpy as np
 import pandas as pd
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio.augment import Augmentation, augmented_copies
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.datasets import cremad, ravdess
 from multimodal_ser.errors import SerError

@@ -31,10 +31,10 @@ from collections.abc import Mapping
 
 import _common
 import pandas as pd
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.classifiers import ensemble, mlp
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.audio.sex_first import SexFirst
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import MissingWeights

@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that misbehaves as told and counts what it sends."""
+"""An HTTP server on this machine that misbehaves as asked and counts what it sends."""
 
 from __future__ import annotations
 
@@ -15,18 +15,14 @@ class Fault:
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    cut_after: int | None = None
+    content: bytes | None = None
     flip: bool = False
+    cut_after: int | None = None
+    hangs: bool = False
     no_ranges: bool = False
-    ignores_if_range: bool = False
-    length: int | None = None
-    no_length: bool = False
-    hang_before: bool = False
-    hang_after: int | None = None
+    length: str | None = None
     chunk_bytes: int = 1 << 16
     pause_seconds: float = 0.0
-    content: bytes | None = None
-    etag: str | None = None
 
 
 @dataclass
@@ -39,7 +35,7 @@ class Seen:
 
 
 class LocalServer(ThreadingHTTPServer):
-    """Serves ``files``; each request takes the next of ``faults``, then behaves well."""
+    """Serves ``files``; each request takes the next of ``faults``, then ``usual``."""
 
     daemon_threads = True
     block_on_close = False
@@ -49,13 +45,11 @@ class LocalServer(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.usual = Fault()
-        self.etag: str | None = '"1"'
         self.seen: list[Seen] = []
         self.closing = threading.Event()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self):
-        self._thread.start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_):
@@ -83,49 +77,33 @@ class _Handler(BaseHTTPRequestHandler):
         seen = Seen(self.path, dict(self.headers))
         server.seen.append(seen)
         fault = server.faults.pop(0) if server.faults else server.usual
-        if fault.hang_before:
-            server.closing.wait(20)
+        content = server.files.get(self.path.split("?")[0].lstrip("/"), fault.content)
+        content = content if fault.content is None else fault.content
+        if fault.status or content is None:
+            self._answer(fault.status or 404, {"Content-Length": "0", **fault.headers})
             return
-        content = server.files.get(self.path.split("?")[0].lstrip("/"))
-        if fault.content is not None:
-            content = fault.content
-        if content is None and fault.status is None:
-            fault = Fault(status=404)
-        if fault.status is not None:
-            self._answer(fault.status, {"Content-Length": "0", **fault.headers})
-            return
-        self._send(content, fault, seen)
-
-    def _send(self, content, fault, seen):
-        etag = fault.etag or self.server.etag
-        headers = {"ETag": etag} if etag else {}
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = fault.ignores_if_range or self.headers.get("If-Range", etag) == etag
-        start, status = 0, 200
-        if asked and same and not fault.no_ranges:
-            start, status = int(asked[1]), 206
-            if start >= len(content):
-                self._answer(416, {"Content-Range": f"bytes */{len(content)}"})
-                return
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        start = int(asked[1]) if asked and not fault.no_ranges else 0
+        if start and start >= len(content):
+            self._answer(416, {"Content-Range": f"bytes */{len(content)}"})
+            return
         body = content[start:]
-        if fault.flip:
-            body = bytes(255 - byte for byte in body)
-        if not fault.no_length:
-            headers["Content-Length"] = str(len(body) if fault.length is None else fault.length)
-        self._answer(status, headers | fault.headers)
-        self._body(body, fault, seen)
+        length = str(len(body)) if fault.length is None else fault.length
+        headers = {"Content-Length": length} if length else {}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._answer(206 if start else 200, headers | fault.headers)
+        self._body(bytes(255 - byte for byte in body) if fault.flip else body, fault, seen)
 
     def _body(self, body, fault, seen):
-        stop = min((n for n in (fault.cut_after, fault.hang_after) if n is not None), default=None)
-        body = body[:stop]
+        body = body[: fault.cut_after]
+        chunked = fault.headers.get("Transfer-Encoding") == "chunked"
         for at in range(0, len(body), fault.chunk_bytes):
             piece = body[at : at + fault.chunk_bytes]
-            seen.sent += len(piece)  # before: whoever has received it may look at once
-            self.wfile.write(piece)
-            if fault.pause_seconds:
-                time.sleep(fault.pause_seconds)
-        if fault.hang_after is not None:
+            seen.sent += len(piece)  # before: who has received it may look at once
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            time.sleep(fault.pause_seconds)
+        if fault.hangs:
             self.server.closing.wait(20)
 
     def _answer(self, status, headers):

@@ -1,23 +1,22 @@
-"""Weights made by others: what they are, where they lie, and that they are what they claim.
+"""Weights made by others: what they are, where they are, and that they are what they claim.
 
-None of these files comes with the package. A file is looked for in the folder
-that ``$MULTIMODAL_SER_WEIGHTS`` names and in the user's cache, and is used only
-if its SHA-256 is the one in :data:`WEIGHTS`: these files are parsed by compiled
-code that is not made for forged ones.
+None of these files comes with the package. A file is looked for in the folder that
+``$MULTIMODAL_SER_WEIGHTS`` names and in the user's cache, and is used only if its SHA-256 is the
+one in :data:`WEIGHTS`: compiled code parses these files and is not made for forged ones. pooch
+checks on download alone, so this checks on reading.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from multimodal_ser.compute.cache import default_folder
 from multimodal_ser.errors import MissingWeights, UnknownName
 
-#: Names a folder that holds weights, looked into before the user's cache.
+#: Names a folder of weights that is searched before the user's cache.
 WEIGHTS_VARIABLE = "MULTIMODAL_SER_WEIGHTS"
 
 
@@ -84,106 +83,58 @@ def weights_folders() -> tuple[Path, ...]:
     return (Path(named), own) if named else (own,)
 
 
-def weights_file(name: str) -> Path:
-    """Return the path of a file of weights whose checksum holds.
+def weights_bytes(name: str) -> bytes:
+    """Return the content of a file of weights, checked as it is read.
+
+    What is parsed is then what was checked, even if the file is replaced meanwhile.
 
     Args:
         name: one of :data:`WEIGHTS`.
 
     Raises:
         UnknownName: there are none of this name.
-        MissingWeights: the file is nowhere, unreadable, or another one under
-            its name; the error says how to get it.
+        MissingWeights: the file is nowhere, unreadable, or another one under its name; the error
+            says how to get it.
 
     Example:
-        >>> weights_file("yunet").name  # doctest: +SKIP
-        'face_detection_yunet_2026may.onnx'
+        >>> len(weights_bytes("yunet"))  # doctest: +SKIP
+        229738
     """
-    path = _find(name)
-    state = path.stat()
-    # Hashed once a process, and again only if the file has changed since.
-    _check_file(name, path, state.st_size, state.st_mtime_ns)
-    return path
-
-
-def weights_bytes(name: str) -> bytes:
-    """Return the content of a file of weights, checked as it is read.
-
-    What is parsed is then what was checked, even if the file is replaced
-    meanwhile. Raises what :func:`weights_file` raises.
-    """
-    path = _find(name)
-    content = _read(path, name)
-    check_content(name, path, content)
-    return content
-
-
-def check_content(name: str, path: str | Path, content: bytes) -> None:
-    """Refuse content that is not the file of :data:`WEIGHTS`.
-
-    Args:
-        name: one of :data:`WEIGHTS`.
-        path: for the error.
-        content: the whole file.
-
-    Raises:
-        MissingWeights: size or checksum differ.
-
-    Example:
-        >>> check_content("yunet", "a.onnx", b"")
-        Traceback (most recent call last):
-        multimodal_ser.errors.MissingWeights: a.onnx: it is not the file \
-face_detection_yunet_2026may.onnx that this program knows (0 bytes instead of 229738); ...
-    """
-    wanted = _wanted(name)
-    if len(content) != wanted.size_bytes:
-        problem = f"{len(content)} bytes instead of {wanted.size_bytes}"
-    elif hashlib.sha256(content).hexdigest() != wanted.sha256:
-        problem = "its SHA-256 is another"
-    else:
-        return
-    raise MissingWeights(
-        f"{path}: it is not the file {wanted.file} that this program knows ({problem}); "
-        f"delete it, then {_remedy(name)}"
-    )
-
-
-def _wanted(name: str) -> Weights:
-    if name not in WEIGHTS:
-        raise UnknownName("set of weights", name, tuple(WEIGHTS))
-    return WEIGHTS[name]
-
-
-def _find(name: str) -> Path:
-    wanted = _wanted(name)
-    folders = weights_folders()
-    for folder in folders:
-        if (folder / wanted.file).is_file():
-            return folder / wanted.file
-    searched = " and ".join(map(str, folders))
-    raise MissingWeights(f"{wanted.file}: it is not in {searched}; {_remedy(name)}")
-
-
-def _remedy(name: str) -> str:
-    wanted = WEIGHTS[name]
-    return (
+    wanted, folders = find_weights(name), weights_folders()
+    remedy = (
         f"run 'multimodal-ser download weights --names {name}', or fetch {wanted.url} "
-        f"({wanted.licence}) and put it, named {wanted.file}, into {weights_folders()[0]}"
+        f"({wanted.licence}) and put it, named {wanted.file}, into {folders[0]}"
     )
-
-
-@cache
-def _check_file(name: str, path: Path, _size: int, _mtime_ns: int) -> None:
-    check_content(name, path, _read(path, name))
-
-
-def _read(path: Path, name: str) -> bytes:
+    path = next((f / wanted.file for f in folders if (f / wanted.file).is_file()), None)
+    if path is None:
+        searched = " and ".join(map(str, folders))
+        raise MissingWeights(f"{wanted.file}: it is not in {searched}; {remedy}")
     try:
         with open(path, "rb") as file:
-            # One byte more than wanted tells a longer file from the right one
-            # without reading all of it.
-            return file.read(WEIGHTS[name].size_bytes + 1)
+            content = file.read(wanted.size_bytes + 1)  # enough to tell a longer file
     except OSError as error:
         raise MissingWeights(
             f"{path}: it cannot be read ({error.strerror}); check its rights"
         ) from None
+    if hashlib.sha256(content).hexdigest() != wanted.sha256:
+        size = f"{len(content)} bytes instead of {wanted.size_bytes}"
+        problem = "its SHA-256 is another" if len(content) == wanted.size_bytes else size
+        raise MissingWeights(
+            f"{path}: it is not {wanted.file} ({problem}); delete it, then {remedy}"
+        )
+    return content
+
+
+def find_weights(name: str) -> Weights:
+    """Return an entry of :data:`WEIGHTS`.
+
+    Raises:
+        UnknownName: there are none of this name.
+
+    Example:
+        >>> find_weights("yunet").licence
+        'MIT'
+    """
+    if name not in WEIGHTS:
+        raise UnknownName("set of weights", name, tuple(WEIGHTS))
+    return WEIGHTS[name]

@@ -1,21 +1,23 @@
 import hashlib
-import os
 import re
 
 import pytest
+from local_server import Fault
 
+from multimodal_ser.cli import main
 from multimodal_ser.download import weights
-from multimodal_ser.download.weights import WEIGHTS, Weights, weights_bytes, weights_file
-from multimodal_ser.errors import MissingWeights, SerError, UnknownName
+from multimodal_ser.download.weights import WEIGHTS, Weights, weights_bytes
+from multimodal_ser.errors import MissingWeights, UnknownName
 
 CONTENT = b"not a network"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A known file of weights, and folders in which to put it."""
+def folder(tmp_path, monkeypatch, server):
+    """A known file of weights on a server, and folders in which to put it."""
+    server.files["a.onnx"] = CONTENT
     digest = hashlib.sha256(CONTENT).hexdigest()
-    known = Weights("a.onnx", len(CONTENT), digest, "https://example.org/a.onnx", "MIT", "me")
+    known = Weights("a.onnx", len(CONTENT), digest, server.url("a.onnx"), "MIT", "me")
     monkeypatch.setitem(WEIGHTS, "a", known)
     monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(tmp_path / "named"))
     monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path / "cache"))
@@ -24,16 +26,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("read", [weights_file, weights_bytes])
-def test_the_named_folder_comes_before_the_cache(folder, read):
-    own, named = folder / "cache/weights/a.onnx", folder / "named/a.onnx"
-    own.write_bytes(CONTENT)
-    assert read("a") in (own, CONTENT)
-    named.write_bytes(CONTENT[::-1])
-    with pytest.raises(MissingWeights, match=rf"{re.escape(str(named))}.*its SHA-256 is another"):
-        read("a")
-    named.write_bytes(CONTENT)
-    assert read("a") in (named, CONTENT)
+def test_the_named_folder_comes_before_the_cache(folder):
+    (folder / "cache/weights/a.onnx").write_bytes(CONTENT)
+    assert weights_bytes("a") == CONTENT
+    (folder / "named/a.onnx").write_bytes(CONTENT[::-1])
+    with pytest.raises(MissingWeights):
+        weights_bytes("a")
 
 
 def test_without_the_variable_the_cache_is_the_place(folder, monkeypatch):
@@ -43,42 +41,39 @@ def test_without_the_variable_the_cache_is_the_place(folder, monkeypatch):
 
 def test_a_missing_file_says_what_where_from_and_under_which_licence(folder):
     with pytest.raises(MissingWeights) as caught:
-        weights_file("a")
-    said = str(caught.value)
-    assert isinstance(caught.value, SerError) and "\n" not in said
-    for word in (
-        "a.onnx",
-        "--names a'",
-        "https://example.org/a.onnx",
-        "MIT",
-        str(folder / "named"),
-    ):
-        assert word in said
+        weights_bytes("a")
+    words = ["a.onnx", "--names a", WEIGHTS["a"].url, "MIT", str(folder / "named")]
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x"])
 def test_another_length_is_refused(folder, content):
     (folder / "named/a.onnx").write_bytes(content)
-    with pytest.raises(MissingWeights, match=f"{len(content)} bytes instead of {len(CONTENT)}"):
-        weights_file("a")
-
-
-def test_a_file_that_changes_is_checked_again(folder, monkeypatch):
-    path = folder / "named/a.onnx"
-    path.write_bytes(CONTENT)
-    checked, real = [], weights.check_content
-    monkeypatch.setattr(weights, "check_content", lambda *a: checked.append(a[0]) or real(*a))
-    assert weights_file("a") == weights_file("a") == path
-    assert checked == ["a"]
-    path.write_bytes(CONTENT[::-1])
-    os.utime(path, ns=(1, 1))
     with pytest.raises(MissingWeights):
-        weights_file("a")
+        weights_bytes("a")
 
 
 def test_unknown_weights_list_those_known():
-    with pytest.raises(UnknownName, match="choose one of: yunet, blendshapes, mini_xception"):
-        weights_file("resnet")
+    with pytest.raises(UnknownName) as caught:
+        weights_bytes("resnet")
+    assert caught.value.names == ("yunet", "blendshapes", "mini_xception")
+
+
+def test_the_command_puts_them_where_they_are_looked_for(folder, server, capsys):
+    assert main(["download", "weights", "--names", "a", "--quiet"]) == 0
+    assert weights_bytes("a") == CONTENT
+    shown = capsys.readouterr()
+    assert ("licence MIT" in shown.out, shown.err) == (True, "")
+    assert main(["download", "weights", "--names", "a", "--offline"]) == 0
+    assert len(server.seen) == 1
+
+
+def test_the_command_keeps_none_that_are_wrong(folder, server):
+    server.usual = Fault(flip=True)
+    assert main(["download", "weights", "--names", "a", "--quiet"]) == 2
+    assert not list((folder / "named").glob("a*"))
+    assert main(["download", "weights", "--names", "a,other"]) == 2
 
 
 @pytest.mark.parametrize("name", list(WEIGHTS))
@@ -91,7 +86,11 @@ def test_every_entry_is_whole(name):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["yunet", "blendshapes", "mini_xception"])
-def test_the_real_files_are_those_of_the_table(name, shared_data, monkeypatch):
-    monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(shared_data / "weights"))
-    assert weights_file(name).parent == shared_data / "weights"
-    assert len(weights_bytes(name)) == WEIGHTS[name].size_bytes
+def test_the_real_files_are_those_of_the_table(name, shared_data, folder, server, monkeypatch):
+    real = (shared_data / "weights" / WEIGHTS[name].file).read_bytes()
+    server.files["real"] = real
+    server.faults = [Fault(cut_after=100_000)]
+    monkeypatch.setitem(WEIGHTS, name, WEIGHTS[name]._replace(url=server.url("real")))
+    assert main(["download", "weights", "--names", name, "--quiet"]) == 0
+    assert weights_bytes(name) == real
+    assert len(real) == WEIGHTS[name].size_bytes

@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from multimodal_ser.audio.model import AudioModel
+
 from multimodal_ser.errors import UnknownName
 from multimodal_ser.evaluation import metrics, protocol, runs
 from multimodal_ser.evaluation.folds import make_folds

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 

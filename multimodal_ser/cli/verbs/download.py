@@ -59,7 +59,7 @@ def _run_download_ravdess(options: argparse.Namespace) -> int:
     from multimodal_ser.download import ravdess_archives
 
     parts, actors = options.parts.split(","), ravdess_archives.actors_of(options.actors)
-    ravdess_archives.archives(parts, actors)  # a wrong name is told before anything else
+    ravdess_archives.archives(parts, actors)  # reports a wrong name before anything else
     print(f"RAVDESS is {ravdess.LICENCE}.\nIf you use it, cite:\n{ravdess.BIBTEX}", flush=True)
     done = download.download(
         options.output,
@@ -79,25 +79,14 @@ def _run_download_ravdess(options: argparse.Namespace) -> int:
 
 def _run_download_weights(options: argparse.Namespace) -> int:
     from multimodal_ser.download.fetch import fetch
-    from multimodal_ser.download.weights import WEIGHTS, weights_folders
-    from multimodal_ser.errors import UnknownName
+    from multimodal_ser.download.weights import WEIGHTS, find_weights, weights_folders
 
     names = options.names.split(",") if options.names else list(WEIGHTS)
-    for name in names:
-        if name not in WEIGHTS:
-            raise UnknownName("set of weights", name, tuple(WEIGHTS))
     folder = Path(options.output or weights_folders()[0])
-    for name in names:
-        wanted = WEIGHTS[name]
+    how = {"offline": options.offline, "progress": not options.quiet}
+    for name, wanted in [(name, find_weights(name)) for name in names]:
         print(f"{name}: {wanted.source}; licence {wanted.licence}", flush=True)
         target = folder / wanted.file
-        fetched = fetch(
-            wanted.url,
-            target,
-            size=wanted.size_bytes,
-            checksum=f"sha256:{wanted.sha256}",
-            offline=options.offline,
-            progress=not options.quiet,
-        )
+        fetched = fetch(wanted.url, target, checksum=f"sha256:{wanted.sha256}", **how)
         print(f"{target}: {'fetched' if fetched else 'already there'}, its checksum holds")
     return 0
