@@ -1,24 +1,35 @@
-# 'make demo' shows the whole path on a corpus it makes; 'make test' tests it.
-# Both set up a virtual environment in .venv first; PYTHON names another
-# interpreter to make it from, VENV another place for it.
+# 'make demo' shows the whole path on a corpus it makes; 'make test' tests it,
+# 'make test-fast' in a minute and a half what is quick to test, 'make test-all'
+# also what is long. All set up a virtual environment in .venv first; PYTHON names
+# another interpreter to make it from, VENV another place for it.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format setup clean
+.PHONY: demo test test-fast test-long test-all lint format setup clean
+
+# One process per core, a file of tests to each; fixtures are made once per process.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 demo: $(READY)
 	$(BIN)/multimodal-ser demo
 
-test: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+test: lint
+	$(PYTEST) -m "not long"
+
+test-fast: $(READY)
+	$(PYTEST) -m "not slow and not long and not real_data"
+
+test-long: $(READY)
+	$(PYTEST) -m long
+
+test-all: test test-long
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
