@@ -47,7 +47,7 @@ from multimodal_ser.reports.model_card import write_card
 from multimodal_ser.tables import EMOTIONS, Features
 from multimodal_ser.video import mapping
 from multimodal_ser.video.model import VideoModel
-from multimodal_ser.workflows.inference import Model, write_json
+from multimodal_ser.workflows.models import Model, write_json
 from multimodal_ser.workflows.training import origin, run_record
 
 BACKBONE = "fer_resnet"

@@ -34,7 +34,7 @@ from multimodal_ser.video.batches import augmented_much
 from multimodal_ser.video.extract import ClipFrames, FrameStore
 from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows import training
-from multimodal_ser.workflows.inference import write_json
+from multimodal_ser.workflows.models import write_json
 
 #: How each backbone is trained from scratch. ``fer_cnn`` has no batch
 #: normalisation and wants Adam's small steps.

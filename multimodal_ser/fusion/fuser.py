@@ -25,10 +25,10 @@ from multimodal_ser.errors import ModelError, SerError, TableError
 from multimodal_ser.fusion import methods
 from multimodal_ser.fusion.numeric import HeldOut, above_mean, as_shares, logs, normalise
 from multimodal_ser.tables import check_probabilities
+from multimodal_ser.tables.records import FuserRecord, to_record
 
 #: A fitted method is fitted for every set of modalities: 63 sets of six.
 MOST_MODALITIES = 6
-_DESCRIPTION = {"method", "options", "labels", "modalities", "fitted"}
 #: No weight or bias that a fit can give comes near this.
 _LARGEST = 1e6
 
@@ -280,12 +280,14 @@ class Fuser:
             >>> Fuser.from_description(Fuser("mean").describe()) == Fuser("mean")
             True
         """
+        what = "the fusion's description"
+        record = to_record(description, FuserRecord, what, error=ModelError)
         try:
-            return cls(**_read(description))
+            return cls(**_read(record))
         except ModelError:
             raise
-        except (SerError, TypeError, ValueError, AttributeError, KeyError) as error:
-            raise ModelError(f"the fusion's description is damaged: {error}") from error
+        except (SerError, TypeError, ValueError) as error:
+            raise ModelError(f"{what} is damaged: {error}; train the model again") from error
 
 
 def _stack(tables: Mapping[str, pd.DataFrame]) -> tuple[Names, pd.Index, np.ndarray]:
@@ -359,39 +361,31 @@ def _check_option(name: str, value) -> None:
             raise SerError(f"groups is {value!r}; give model -> modality, both texts")
 
 
-def _read(description: Mapping) -> dict:
+def _read(record: FuserRecord) -> dict:
     """Return the arguments of :class:`Fuser` out of an untrusted description."""
-    if not isinstance(description, Mapping) or set(description) != _DESCRIPTION:
-        wanted = ", ".join(sorted(_DESCRIPTION))
-        raise ModelError(f"the fusion's description must hold just {wanted}; train the model again")
-    labels, names = (_texts(description[key], key) for key in ("labels", "modalities"))
-    sets = description["fitted"]
-    if len(sets) >= 2**MOST_MODALITIES:
-        raise ModelError(f"the fusion's description has {len(sets)} sets; train it again")
-    if not isinstance(description["options"], Mapping):
-        raise ModelError("the fusion's options are not a mapping; train the model again")
-    plain = Fuser(description["method"], dict(description["options"]))
-    fitted = dict(_read_set(plain, names, labels, entry) for entry in description["fitted"])
+    labels = _different(record.labels, "labels")
+    names = _different(record.modalities, "modalities")
+    plain = Fuser(record.method, dict(record.options))
     return {
         "method": plain.method,
         "options": plain.options,
         "labels": labels,
         "modalities": names,
-        "fitted": fitted,
+        "fitted": dict(_read_set(plain, names, labels, entry) for entry in record.fitted),
     }
 
 
-def _texts(values: Sequence, what: str) -> Names:
-    good = isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
-    if not good or len(set(values)) != len(values):
-        raise ModelError(f"the fusion's {what} must be different texts, not {values!r}")
+def _different(values: Sequence[str], what: str) -> Names:
+    if len(set(values)) != len(values):
+        raise ModelError(f"the fusion's {what} must be different, not {values!r:.200}; train again")
     return tuple(values)
 
 
 def _read_set(plain: Fuser, names: Names, labels: Names, entry: Mapping) -> tuple[Names, dict]:
-    chosen = _texts(entry["modalities"], "set of modalities")
-    if not chosen or chosen not in set(itertools.combinations(names, len(chosen))):
-        raise ModelError(f"the fusion's set {', '.join(chosen)} is none of {', '.join(names)}")
+    given = entry.get("modalities")
+    chosen = tuple(given) if isinstance(given, list) else ()
+    if not chosen or chosen != tuple(name for name in names if name in chosen):
+        raise ModelError(f"the fusion's set {given!r:.200} is none of {', '.join(names):.200}")
     shapes = plain._module.shapes(chosen, len(labels), plain._options)
     if set(entry) != {"modalities", *shapes}:
         raise ModelError(f"{plain.method} needs just {', '.join(shapes) or 'no parameters'}")
@@ -399,5 +393,5 @@ def _read_set(plain: Fuser, names: Names, labels: Names, entry: Mapping) -> tupl
     for key, shape in shapes.items():
         value = parameters[key]
         if value.shape != shape or not (np.abs(value) <= _LARGEST).all():
-            raise ModelError(f"the fusion's {key} must be {shape} finite numbers, not {entry[key]}")
+            raise ModelError(f"the fusion's {key} must be {shape} numbers, not {entry[key]!r:.200}")
     return chosen, parameters

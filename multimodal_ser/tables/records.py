@@ -9,7 +9,7 @@ file is one more struct here.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -60,6 +60,96 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     n_clips: Count
     actors: list[str]
     models: list[RunModelRecord]
+
+
+#: A folder within a model's own folder.
+Place = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,100}(/[A-Za-z0-9_-]{1,100})?\Z")]
+Label = Annotated[str, Meta(min_length=1, max_length=99)]
+#: The label scheme of a model, in the order of its outputs.
+Labels = Annotated[list[Label], Meta(min_length=2, max_length=1000)]
+Seed = Annotated[int, Meta(ge=-(2**62), le=2**62)]
+
+
+class FeatureLearnerRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="features"
+):
+    """A fitted classifier of features; see ``workflows.feature_model``."""
+
+    name: Name
+    folder: Place
+    modality: Literal["audio", "video"]
+    input: Name
+    input_version: Count
+    input_names: Annotated[list[Name], Meta(max_length=2**16)] = []
+    classifier: Name
+    labels: Labels
+    seed: Seed
+    params: dict[Name, Value]
+    codes: Annotated[list[Count], Meta(max_length=1000)]
+
+
+class FrameLearnerRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="frames"
+):
+    """A trained network over frames; see ``video.model``."""
+
+    name: Name = "video"
+    folder: Place = "video"
+    backbone: Name
+    params: dict[Name, bool | int | float | str | None]
+    labels: Labels
+    seed: Seed
+    frames_version: Count
+
+
+class FuserRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How learners become one; see ``fusion.fuser``."""
+
+    method: Name
+    options: dict[Name, Value]
+    labels: list[Label]
+    modalities: Annotated[list[Name], Meta(max_length=64)]
+    fitted: Annotated[list[dict[Name, Any]], Meta(max_length=64)]
+
+
+class ModelRecord(Struct, frozen=True, kw_only=True):
+    """The ``params.json`` of a model; see ``workflows.models``."""
+
+    format: Literal[2]
+    labels: Labels
+    pooling: Name
+    adapt: Name
+    learners: Annotated[
+        list[FeatureLearnerRecord | FrameLearnerRecord], Meta(min_length=1, max_length=64)
+    ]
+    fusion: FuserRecord
+    temperatures: dict[Name, Annotated[float, Meta(ge=1e-3, le=1e3)]]
+
+
+def to_record(
+    value: object, kind: type[Kind], what: str, *, error: type[SerError] = SerError
+) -> Kind:
+    """Return a struct of a kind, made of the values that JSON has.
+
+    Args:
+        value: a mapping.
+        kind: a struct of this module.
+        what: names what the mapping describes.
+        error: what to raise.
+
+    Raises:
+        SerError: a value is not what the struct asks for; the text names its place.
+
+    Example:
+        >>> class Size(Struct, frozen=True):
+        ...     size_px: int
+        >>> to_record({"size_px": 64}, Size, "a size").size_px
+        64
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{what} is damaged: {problem}; make it again") from problem
 
 
 def read_record(

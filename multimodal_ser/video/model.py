@@ -6,7 +6,7 @@ for the clip is for others to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX
+from multimodal_ser.tables.records import FrameLearnerRecord, to_record
 from multimodal_ser.video import backbones
 from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import as_input, frame_batches
@@ -26,7 +27,6 @@ from multimodal_ser.video.training import callbacks, make_optimizer, resume
 #: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
 BATCH_PIXELS = 2**20
-DESCRIPTION_KEYS = ("backbone", "params", "labels", "seed", "frames_version")
 
 
 class VideoModel:
@@ -292,7 +292,7 @@ class VideoModel:
         return None
 
     @classmethod
-    def load(cls, description: dict, network_path: str | Path) -> VideoModel:
+    def load(cls, description: Mapping, network_path: str | Path) -> VideoModel:
         """Return a saved model.
 
         Where the exported network is, it predicts, without Keras, and the
@@ -389,7 +389,7 @@ def regroup(arrays: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield np.concatenate(waiting)
 
 
-def check_description(description: dict) -> dict:
+def check_description(description: Mapping) -> dict:
     """Return the arguments of :class:`VideoModel` that a description holds.
 
     Raises:
@@ -398,30 +398,22 @@ def check_description(description: dict) -> dict:
     Example:
         >>> check_description({})
         Traceback (most recent call last):
-        multimodal_ser.errors.ModelError: the video model's description is not an object with \
-the keys backbone, params, labels, seed, frames_version; save the model again
+        multimodal_ser.errors.ModelError: the video model's description is damaged: Object \
+missing required field `backbone`; make it again
     """
     what = "the video model's description"
-    if isinstance(description, dict):
-        # Models that were saved earlier say how their frames are pooled, too.
-        description = {k: v for k, v in description.items() if k not in ("kind", "pooling")}
-    if not isinstance(description, dict) or set(description) != set(DESCRIPTION_KEYS):
-        keys = ", ".join(DESCRIPTION_KEYS)
-        raise ModelError(f"{what} is not an object with the keys {keys}; save the model again")
-    kinds = {"backbone": str, "params": dict, "labels": list}
-    kinds |= {"seed": int, "frames_version": int}
-    for key, kind in kinds.items():
-        if type(description[key]) is not kind:
-            raise ModelError(f"{what} has {key} {description[key]!r:.80}; expected {kind.__name__}")
-    arguments = dict(description)
-    made_with = arguments.pop("frames_version")
-    if made_with != VERSION:
+    # Models that were saved earlier say how their frames are pooled, too.
+    if isinstance(said := description, Mapping):
+        said = {key: value for key, value in description.items() if key != "pooling"}
+    record = to_record(said, FrameLearnerRecord, what, error=ModelError)
+    if record.frames_version != VERSION:
         raise ModelError(
-            f"{what} names version {made_with} of the frames, this program makes version "
-            f"{VERSION}; train the model again"
+            f"{what} names version {record.frames_version} of the frames, this program makes "
+            f"version {VERSION}; train the model again"
         )
+    arguments = {"backbone": record.backbone, "labels": record.labels, "seed": record.seed}
     try:
-        arguments["params"] = FrameParams(**description["params"])
+        arguments["params"] = FrameParams(**record.params)
         VideoModel(**arguments)
     except (SerError, TypeError, ValueError) as error:
         raise ModelError(f"{what} is wrong: {error!s:.300}") from None

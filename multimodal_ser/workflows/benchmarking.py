@@ -212,7 +212,7 @@ def _keep(place: Path | None, tested: Tested) -> None:
     about = {"params": tested.crossed.params, "chosen": tested.crossed.chosen}
     about |= {"seconds": tested.seconds}
     # Last: its presence means that the fold is whole.
-    from multimodal_ser.workflows.inference import write_json
+    from multimodal_ser.workflows.models import write_json
 
     write_json(place.with_suffix(".json"), about)
 

@@ -14,13 +14,8 @@ from multimodal_ser.evaluation.runs import Run, RunModel
 from multimodal_ser.tables import MODALITIES, Features, selection
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.workflows.data import read_tables
-from multimodal_ser.workflows.inference import (
-    Model,
-    as_cache,
-    check_adapt,
-    load_model,
-    predict_clips,
-)
+from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_clips
+from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.records import run_record
 
 #: The one fold of an evaluation: nothing is trained in it.

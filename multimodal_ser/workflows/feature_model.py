@@ -16,6 +16,7 @@ from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.tables.records import FeatureLearnerRecord, to_record
 
 #: The exported classifier's file.
 EXPORTED = "estimator.onnx"
@@ -267,64 +268,31 @@ class FeatureModel:
     def _described(cls, description: Mapping, folder: Path) -> FeatureModel:
         """Return an unfitted model, its description checked: it may be anyone's."""
         what = f"{folder}: the description of a learner"
-        _check_kinds(description, what)
-        names = (
-            (description["input"], feature_sets.FORMER_NAMES),
-            (
-                description["classifier"],
-                audio_classifiers.FORMER_NAMES,
-            ),
-        )
-        kept = {name: description[name] for name in ("modality", "labels", "seed", "params")}
+        if isinstance(said := description, Mapping):
+            said = {"name": "learner", "folder": "learner"} | dict(description)
+        record = to_record(said, FeatureLearnerRecord, what, error=ModelError)
+        former = feature_sets.FORMER_NAMES, audio_classifiers.FORMER_NAMES
+        names = zip((record.input, record.classifier), former, strict=True)
+        kept = {key: getattr(record, key) for key in ("modality", "labels", "seed", "params")}
         try:
-            model = cls(*(former.get(name, name) for name, former in names), **kept)
+            model = cls(*(new.get(name, name) for name, new in names), **kept)
         except SerError as error:
             raise ModelError(f"{what} is wrong: {error!s:.300}") from None
-        _check_codes(model, description["codes"], what)
-        model._names = tuple(description["input_names"])
-        made_with = description["input_version"]
+        _check_codes(model, record.codes, what)
+        model._names = tuple(record.input_names)
         now = feature_sets.load(model.input).VERSION if model.modality == "audio" else 0
-        if made_with != now:
+        if record.input_version != now:
             raise ModelError(
-                f"{folder}: made with version {made_with} of the features {model.input}, "
-                f"this program computes version {now}; train the model again"
+                f"{folder}: made with version {record.input_version} of the features "
+                f"{model.input}, this program computes version {now}; train the model again"
             )
         return model
 
 
-_KINDS = {
-    "kind": str,
-    "modality": str,
-    "input": str,
-    "input_version": int,
-    "input_names": list,
-    "classifier": str,
-    "labels": list,
-    "seed": int,
-    "params": dict,
-    "codes": list,
-}
-
-
-def _check_kinds(description: Mapping, what: str) -> None:
-    if not isinstance(description, Mapping) or set(description) != set(_KINDS):
-        raise ModelError(f"{what} is not an object with the keys {', '.join(_KINDS)}; train again")
-    for key, kind in _KINDS.items():
-        if type(description[key]) is not kind:
-            value = repr(description[key])[:80]
-            raise ModelError(f"{what} has {key} {value}; expected {kind.__name__}")
-    if description["modality"] not in ("audio", "video"):
-        raise ModelError(f"{what} has modality {description['modality']!r:.80}; train again")
-    if not all(isinstance(name, str) for name in description["input_names"]):
-        raise ModelError(f"{what} has input_names that are no texts; train again")
-
-
 def _check_codes(model: FeatureModel, codes: list, what: str) -> None:
-    named = all(isinstance(label, str) and label for label in model.labels)
-    if not named or len(set(model.labels)) < len(model.labels):
+    if len(set(model.labels)) < len(model.labels):
         raise ModelError(f"{what} has labels that are not different names; train again")
-    whole = all(type(code) is int and 0 <= code < len(model.labels) for code in codes)
-    if not whole or len(codes) < 2 or codes != sorted(set(codes)):
+    if len(codes) < 2 or codes != sorted(set(codes)) or codes[-1] >= len(model.labels):
         raise ModelError(f"{what} has codes that are not of its labels; train again")
     model._codes = codes
 

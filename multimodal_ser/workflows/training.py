@@ -36,7 +36,7 @@ from multimodal_ser.tables.labels import labels_of
 from multimodal_ser.workflows import combining
 from multimodal_ser.workflows.data import Data, extract, frame_params, prepare
 from multimodal_ser.workflows.feature_model import FeatureModel
-from multimodal_ser.workflows.inference import Fitted, Model
+from multimodal_ser.workflows.models import Fitted, Model
 from multimodal_ser.workflows.recipes import FRAMES, Learner, Recipe
 from multimodal_ser.workflows.records import run_record
 

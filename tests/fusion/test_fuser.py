@@ -280,5 +280,13 @@ def test_a_damaged_description_is_refused(change, fusers):
 
 @pytest.mark.parametrize("content", [None, [], "mean", {}, {"method": "mean"}])
 def test_something_else_than_a_description_is_refused(content):
-    with pytest.raises(ModelError, match="must hold just"):
+    with pytest.raises(ModelError):
         Fuser.from_description(content)
+
+
+def test_a_description_of_many_modalities_is_judged_at_once():
+    names = [f"m{at}" for at in range(60)]
+    description = Fuser("mean").describe() | {"method": "log_pool", "modalities": names}
+    description["fitted"] = [{"modalities": names[1::2], "weights": [1.0] * 29}]
+    with pytest.raises(ModelError):
+        Fuser.from_description(description)

@@ -1,0 +1,314 @@
+"""A trained model: fitted learners, how they become one answer, and its folder.
+
+A model is a folder: ``params.json`` says what it is made of, ``learners/`` holds
+the weights, ``run.json`` says where it comes from. The front ends' parameters
+travel with the weights, so that a clip is prepared for prediction just as it was
+for training.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import pandas as pd
+
+from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.errors import ModelError
+from multimodal_ser.evaluation import adaptation
+from multimodal_ser.fusion import aggregate
+from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.tables.records import (
+    FeatureLearnerRecord,
+    FrameLearnerRecord,
+    ModelRecord,
+    read_record,
+    to_record,
+)
+from multimodal_ser.workflows import released
+from multimodal_ser.workflows.combining import Combiner
+
+if TYPE_CHECKING:
+    from multimodal_ser.video.extract import FrameStore
+
+#: Of ``params.json``; 1 had one learner per modality.
+FORMAT = 2
+LEARNERS, NETWORK = "learners", "network.keras"
+
+
+class Fitted(Protocol):
+    """A fitted learner: :class:`FeatureModel`, or :class:`~multimodal_ser.video.model.VideoModel`.
+
+    ``kind`` is ``features`` or ``frames``; ``name``, ``modality``, ``input`` and
+    ``key`` are those of its :class:`~multimodal_ser.workflows.recipes.Learner`.
+    """
+
+    kind: str
+    name: str
+    modality: str
+    input: str
+    key: str
+    labels: tuple[str, ...]
+
+    def describe(self) -> dict:
+        """Return what makes it again, beside its weights, as JSON values."""
+
+
+@dataclass
+class Model:
+    """Fitted learners, and how they become one answer.
+
+    Attributes:
+        learners: name -> fitted learner, in the order of the recipe.
+        labels: the label scheme, in the order of every table's columns.
+        pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
+        combiner: calibration and fusion; None multiplies what the learners say.
+        adapt: how features have to be normalised, see ``evaluation.adaptation``.
+    """
+
+    learners: dict[str, Fitted]
+    labels: tuple[str, ...] = EMOTIONS
+    pooling: str = "mean"
+    combiner: Combiner | None = None
+    adapt: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.combiner is None:
+            self.combiner = Combiner({n: one.modality for n, one in self.learners.items()})
+
+    def __repr__(self) -> str:
+        return f"Model({', '.join(self.learners)}; {len(self.labels)} labels)"
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Which of ``audio`` and ``video`` have a learner."""
+        there = {one.modality for one in self.learners.values()}
+        return tuple(name for name in ("audio", "video") if name in there)
+
+    def learner_tables(
+        self, clips: Iterable[str], inputs: Mapping[str, Features | FrameStore]
+    ) -> dict[str, pd.DataFrame]:
+        """Return each learner's probabilities of clips, uncalibrated.
+
+        Args:
+            clips: clip ids.
+            inputs: key of a learner's input -> features or frames; a learner
+                whose input is not there has no table.
+
+        Returns:
+            Name of a learner -> probability table with index ``clip``, NaN where
+            its input is missing.
+        """
+        clips = pd.Index(list(clips), name="clip")
+        tables = {}
+        for name, learner in self.learners.items():
+            found = inputs.get(learner.key)
+            if found is not None and learner.kind == "frames":
+                frames = learner.predict_frames(found, clips)
+                tables[name] = aggregate.pool_frames(frames, self.pooling).reindex(clips)
+            elif found is not None:
+                tables[name] = learner.predict(found, clips)
+        return tables
+
+    def probabilities(
+        self, clips: Iterable[str], inputs: Mapping[str, Features | FrameStore]
+    ) -> dict[str, pd.DataFrame]:
+        """Return the probabilities of clips by modality, calibrated and fused.
+
+        Args:
+            clips: clip ids.
+            inputs: key of a learner's input -> features or frames.
+
+        Returns:
+            ``audio`` and ``video``, where there are learners of theirs with
+            inputs, and ``fused``: probability tables with index ``clip``; NaN
+            where a modality is missing. ``shares``: what each modality adds to
+            the fused decision, -1 to 1. ``frames``, of the first network over
+            frames: index ``(clip, frame, time_s)``; and ``face_rates``, where it
+            looks at faces: share of sampled frames with one. ``notes``: clip ->
+            text, of clips that lack the input of some learners only.
+        """
+        clips = pd.Index(list(clips), name="clip")
+        result: dict = {}
+        seen: dict[str, pd.DataFrame] = {}
+        looking = [(n, one) for n, one in self.learners.items() if one.kind == "frames"]
+        for name, learner in [pair for pair in looking if pair[1].key in inputs][:1]:
+            store = inputs[learner.key]
+            result["frames"] = learner.predict_frames(store, clips)
+            seen[name] = aggregate.pool_frames(result["frames"], self.pooling).reindex(clips)
+            if learner.params.crop == "face":
+                result["face_rates"] = store.face_rates()
+        rest = {name: one for name, one in self.learners.items() if name not in seen}
+        tables = replace(self, learners=rest).learner_tables(clips, inputs) | seen
+        tables = {name: tables[name] for name in self.learners if name in tables}
+        answers = self.combiner(tables, clips)
+        return {**answers, **result, "notes": self._notes(tables, clips)}
+
+    def _notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
+        """Say which clips lack an input that others of their modality have."""
+        notes = pd.Series("", clips, dtype=object)
+        for modality in self.modalities:
+            names = [n for n, one in self.learners.items() if one.modality == modality]
+            said = pd.DataFrame(
+                {n: tables[n].notna().all(axis=1) if n in tables else False for n in names}, clips
+            )
+            inputs = {n: self.learners[n].input for n in names}
+            partly = said.any(axis=1) & ~said.all(axis=1)
+            for clip in clips[partly]:
+                absent = sorted({inputs[name] for name in names if not said.loc[clip, name]})
+                notes[clip] = "; ".join(filter(None, [notes[clip], f"no {', '.join(absent)}"]))
+        return notes
+
+    def save(
+        self, folder: str | Path, run: Mapping | None = None, *, original: bool = True
+    ) -> Path:
+        """Write the model into a folder.
+
+        Networks and classifiers are written for their own libraries and,
+        exported, as ONNX, which is what predictions are made with.
+
+        Args:
+            folder: made when it does not exist; its model is replaced.
+            run: what to keep in ``run.json`` about the training. Where a part
+                cannot be exported, ``not_exported`` is added and says why.
+            original: whether to write classifiers for their own libraries too;
+                a released model is half as large without.
+
+        Returns:
+            The folder.
+
+        Raises:
+            NotExportable: a classifier cannot be exported and no original is
+                wanted.
+            OSError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        (folder / "params.json").unlink(missing_ok=True)
+        shutil.rmtree(folder / LEARNERS, ignore_errors=True)
+        lacking, described = {}, []
+        for at, (name, learner) in enumerate(self.learners.items()):
+            place = f"{LEARNERS}/{at:02d}-{_slug(name)}"
+            if learner.kind == "frames":
+                reason = learner.save_weights(folder / place / NETWORK)
+            else:
+                reason = learner.save_weights(folder / place, original=original)
+            lacking |= {name: reason} if reason is not None else {}
+            described.append({"name": name, "folder": place, **learner.describe()})
+        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
+        params = {
+            "format": FORMAT,
+            "labels": list(self.labels),
+            "pooling": self.pooling,
+            "adapt": self.adapt,
+            "learners": described,
+            "fusion": self.combiner.fuser.describe(),
+            "temperatures": self.combiner.temperatures,
+        }
+        write_json(folder / "run.json", run)
+        write_json(folder / "params.json", params)  # last: its presence means whole
+        return folder
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+def write_json(path: str | Path, content: Mapping) -> None:
+    """Write JSON atomically, keys in the order given.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
+
+
+def load_model(model: str | Path | None = None) -> Model:
+    """Read a model.
+
+    Args:
+        model: its folder, or the name of a released one; None takes the released
+            default.
+
+    Raises:
+        ModelError: there is none, or it is damaged or of another version.
+
+    Example:
+        >>> load_model("my-model").labels[0]  # doctest: +SKIP
+        'neutral'
+    """
+    folder = released.find(model)
+    record = _read_params(folder)
+    labels = tuple(record.labels)
+    try:
+        learners = {one.name: _load_learner(one, folder) for one in record.learners}
+    except OSError as error:
+        raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
+    fuser = Fuser.from_description(msgspec.to_builtins(record.fusion))
+    if any(learner.labels != labels for learner in learners.values()):
+        raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
+    modalities = {name: learner.modality for name, learner in learners.items()}
+    combiner = Combiner(modalities, fuser, dict(record.temperatures))
+    return Model(learners, labels, record.pooling, combiner, record.adapt)
+
+
+def _load_learner(record: FeatureLearnerRecord | FrameLearnerRecord, folder: Path) -> Fitted:
+    description = {key: getattr(record, key) for key in record.__struct_fields__}
+    if isinstance(record, FrameLearnerRecord):
+        from multimodal_ser.video.model import VideoModel
+
+        return VideoModel.load({"kind": "frames", **description}, folder / record.folder / NETWORK)
+    from multimodal_ser.workflows.feature_model import FeatureModel
+
+    return FeatureModel.load({"kind": "features", **description}, folder / record.folder)
+
+
+def _read_params(folder: Path) -> ModelRecord:
+    path = folder / "params.json"
+    try:
+        given = read_record(path, _Any, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: there is no model in it (no params.json); "
+            "make one with 'multimodal-ser train DATA --output FOLDER'"
+        ) from error
+    record = to_record(_of_format_1(given), ModelRecord, f"{path}: the model", error=ModelError)
+    names = [learner.name for learner in record.learners]
+    for what, values in (("labels", record.labels), ("learners", names)):
+        # Printable: both reach terminals, tables and pages.
+        if len(set(values)) < len(values) or not all(value.isprintable() for value in values):
+            raise ModelError(f"{path}: its {what} are not different names; train the model again")
+    for key, known in (("pooling", aggregate.NAMES), ("adapt", adaptation.NAMES)):
+        if getattr(record, key) not in known:
+            raise ModelError(
+                f"{path}: it has {key} {getattr(record, key)!r:.80}; update multimodal_ser, or "
+                "train the model again"
+            )
+    return record
+
+
+def _of_format_1(params: dict) -> dict:
+    """Return the description of an earlier model, one learner per modality, as today's."""
+    if params.get("format") != 1:
+        return params
+    learners = []
+    if isinstance(audio := params.get("audio"), dict):
+        moved = {"feature_set": "input", "feature_version": "input_version"}
+        said = {moved.get(key, key): value for key, value in audio.items()}
+        more = {"name": "audio", "folder": "audio", "modality": "audio", "input_names": []}
+        learners.append({"kind": "features", **more, **said})
+    if isinstance(video := params.get("video"), dict):
+        said = {key: value for key, value in video.items() if key != "pooling"}
+        learners.append({"kind": "frames", "name": "video", "folder": "video", **said})
+    return {**params, "format": FORMAT, "adapt": "none", "learners": learners}
+
+
+#: A released model's params.json has some 5 kB.
+_LARGEST_PARAMS = 2**22
+_Any = dict[str, object]
