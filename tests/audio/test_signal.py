@@ -148,12 +148,12 @@ def test_a_truncated_film_is_an_error_in_one_line(film, tmp_path):
 
 @pytest.mark.real_data
 def test_original_files_with_an_odd_chunk_and_two_channels(shared_data):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for path in sorted((shared_data / "ravdess" / "original_wav").glob("*.wav")):
-            expected, _ = librosa.load(path, sr=22050)
+    for path in sorted((shared_data / "ravdess" / "original_wav").glob("*.wav")):
+        expected, _ = librosa.load(path, sr=22050)
+        with warnings.catch_warnings():  # of ours alone: what librosa imports warns too
+            warnings.simplefilter("error")
             got = read(path)
-            np.testing.assert_allclose(got[: len(expected)], expected[: len(got)], atol=1e-5)
+        np.testing.assert_allclose(got[: len(expected)], expected[: len(got)], atol=1e-5)
 
 
 @pytest.mark.real_data
