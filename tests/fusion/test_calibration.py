@@ -38,6 +38,10 @@ def test_accuracy_never_changes(honest):
     assert score(calibration.soften(table, 2.5), truth)["war"] == score(table, truth)["war"]
 
 
+def test_a_temperature_of_1_changes_not_a_bit(honest):
+    pd.testing.assert_frame_equal(calibration.soften(honest[0], 1.0), honest[0], check_exact=True)
+
+
 def test_missing_rows_stay_missing_and_do_not_count(honest):
     table, truth = honest
     gappy = table.copy()
