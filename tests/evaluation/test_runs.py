@@ -79,9 +79,9 @@ def test_writing_again_replaces_the_run(folder):
 
 def test_an_interrupted_write_is_no_run(folder, monkeypatch):
     monkeypatch.setattr(tableio, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError):
         write_run(folder, build_run())
-    with pytest.raises(SerError, match="no run in it"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -92,7 +92,7 @@ def test_an_interrupted_write_is_no_run(folder, monkeypatch):
 )  # fmt: skip
 def test_a_file_outside_the_folder_is_refused(folder, name):
     edit(folder, lambda record: record["models"][0].update(file=name))
-    with pytest.raises(SerError, match="is refused"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -100,79 +100,82 @@ def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
     table = folder / "probabilities" / "00-ear-1.parquet"
     table.rename(tmp_path / "away.parquet")
     table.symlink_to(tmp_path / "away.parquet")
-    with pytest.raises(SerError, match="is refused"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "named"),
     [
-        (lambda r: r.pop("title"), "'title' is missing"),
-        (lambda r: r.update(leaky="no"), "'leaky' cannot be str"),
-        (lambda r: r.update(seed=True), "'seed' cannot be bool"),
-        (lambda r: r.update(seconds="3"), "'seconds' cannot be str"),
-        (lambda r: r.update(seconds=float("nan")), "not valid JSON"),
-        (lambda r: r.update(versions={"numpy": 2}), "'versions' are not all text"),
-        (lambda r: r.update(models={}), "'models' cannot be dict"),
-        (lambda r: r.update(models=[]), "has no model"),
-        (lambda r: r.update(models=["svc"]), "not an object"),
-        (lambda r: r.update(adaptation="all"), "adaptation 'all' is unknown"),
-        (lambda r: r.update(protocol="random_leaky"), "say so with leaky"),
-        (lambda r: r.update(format=99), "not a run of format 1"),
-        (lambda r: r.update(n_clips=5), "n_clips is not that of clips.parquet"),
-        (lambda r: r.update(actors=["07"]), "actors is not that of clips.parquet"),
-        (lambda r: r["models"][0].update(modality="smell"), "modality 'smell'"),
-        (lambda r: r["models"][0].update(name="eye"), "two models 'eye'"),
-        (lambda r: r["models"][0].update(parts={"audio": "eye"}), "only a fused model"),
-        (lambda r: r["models"][2].update(parts={"audio": "gone"}), "names 'gone'"),
-        (lambda r: r["models"][2].update(parts={"audio": 3}), "'parts' are not all text"),
+        (lambda r: r.pop("title"), "'title'"),
+        (lambda r: r.update(leaky="no"), "'leaky'"),
+        (lambda r: r.update(seed=True), "'seed'"),
+        (lambda r: r.update(seconds="3"), "'seconds'"),
+        (lambda r: r.update(seconds=float("nan")), "run.json"),
+        (lambda r: r.update(versions={"numpy": 2}), "'versions'"),
+        (lambda r: r.update(models={}), "'models'"),
+        (lambda r: r.update(models=[]), "run"),
+        (lambda r: r.update(models=["svc"]), "run.json"),
+        (lambda r: r.update(adaptation="all"), "'all'"),
+        (lambda r: r.update(protocol="random_leaky"), "random_leaky"),
+        (lambda r: r.update(format=99), "run.json"),
+        (lambda r: r.update(n_clips=5), "n_clips"),
+        (lambda r: r.update(actors=["07"]), "actors"),
+        (lambda r: r["models"][0].update(modality="smell"), "'smell'"),
+        (lambda r: r["models"][0].update(name="eye"), "'eye'"),
+        (lambda r: r["models"][0].update(parts={"audio": "eye"}), "'eye'"),
+        (lambda r: r["models"][2].update(parts={"audio": "gone"}), "'gone'"),
+        (lambda r: r["models"][2].update(parts={"audio": 3}), "'parts'"),
     ],
 )
-def test_a_record_of_another_kind_is_told(folder, change, message):
+def test_a_record_of_another_kind_is_told(folder, change, named):
     edit(folder, change)
-    with pytest.raises(SerError, match=message):
+    with pytest.raises(SerError) as error:
         read_run(folder)
+    assert named in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\x00"])
 def test_a_damaged_record_is_told(folder, text):
     (folder / "run.json").write_text(text)
-    with pytest.raises(SerError, match=r"JSON|format"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
 @pytest.mark.parametrize("name", ["run.json", "clips.parquet", "probabilities/01-eye.parquet"])
 def test_a_missing_file_is_told(folder, name):
     (folder / name).unlink()
-    with pytest.raises(SerError, match=name.replace("/", ".")):
+    with pytest.raises(SerError) as error:
         read_run(folder)
+    assert name in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "named"),
     [
-        (lambda t: t.assign(sad=0.9, happy=0.9), "does not sum to 1"),
-        (lambda t: t.assign(sad=0.9), "NaN beside numbers"),
-        (lambda t: t.assign(sad="x"), "not of numbers"),
-        (lambda t: t.rename(columns={"sad": "angry"}), "columns angry, happy"),
-        (lambda t: t.drop(columns="fold"), "lacks a text 'fold'"),
-        (lambda t: t.drop(columns="clip"), "lacks a text 'clip'"),
-        (lambda t: t.assign(clip=range(4)), "lacks a text 'clip'"),
-        (lambda t: t.assign(fold=[None, "a", "a", "a"]), "lacks a text 'fold'"),
-        (lambda t: t.assign(clip="c0"), "twice"),
-        (lambda t: t.assign(clip=["zz", "c1", "c2", "c3"]), "clips table lacks"),
+        (lambda t: t.assign(sad=0.9, happy=0.9), "0.9"),
+        (lambda t: t.assign(sad=0.9), "eye"),
+        (lambda t: t.assign(sad="x"), "01-eye.parquet"),
+        (lambda t: t.rename(columns={"sad": "angry"}), "angry, happy"),
+        (lambda t: t.drop(columns="fold"), "'fold'"),
+        (lambda t: t.drop(columns="clip"), "'clip'"),
+        (lambda t: t.assign(clip=range(4)), "'clip'"),
+        (lambda t: t.assign(fold=[None, "a", "a", "a"]), "'fold'"),
+        (lambda t: t.assign(clip="c0"), "'c0'"),
+        (lambda t: t.assign(clip=["zz", "c1", "c2", "c3"]), "'zz'"),
     ],
 )
-def test_a_malformed_table_is_told(folder, change, message):
+def test_a_malformed_table_is_told(folder, change, named):
     path = folder / "probabilities" / "01-eye.parquet"
     tableio.write(change(tableio.read(path)), path)
-    with pytest.raises(SerError, match=message):
+    with pytest.raises(SerError) as error:
         read_run(folder)
+    assert named in str(error.value)
 
 
 def test_a_table_that_is_no_table_is_told(folder):
     (folder / "probabilities" / "01-eye.parquet").write_bytes(b"PAR1 nothing PAR1")
-    with pytest.raises(SerError, match="not a readable parquet"):
+    with pytest.raises(SerError):
         read_run(folder)
 
 
@@ -180,8 +183,9 @@ def test_clips_without_a_label_among_the_columns_are_told(folder):
     path = folder / "clips.parquet"
     table = tableio.read(path)
     tableio.write(table.assign(emotion=["angry", *table["emotion"][1:]]), path)
-    with pytest.raises(SerError, match="no label among sad, happy"):
+    with pytest.raises(SerError) as error:
         read_run(folder)
+    assert "sad, happy" in str(error.value)
 
 
 def test_an_actor_in_two_folds_is_found():
@@ -193,5 +197,6 @@ def test_an_actor_in_two_folds_is_found():
 
 
 def test_an_unknown_model_is_told():
-    with pytest.raises(SerError, match="no model 'x'; it has: ear"):
+    with pytest.raises(SerError) as error:
         build_run().model("x")
+    assert "'x'" in str(error.value) and "ear" in str(error.value)

@@ -62,8 +62,9 @@ def test_the_median_ignores_one_wild_frame():
 
 
 def test_another_method_is_refused():
-    with pytest.raises(UnknownName, match="mean, median, log_pool, attention"):
+    with pytest.raises(UnknownName) as error:
         aggregate.pool_frames(frames(a=[[1, 0, 0]]), "max")
+    assert "mean, median, log_pool, attention" in str(error.value)
 
 
 def test_attention_listens_to_the_frames_that_say_something():
