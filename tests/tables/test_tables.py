@@ -46,7 +46,7 @@ def test_bad_clips_are_refused(rows, named):
     ("table", "named"),
     [
         (probabilities([[0.5, 0.6]]), "'c0'"),
-        (probabilities([[-0.5, 1.5]]), "'c0'"),
+        (probabilities([[0.5, 0.5], [-0.5, 1.5], [-1, 2]]), "'c1'"),
         (probabilities([[0.5, 0.5], [np.nan, 1.0]]), "'c1'"),
         (probabilities([[0.5, 0.5]], ["happy", "sad"]), "sad, happy"),
         (probabilities([[0.5, np.inf]]), "'c0'"),
@@ -66,6 +66,27 @@ def test_the_hash_tells_clips_and_labels_apart_and_not_where_the_files_are():
     assert table_hash(tables.make_clips(moved)) == one
     for other in (rows[:1], [rows[0] | {"emotion": "angry"}, rows[1]]):
         assert table_hash(tables.make_clips(other)) != one
+
+
+def test_rounding_is_no_fault_of_probabilities():
+    for value in (tables.SUM_TOLERANCE * 0.99, -tables.SUM_TOLERANCE * 0.99):
+        for row in ([1.0, value], [0.5, 0.5 + value]):
+            tables.check_probabilities(probabilities([row]), ["sad", "happy"])
+    for row in ([0.5, 0.502], [1.002, -0.002]):
+        with pytest.raises(TableError):
+            tables.check_probabilities(probabilities([row]), ["sad", "happy"])
+
+
+def test_the_most_probable_labels_of_each_row():
+    labels = ["sad", "happy", "angry"]
+    rows = [[0.2, 0.5, 0.3], [0.25, 0.5, 0.25], [np.nan] * 3]
+    got = tables.top(probabilities(rows, labels))
+    assert list(got) == ["emotion_1", "confidence_1", "emotion_2", "confidence_2"]
+    assert got["emotion_1"].tolist()[:2] == ["happy", "happy"]
+    assert got["emotion_2"].tolist()[:2] == ["angry", "sad"]  # of equals the first column
+    assert got["confidence_2"].tolist()[:2] == [0.3, 0.25]
+    assert got.loc["c2"].isna().all()
+    assert tables.top(probabilities(rows, labels), 3).loc["c0", "emotion_3"] == "sad"
 
 
 def test_the_table_of_frames_is_checked_too():
