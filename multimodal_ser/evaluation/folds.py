@@ -218,7 +218,8 @@ def with_extra(train: pd.DataFrame, extra: pd.DataFrame, held_out: pd.DataFrame)
             f"{len(unknown)} extra clip(s) have no known actor, among them {unknown[0]!r}, and "
             "could be of somebody who is tested; fill the column actor"
         )
-    extra = extra.assign(emotion=extra["emotion"].astype(train["emotion"].dtype))
+    scheme, given = train["emotion"].dtype, extra["emotion"].astype(object)
+    extra = extra.assign(emotion=given.where(given.isin(scheme.categories)).astype(scheme))
     theirs = np.isin(actor_groups(extra), actor_groups(held_out))
     wanted = extra["emotion"].notna() & ~theirs & ~extra.index.isin(train.index)
     return pd.concat([train, extra[wanted]]) if wanted.any() else train

@@ -120,8 +120,6 @@ def fit_kept_temperature(
         return Kept(1.0, *[float("nan")] * 4)
     before = log_loss(terms, codes), expected_calibration_error(normalise(terms), codes)
     fold = _consecutive(groups.reindex(clips), folds)
-    if fold.max() == 0:
-        return Kept(1.0, before[0], before[0], before[1], before[1])
     softened = np.empty_like(terms)
     for number in range(fold.max() + 1):
         out = fold == number
@@ -136,7 +134,7 @@ def fit_kept_temperature(
 def _best(terms: np.ndarray, codes: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
-    if not len(codes):
+    if not len(codes):  # of one speaker nothing is left to fit on
         return 1.0
     bounds = tuple(np.log(LIMITS))
     best = minimize_scalar(

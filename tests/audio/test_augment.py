@@ -43,7 +43,7 @@ def test_silence_stays_silent_and_silent_noise_is_refused():
     silence = np.zeros(100, np.float32)
     assert not augment.add_noise(silence, np.random.default_rng(0), snr_db=10).any()
     for noise in (np.zeros(5), np.zeros(0)):
-        with pytest.raises(SerError, match="silent"):
+        with pytest.raises(SerError):
             augment.add_noise(tone(), np.random.default_rng(0), snr_db=10, noise=noise)
 
 
@@ -56,8 +56,9 @@ def test_speed_moves_duration_and_pitch_together(factor):
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 5.0, float("nan")])
 def test_a_speed_out_of_range_is_refused(factor):
-    with pytest.raises(SerError, match="speed"):
+    with pytest.raises(SerError) as error:
         augment.change_speed(tone(), factor=factor)
+    assert "speed" in str(error.value)
 
 
 @pytest.mark.parametrize("semitones", [-4.0, 0.0, 3.0])
@@ -107,8 +108,9 @@ def test_mixup_mixes_values_and_targets_by_the_same_share():
     np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
     assert ((soft * targets).sum(axis=1) >= 0.5 - 1e-6).all()  # most of a row is its own
     assert (soft.max(axis=1) < 1).any()
-    with pytest.raises(SerError, match="alpha"):
+    with pytest.raises(SerError) as error:
         augment.mixup(values, targets, rng, alpha=0)
+    assert "alpha" in str(error.value)
 
 
 def test_what_happens_is_settled_by_the_generator_and_may_be_nothing():
@@ -166,8 +168,9 @@ def test_no_kind_leaves_the_signal_and_an_unknown_one_is_refused():
     nothing = augment.Augmentation(kinds=(), probability=1.0)
     kept = augment.augment(tone(), RATE_HZ, np.random.default_rng(0), nothing)
     np.testing.assert_array_equal(kept, tone())
-    with pytest.raises(UnknownName, match=r"'echo'.*speed, pitch, gain, noise"):
+    with pytest.raises(UnknownName) as error:
         augment.Augmentation(kinds=("noise", "echo"))
+    assert "'echo'" in str(error.value) and "speed, pitch, gain, noise" in str(error.value)
 
 
 def test_copies_are_kept_by_what_made_them(tmp_path, monkeypatch):

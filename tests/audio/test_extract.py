@@ -38,7 +38,7 @@ def test_the_cache_and_the_number_of_workers_change_nothing(clips, tmp_path):
 def test_a_vanished_file_is_named_with_the_cache_on(clips, tmp_path):
     clips.loc["a", "audio"] = str(tmp_path / "gone.wav")
     _, failures = extract(clips, cache=Cache(tmp_path / "c"), workers=1, progress=False)
-    assert any("gone.wav: there is no such file" in error for error in failures["error"])
+    assert any("gone.wav" in error for error in failures["error"])
 
 
 @pytest.mark.parametrize("name", ["log_mel", "mel_image", "waveform"])

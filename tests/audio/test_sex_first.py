@@ -74,5 +74,5 @@ def test_with_sixteen_labels_the_sex_is_part_of_the_answer(crossed):
 
 def test_clips_of_one_sex_are_not_enough(crossed):
     clips, features = crossed
-    with pytest.raises(SerError, match="two"):
+    with pytest.raises(SerError):
         SexFirst(**PARAMS).fit(features, clips[clips["sex"] == "male"])

@@ -60,27 +60,30 @@ def test_hidden_files_of_unpacked_archives_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("holiday.wav", "not a RAVDESS name"),
-        ("03-01-06-01-02-01.wav", "not a RAVDESS name"),
+        ("holiday.wav", "holiday.wav"),
+        ("03-01-06-01-02-01.wav", "03-01-06-01-02-01.wav"),
         ("03-01-09-01-02-01-12.wav", "emotion 09"),
         ("03-01-06-01-02-01-25.wav", "actor 25"),
         ("00-01-06-01-02-01-12.wav", "modality 00"),
-        ("03-01-06-01-02-01-12 (1).wav", "not a RAVDESS name"),
+        ("03-01-06-01-02-01-12 (1).wav", "03-01-06-01-02-01-12 (1).wav"),
     ],
 )
 def test_a_wrong_name_says_which_field(name, words):
-    with pytest.raises(SerError, match=words):
+    with pytest.raises(SerError) as error:
         ravdess.parse_name(name)
+    assert words in str(error.value)
 
 
 def test_a_folder_without_ravdess_names_says_what_to_do(tmp_path):
-    with pytest.raises(SerError, match="--dataset folder"):
+    with pytest.raises(SerError) as error:
         ravdess.index(touch(tmp_path, "holiday.wav"))
+    assert "--dataset folder" in str(error.value)
 
 
 def test_a_wrong_path_is_named():
-    with pytest.raises(SerError, match="no/such: there is no such folder"):
+    with pytest.raises(SerError) as error:
         ravdess.index("no/such")
+    assert "no/such" in str(error.value)
 
 
 def test_validate_names_every_kind_of_problem(tmp_path):

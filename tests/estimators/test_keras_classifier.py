@@ -192,7 +192,7 @@ def test_a_folder_without_its_network_is_refused(tmp_path):
     values, labels = clips(5)
     build(epochs=1).fit(values, labels).save(tmp_path)
     (tmp_path / "network.keras").unlink()
-    with pytest.raises(ModelError, match="no such network"):
+    with pytest.raises(ModelError):
         KerasClassifier.load(tmp_path, __name__)
 
 

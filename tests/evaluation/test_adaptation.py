@@ -86,5 +86,6 @@ def test_missing_values_stay_missing_and_do_not_count(features, clips):
 
 
 def test_a_clip_that_is_not_in_the_table_is_named(features, clips):
-    with pytest.raises(TableError, match="0-0"):
+    with pytest.raises(TableError) as error:
         per_speaker(features, clips.drop(index="0-0"))
+    assert "0-0" in str(error.value)

@@ -63,6 +63,9 @@ def test_published_actors():
     assert tested[4] == [1, 4, 9, 22]
     fold = folds.make_folds(clips, "aei")[0]
     assert set(clips.loc[fold.test, "actor"]) == {"21", "22", "23", "24"}
+    assert set(folds.TEST_ACTORS) == {"aei", "luna5", "hicmae6", "emobox6"}
+    assert folds.TEST_ACTORS["hicmae6"][5] == (21, 22, 23, 24)
+    assert folds.TEST_ACTORS["emobox6"][0] == (1, 11, 20, 21)
     for scheme, lists in folds.TEST_ACTORS.items():
         listed = [actor for actors in lists for actor in actors]
         assert len(listed) == len(set(listed)), scheme
@@ -93,6 +96,58 @@ def test_general_folds_hold_both_sexes_in_proportion():
     for fold in folds.make_folds(clips, "actors", seed=1, n_folds=4):
         sexes = clips.loc[fold.test].drop_duplicates("actor")["sex"].value_counts()
         assert sexes["male"] == sexes["female"] == 3
+
+
+def test_general_folds_by_default_are_five_of_seed_0():
+    for scheme in ("actors", "random_leaky"):
+        made = folds.make_folds(corpus(), scheme)
+        assert [fold.name for fold in made] == [f"{scheme}-{number}" for number in range(5)]
+        asked = folds.make_folds(corpus(), scheme, seed=0, n_folds=5)
+        assert all(one.test.equals(two.test) for one, two in zip(made, asked, strict=True))
+    sizes = [len(fold.test) for fold in folds.make_folds(corpus(), "random_leaky")]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_leaving_one_actor_out_tests_each_by_itself():
+    made = folds.make_folds(corpus(actors=range(30, 37)), "leave_one_actor_out")
+    tested = [set(corpus(actors=range(30, 37)).loc[fold.test, "actor"]) for fold in made]
+    assert tested == [{str(actor)} for actor in range(30, 37)]
+    assert made[3].name == "leave_one_actor_out-3"
+
+
+def test_extra_clips_join_where_their_speaker_is_not_held_out():
+    clips = corpus(actors=[1, 2, 3], takes=1)
+    sung = clips.rename(index=lambda clip: f"{clip} sung")
+    bare = sung.rename(index=lambda clip: f"{clip} bare").assign(emotion="none of the labels")
+    train, held = clips[clips["actor"] == "01"], clips[clips["actor"] == "02"]
+    joined = folds.with_extra(train, pd.concat([sung, bare, clips]), held)
+    third = clips.index[clips["actor"] == "03"]
+    expected = [*train.index, *sung.index[sung["actor"] != "02"], *third]
+    assert list(joined.index[: len(train)]) == list(train.index)
+    assert sorted(joined.index) == sorted(expected)
+    assert joined["emotion"].dtype == train["emotion"].dtype
+    assert folds.with_extra(train, bare, held) is train
+    with pytest.raises(TableError) as error:
+        folds.with_extra(train, sung.assign(actor=None), held)
+    assert repr(sung.index[0]) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("n_actors", "share", "n_held"),
+    [(24, 0, 0), (24, 0.25, 6), (3, 0.01, 1), (2, 0.9, 1), (1, 0.5, 0)],
+)
+def test_a_share_of_the_actors_is_held_out_and_some_are_left(n_actors, share, n_held):
+    clips = corpus(actors=range(1, n_actors + 1), takes=1)
+    learn, held = folds.split_validation(clips, share)
+    assert held["actor"].nunique() == n_held
+    assert sorted([*learn.index, *held.index]) == sorted(clips.index)
+    again = folds.split_validation(clips, share, 0)[1]
+    assert held.index.equals(again.index)
+
+
+def test_validation_actors_are_another_draw_with_another_seed():
+    held = {tuple(folds.split_validation(corpus(), 0.2, seed)[1].index) for seed in range(4)}
+    assert len(held) > 1
 
 
 def test_validation_actors_hold_both_sexes():

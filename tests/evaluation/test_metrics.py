@@ -88,7 +88,7 @@ class TestPerClass:
         for name, metric in means.items():
             assert got[name].mean() == pytest.approx(whole[metric])
         assert tuple(got.columns) == metrics.CLASS_COLUMNS
-        assert list(got.index) == LABELS
+        assert list(got.index) == LABELS and got.index.name == "label"
 
     def test_what_has_no_denominator_is_nan(self):
         table = pd.DataFrame([[0.8, 0.2, 0.0], [0.6, 0.4, 0.0]], list("ab"), LABELS)
@@ -109,10 +109,11 @@ class TestPerClass:
 
     def test_malformed_probabilities_are_refused(self, case):
         table, truth = case
-        with pytest.raises(TableError, match="sum to 1"):
+        with pytest.raises(TableError):
             metrics.per_class(table * 2, truth)
-        with pytest.raises(TableError, match="'c7'"):
+        with pytest.raises(TableError) as error:
             metrics.per_class(table, truth.drop("c7"))
+        assert "'c7'" in str(error.value)
 
 
 def test_perfect_predictions():
@@ -121,6 +122,19 @@ def test_perfect_predictions():
     best = ("uar", "war", "macro_f1", "top2", "roc_auc", "average_precision")
     perfect = dict.fromkeys(best, 1.0)
     assert got == perfect | dict.fromkeys(("nll", "brier", "ece"), 0.0) | {"n": 3}
+
+
+def test_confidences_by_hand():
+    table = pd.DataFrame([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2]], list("ab"), LABELS)
+    got = metrics.score(table, pd.Series(["sad", "angry"], list("ab")))
+    assert got["nll"] == pytest.approx(-(np.log(0.7) + np.log(0.2)) / 2)
+    squares = 0.3**2 + 0.2**2 + 0.1**2, 0.5**2 + 0.3**2 + 0.8**2
+    assert got["brier"] == pytest.approx(sum(squares) / 2)
+    # A sum of float32 may be above 1, and a probability of the truth be 0.
+    table = pd.DataFrame([[1.0005, 0, 0], [1, 0, 0]], list("ab"), LABELS)
+    assert metrics.score(table.loc[["a"]], pd.Series({"a": "sad"}))["nll"] == 0
+    said = metrics.score(table.loc[["b"]], pd.Series({"b": "happy"}))
+    assert said["nll"] == pytest.approx(-np.log(1e-15))
 
 
 def test_the_order_of_rows_does_not_matter(case):
@@ -176,6 +190,14 @@ class TestCalibrationErrorByHand:
         assert calibration_error((0.6, True), (0.61, False)) == pytest.approx((0.4 + 0.61) / 2)
         assert calibration_error((1.0, True), (0.95, False)) == pytest.approx(0.95 / 2)
 
+    def test_the_outermost_bins_are_bins_too(self):
+        assert calibration_error((0.92, True), (0.97, False)) == pytest.approx((0.08 + 0.97) / 2)
+        # A sum of float32 may be above 1: it is in the last bin, with 0.99.
+        assert calibration_error((1.0005, True), (0.99, False)) == pytest.approx(0.9905 / 2)
+        low = [np.r_[c, np.full(19, (1 - c) / 19)] for c in (0.06, 0.07)]  # 20 labels
+        found = metrics.expected_calibration_error(np.array(low), np.array([0, 1]))
+        assert found == pytest.approx((0.94 + 0.07) / 2)
+
     def test_bins_weigh_by_their_rows(self):
         answers = [(0.9, False)] * 3 + [(0.55, True)]
         assert calibration_error(*answers) == pytest.approx((3 * 0.9 + 0.45) / 4)
@@ -188,15 +210,17 @@ def test_confusion_counts(case):
     assert counts.to_numpy().sum() == 200
     expected = ((truth == "sad") & (table.idxmax(axis=1) == "happy")).sum()
     assert counts.loc["sad", "happy"] == expected
+    assert (counts.index.name, counts.columns.name) == ("true", "predicted")
 
 
 def test_a_clip_without_a_label_is_named(case):
     table, truth = case
-    with pytest.raises(TableError, match="'c7'"):
+    with pytest.raises(TableError) as error:
         metrics.score(table, truth.drop("c7"))
+    assert "'c7'" in str(error.value)
 
 
 def test_malformed_probabilities_are_refused(case):
     table, truth = case
-    with pytest.raises(TableError, match="sum to 1"):
+    with pytest.raises(TableError):
         metrics.score(table * 2, truth)

@@ -38,6 +38,10 @@ def test_accuracy_never_changes(honest):
     assert score(calibration.soften(table, 2.5), truth)["war"] == score(table, truth)["war"]
 
 
+def test_a_temperature_of_1_changes_not_a_bit(honest):
+    pd.testing.assert_frame_equal(calibration.soften(honest[0], 1.0), honest[0], check_exact=True)
+
+
 def test_missing_rows_stay_missing_and_do_not_count(honest):
     table, truth = honest
     gappy = table.copy()
@@ -92,6 +96,13 @@ class TestKept:
         assert got.ece_before == pytest.approx(0.99 - 13 / 16)
         # 15 bins: speaker a's confidence of 7/8 and b's of 6/8 are in different ones.
         assert got.ece_after == pytest.approx(1 / 8, abs=1e-4)
+
+    def test_each_fold_is_softened_by_the_others(self):
+        got = calibration.fit_kept_temperature(*self.case(a=5, b=6, c=7))
+        shares = {5: 13 / 16, 6: 12 / 16, 7: 11 / 16}  # of the two others
+        after = np.mean([self.nll(other, own / 8) for own, other in shares.items()])
+        assert got.nll_after == pytest.approx(after, rel=1e-4)
+        assert got.temperature == pytest.approx(np.log(99) / np.log(3), rel=1e-4)
 
     def test_one_that_does_not_carry_over_is_not_kept(self):
         """One speaker is always right and one never: either's temperature harms the other."""

@@ -29,8 +29,9 @@ def test_names_and_files_agree():
 
 
 def test_a_wrong_name_lists_the_right_ones():
-    with pytest.raises(UnknownName, match="grouped_pool"):
+    with pytest.raises(UnknownName) as error:
         methods.load("max")
+    assert "grouped_pool" in str(error.value)
 
 
 @pytest.mark.parametrize("name", methods.NAMES)

@@ -36,13 +36,15 @@ class TestEveryFormat:
         assert "\n" not in str(caught.value)
 
     def test_a_missing_file_is_named(self, tmp_path, ending):
-        with pytest.raises(TableError, match="no such file"):
+        with pytest.raises(TableError) as error:
             tableio.read(tmp_path / f"gone{ending}")
+        assert "gone" in str(error.value)
 
 
 def test_an_unknown_ending_lists_those_that_work(tmp_path):
-    with pytest.raises(SerError, match=r"\.csv, \.json, \.parquet"):
+    with pytest.raises(SerError) as error:
         tableio.write(pd.DataFrame(), tmp_path / "t.xlsx")
+    assert ".csv, .json, .parquet" in str(error.value)
 
 
 def test_clip_and_path_alone_make_a_clips_table(tmp_path):
@@ -53,8 +55,9 @@ def test_clip_and_path_alone_make_a_clips_table(tmp_path):
 @pytest.mark.parametrize("text", ["name,video\na,a.mp4\n", "clip,colour\na,red\n"])
 def test_other_tables_are_refused(tmp_path, text):
     (tmp_path / "c.csv").write_text(text)
-    with pytest.raises(TableError, match="clips table needs"):
+    with pytest.raises(TableError) as error:
         tableio.read_clips(tmp_path / "c.csv")
+    assert "c.csv" in str(error.value)
 
 
 def test_rows_that_cannot_be_used_are_left_out_and_told(tmp_path):

@@ -97,8 +97,9 @@ def test_unknown_sex_or_emotion_is_dropped_only_where_it_matters():
 
 
 def test_a_scheme_that_does_not_exist_lists_those_that_do():
-    with pytest.raises(UnknownName, match="valence2"):
+    with pytest.raises(UnknownName) as error:
         labels.labels_of("valence")
+    assert "valence2" in str(error.value)
 
 
 @pytest.mark.parametrize("scheme", labels.NAMES)

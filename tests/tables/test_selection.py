@@ -19,16 +19,11 @@ def test_only_leaves_out_what_is_not_known():
     assert selection.only(clips, "channel", "song").index.tolist() == ["sung"]
 
 
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ([{"clip": "a"}], "the channel of none of the 1 clip"),
-        ([SAID], "there is: speech"),
-    ],
-)
-def test_only_says_why_there_is_nothing(rows, words):
-    with pytest.raises(SerError, match=words):
+@pytest.mark.parametrize(("rows", "named"), [([{"clip": "a"}], "channel"), ([SAID], "speech")])
+def test_only_says_what_there_is_where_nothing_is_left(rows, named):
+    with pytest.raises(SerError) as error:
         selection.only(table(*rows), "channel", "song")
+    assert named in str(error.value)
 
 
 @pytest.mark.parametrize("scheme", labels.NAMES)
@@ -38,17 +33,18 @@ def test_a_scheme_needs_the_sex_where_it_drops_all_without(scheme):
 
 
 @pytest.mark.parametrize(
-    ("row", "scheme", "words"),
+    ("row", "scheme", "named"),
     [
-        ({}, "emotions8", "has a label"),
-        ({"emotion": "sad"}, "sex_emotion16", "column sex"),
-        ({}, "sex", "column sex"),
-        ({"emotion": "sad"}, "valence2", r"\(negative, positive\); there is: sad"),
+        ({}, "emotions8", "RAVDESS"),
+        ({"emotion": "sad"}, "sex_emotion16", "female, male"),
+        ({}, "sex", "female, male"),
+        ({"emotion": "sad"}, "valence2", "negative, positive"),
     ],
 )
-def test_labelled_says_what_is_missing(row, scheme, words):
-    with pytest.raises(SerError, match=words):
+def test_labelled_says_what_is_missing(row, scheme, named):
+    with pytest.raises(SerError) as error:
         selection.labelled(table({"clip": "a"} | row), scheme)
+    assert named in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +75,13 @@ def test_extra_clips_of_people_who_can_be_told_apart_are_taken(extra, clip):
     ],
 )
 def test_extra_clips_that_could_be_of_a_tested_person_are_refused(extra, clip):
-    with pytest.raises(TableError, match="actor"):
+    with pytest.raises(TableError):
         selection.apart(table(extra), table(clip))
 
 
 def test_extra_clips_that_are_among_the_clips_are_left_out():
     clips, both = table(SAID), table(SAID, SUNG)
     assert selection.apart(both, clips).index.tolist() == ["sung"]
-    with pytest.raises(SerError, match="among the clips"):
+    with pytest.raises(SerError):
         selection.apart(clips, both)
     pd.testing.assert_frame_equal(selection.apart(both, clips), both.loc[["sung"]])

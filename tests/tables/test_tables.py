@@ -29,32 +29,34 @@ def test_clips_are_sorted_whatever_order_they_come_in():
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("rows", "named"),
     [
-        ([{"clip": "a"}, {"clip": "a"}], "'a' twice"),
-        ([{"clip": None}], "without a clip id"),
-        ([{"clip": "a", "emotion": "bored"}], "unknown emotion 'bored'"),
+        ([{"clip": "a"}, {"clip": "a"}], "'a'"),
+        ([{"clip": None}], "clips table"),
+        ([{"clip": "a", "emotion": "bored"}], "'bored'"),
     ],
 )
-def test_bad_clips_are_refused(rows, words):
-    with pytest.raises(TableError, match=words):
+def test_bad_clips_are_refused(rows, named):
+    with pytest.raises(TableError) as error:
         tables.make_clips(rows)
+    assert named in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("table", "words"),
+    ("table", "named"),
     [
-        (probabilities([[0.5, 0.6]]), "sum to 1"),
-        (probabilities([[-0.5, 1.5]]), "negative"),
-        (probabilities([[np.nan, 1.0]]), "NaN beside numbers"),
-        (probabilities([[0.5, 0.5]], ["happy", "sad"]), "expected sad, happy"),
-        (probabilities([[0.5, np.inf]]), "sum to 1"),
-        (pd.concat([probabilities([[0.5, 0.5]])] * 2), "twice"),
+        (probabilities([[0.5, 0.6]]), "'c0'"),
+        (probabilities([[0.5, 0.5], [-0.5, 1.5], [-1, 2]]), "'c1'"),
+        (probabilities([[0.5, 0.5], [np.nan, 1.0]]), "'c1'"),
+        (probabilities([[0.5, 0.5]], ["happy", "sad"]), "sad, happy"),
+        (probabilities([[0.5, np.inf]]), "'c0'"),
+        (pd.concat([probabilities([[0.5, 0.5]])] * 2), "'c0'"),
     ],
 )
-def test_bad_probabilities_are_refused_by_name(table, words):
-    with pytest.raises(TableError, match=words):
+def test_bad_probabilities_are_refused_by_name(table, named):
+    with pytest.raises(TableError) as error:
         tables.check_probabilities(table, ["sad", "happy"], "audio")
+    assert "audio" in str(error.value) and named in str(error.value)
 
 
 def test_the_hash_tells_clips_and_labels_apart_and_not_where_the_files_are():
@@ -66,11 +68,32 @@ def test_the_hash_tells_clips_and_labels_apart_and_not_where_the_files_are():
         assert table_hash(tables.make_clips(other)) != one
 
 
+def test_rounding_is_no_fault_of_probabilities():
+    for value in (tables.SUM_TOLERANCE * 0.99, -tables.SUM_TOLERANCE * 0.99):
+        for row in ([1.0, value], [0.5, 0.5 + value]):
+            tables.check_probabilities(probabilities([row]), ["sad", "happy"])
+    for row in ([0.5, 0.502], [1.002, -0.002]):
+        with pytest.raises(TableError):
+            tables.check_probabilities(probabilities([row]), ["sad", "happy"])
+
+
+def test_the_most_probable_labels_of_each_row():
+    labels = ["sad", "happy", "angry"]
+    rows = [[0.2, 0.5, 0.3], [0.25, 0.5, 0.25], [np.nan] * 3]
+    got = tables.top(probabilities(rows, labels))
+    assert list(got) == ["emotion_1", "confidence_1", "emotion_2", "confidence_2"]
+    assert got["emotion_1"].tolist()[:2] == ["happy", "happy"]
+    assert got["emotion_2"].tolist()[:2] == ["angry", "sad"]  # of equals the first column
+    assert got["confidence_2"].tolist()[:2] == [0.3, 0.25]
+    assert got.loc["c2"].isna().all()
+    assert tables.top(probabilities(rows, labels), 3).loc["c0", "emotion_3"] == "sad"
+
+
 def test_the_table_of_frames_is_checked_too():
     index = pd.MultiIndex.from_tuples([("a", 0, 0.0), ("a", 20, 0.7)], names=tables.FRAME_INDEX)
     table = pd.DataFrame([[0.5, 0.5], [np.nan, np.nan]], index, ["sad", "happy"])
     assert tables.check_probabilities(table, ["sad", "happy"]) is table
-    with pytest.raises(TableError, match="twice"):
+    with pytest.raises(TableError):
         tables.check_probabilities(pd.concat([table, table]), ["sad", "happy"])
 
 
@@ -86,12 +109,13 @@ def test_features_are_joined_by_id_and_not_by_position():
 
 def test_features_name_the_clip_that_is_missing():
     features = tables.Features(pd.Index(["a"]), np.float32([[1]]), ("x",))
-    with pytest.raises(TableError, match="'zz'"):
+    with pytest.raises(TableError) as error:
         features.take(["a", "zz"])
+    assert "'zz'" in str(error.value)
 
 
 def test_doubled_features_are_refused():
-    with pytest.raises(TableError, match="twice"):
+    with pytest.raises(TableError):
         tables.Features(pd.Index(["a", "a"]), np.zeros((2, 1), np.float32), ("x",))
 
 
@@ -110,5 +134,5 @@ def test_top_keeps_label_order_on_a_tie_and_nan_as_missing():
 
 @pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((2, 3, 4), "abc"), ((2,), "a")])
 def test_features_without_a_name_for_each_value_or_axis_are_refused(shape, names):
-    with pytest.raises(TableError, match="names"):
+    with pytest.raises(TableError):
         tables.Features(pd.Index(["a", "b"]), np.zeros(shape, np.float32), tuple(names))

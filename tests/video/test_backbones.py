@@ -11,8 +11,9 @@ from multimodal_ser.video import backbones
 def test_names_and_files_agree():
     files = Path(backbones.__file__).parent.glob("[!_]*.py")
     assert sorted(backbones.NAMES) == sorted(file.stem for file in files)
-    with pytest.raises(UnknownName, match="choose one of: aei_cnn, aei_cnn_pooled, fer_cnn"):
+    with pytest.raises(UnknownName) as error:
         backbones.load("resnet")
+    assert "aei_cnn, aei_cnn_pooled, fer_cnn" in str(error.value)
 
 
 def shape_of(network, name):
@@ -79,9 +80,10 @@ def test_weights_of_another_network_are_refused(tmp_path):
     other = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten()])
     save_network(other, tmp_path / "other.keras")
     for name in ("fer_transfer", "fer_cnn"):
-        with pytest.raises(ModelError, match=r"other\.keras: its layers are not those"):
+        with pytest.raises(ModelError) as error:
             backbones.load(name).build(weights=tmp_path / "other.keras")
-    with pytest.raises(ModelError, match="there is no such network file"):
+        assert "other.keras" in str(error.value)
+    with pytest.raises(ModelError):
         backbones.load("fer_transfer").build(weights=tmp_path / "none.keras")
 
 

@@ -35,25 +35,26 @@ def films(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "named"),
     [
-        ({"every": 0}, "every is 0"),
-        ({"every": 2.5}, "every is 2.5"),
-        ({"every_seconds": 0}, "every_seconds is 0; give a number of seconds from 0.001"),
-        ({"every_seconds": float("nan")}, "every_seconds is nan"),
-        ({"every_seconds": "1"}, "every_seconds is '1'"),
-        ({"keyframes_only": 1}, "keyframes_only is 1"),
-        ({"every": 2, "keyframes_only": True}, "more than one way to sample"),
-        ({"every": 20, "every_seconds": 1.0}, "more than one way to sample"),
-        ({"size_px": 7}, "size_px is 7"),
-        ({"size_px": True}, "size_px is True"),
-        ({"crop": "mouth"}, "choose one of: frame, face"),
-        ({"detector": "x"}, "choose one of: haar"),
+        ({"every": 0}, ["every", "0"]),
+        ({"every": 2.5}, ["every", "2.5"]),
+        ({"every_seconds": 0}, ["every_seconds", "0.001"]),
+        ({"every_seconds": float("nan")}, ["every_seconds", "nan"]),
+        ({"every_seconds": "1"}, ["every_seconds", "'1'"]),
+        ({"keyframes_only": 1}, ["keyframes_only", "1"]),
+        ({"every": 2, "keyframes_only": True}, []),
+        ({"every": 20, "every_seconds": 1.0}, []),
+        ({"size_px": 7}, ["size_px", "7"]),
+        ({"size_px": True}, ["size_px", "True"]),
+        ({"crop": "mouth"}, ["frame, face"]),
+        ({"detector": "x"}, ["haar"]),
     ],
 )
-def test_params_are_checked(values, says):
-    with pytest.raises(SerError, match=says):
+def test_params_are_checked(values, named):
+    with pytest.raises(SerError) as error:
         FrameParams(**values)
+    assert all(name in str(error.value) for name in named)
 
 
 def test_every_sampled_frame_has_a_row(films):
@@ -82,8 +83,9 @@ def test_frames_without_a_face_are_marked(films, monkeypatch):
 
 def test_a_clip_without_any_face_says_so(films):
     path = films.loc["a", "video"]
-    with pytest.raises(MediaError, match=r"no face found in any of its 3 sampled frames; use --cr"):
+    with pytest.raises(MediaError) as error:
         extract.clip_frames(path, FrameParams(crop="face"))
+    assert "--crop" in str(error.value)
 
 
 @pytest.mark.real_data
@@ -155,16 +157,19 @@ def test_the_store_holds_a_bounded_number_of_bytes(tmp_path, monkeypatch):
 
 def test_the_store_names_what_it_lacks(tmp_path):
     store = FrameStore({"a": ("0" * 64, np.ones(2, bool))}, Cache(tmp_path))
-    with pytest.raises(TableError, match="'b' has no frames"):
+    with pytest.raises(TableError) as error:
         store["b"]
-    with pytest.raises(TableError, match=r"1 clip\(s\) have no frames, among them 'b'"):
+    assert "'b'" in str(error.value)
+    with pytest.raises(TableError) as error:
         store.rows(["a", "b"])
-    with pytest.raises(TableError, match="stored frames of 'a' are gone; extract them again"):
+    assert "'b'" in str(error.value)
+    with pytest.raises(TableError) as error:
         store["a"]
+    assert "'a'" in str(error.value)
 
 
 def test_other_tables_are_refused():
-    with pytest.raises(TableError, match="lacks the column"):
+    with pytest.raises(TableError):
         extract.extract(pd.DataFrame({"video": ["a"]}), SMALL, cache=Cache(None))
 
 

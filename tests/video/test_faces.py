@@ -147,8 +147,9 @@ def test_a_box_is_not_carried_over(monkeypatch):
 
 
 def test_an_unknown_detector_lists_those_there_are():
-    with pytest.raises(UnknownName, match="choose one of: haar, yunet"):
+    with pytest.raises(UnknownName) as error:
         detectors.load("yolo")
+    assert "haar, yunet" in str(error.value)
 
 
 def test_noise_has_no_face():

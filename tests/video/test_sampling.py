@@ -10,22 +10,23 @@ def picked(times, **way):
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "named"),
     [
-        ({"every": 0}, "every is 0"),
-        ({"every": True}, "every is True"),
-        ({"every": 1.0}, "every is 1.0"),
-        ({"every_seconds": 0.0009}, "from 0.001"),
-        ({"every_seconds": float("inf")}, "every_seconds is inf"),
-        ({"every_seconds": True}, "every_seconds is True"),
-        ({"keyframes_only": None}, "keyframes_only is None"),
-        ({"every": 1, "every_seconds": 1}, "more than one way"),
-        ({"every_seconds": 1, "keyframes_only": True}, "more than one way"),
+        ({"every": 0}, ["every", "0"]),
+        ({"every": True}, ["every", "True"]),
+        ({"every": 1.0}, ["every", "1.0"]),
+        ({"every_seconds": 0.0009}, ["every_seconds", "0.001"]),
+        ({"every_seconds": float("inf")}, ["every_seconds", "inf"]),
+        ({"every_seconds": True}, ["every_seconds", "True"]),
+        ({"keyframes_only": None}, ["keyframes_only", "None"]),
+        ({"every": 1, "every_seconds": 1}, []),
+        ({"every_seconds": 1, "keyframes_only": True}, []),
     ],
 )
-def test_exactly_one_way_within_its_range(values, says):
-    with pytest.raises(ValueError, match=says):
+def test_exactly_one_way_within_its_range(values, named):
+    with pytest.raises(ValueError) as error:
         Sampling(**values)
+    assert all(name in str(error.value) for name in named)
     assert Sampling() == Sampling(every=EVERY)
 
 

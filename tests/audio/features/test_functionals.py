@@ -170,5 +170,5 @@ def test_any_signal_gives_finite_values(n_samples, kind, recwarn):
 
 @pytest.mark.parametrize("bad", [np.zeros(0, "f4"), np.zeros((2, 100), "f4")])
 def test_no_signal_is_a_clear_error(bad):
-    with pytest.raises(SerError, match="mono"):
+    with pytest.raises(SerError):
         functionals.extract(bad)

@@ -78,28 +78,26 @@ def test_of_the_file_only_the_two_networks_are_read():
     assert blendshapes._parts(content) == [b"one", b"two"]
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"no zip", "the file of weights is damaged"),
-        (archive(face_blendshapes=b"two"), "the file of weights is damaged"),
-        (
-            archive(face_landmarks_detector=b"one", face_blendshapes=bytes(2_000_001)),
-            r"face_blendshapes\.tflite is larger than 2000000 bytes",
-        ),
-    ],
-)
-def test_damaged_and_swollen_files_are_refused(content, says):
-    with pytest.raises(MissingWeights, match=says):
+@pytest.mark.parametrize("content", [b"no zip", archive(face_blendshapes=b"two")])
+def test_damaged_files_are_refused(content):
+    with pytest.raises(MissingWeights):
         blendshapes._parts(content)
+
+
+def test_a_swollen_file_is_refused_by_name():
+    swollen = archive(face_landmarks_detector=b"one", face_blendshapes=bytes(2_000_001))
+    with pytest.raises(MissingWeights) as error:
+        blendshapes._parts(swollen)
+    assert "face_blendshapes.tflite" in str(error.value) and "2000000" in str(error.value)
 
 
 def test_without_weights_the_error_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(tmp_path))
     monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
     blendshapes._networks.cache_clear()
-    with pytest.raises(MissingWeights, match="download weights --names blendshapes"):
+    with pytest.raises(MissingWeights) as error:
         blendshapes.measure(np.zeros((64, 64), np.uint8), Box(0, 0, 64, 64, 1))
+    assert "download weights --names blendshapes" in str(error.value)
 
 
 @pytest.mark.real_data
