@@ -113,7 +113,7 @@ class AudioModel:
         self._light = None
         self._estimator = classifiers.load(self.classifier).build(seed=self.seed, **self.params)
         extra = {}
-        if validation is not None and hasattr(self._estimator, "patience"):
+        if validation is not None and classifiers.is_network(self.classifier):
             held_values, held_codes = self._training(features, validation)
             known = np.isin(held_codes, self._codes)
             if known.any():

@@ -41,6 +41,19 @@ NAMES = (
     "xgboost",
 )
 
+#: The Keras networks among them: their ``fit`` takes ``validation`` clips to stop early.
+NETWORKS = (
+    "conv1d",
+    "logmel_crnn",
+    "mobilenet",
+    "pca_cnn",
+    "resnet18",
+    "rnn",
+    "vgg16",
+    "vgg19",
+    "waveform_cnn",
+)
+
 #: What classifiers were called in models that were saved earlier.
 FORMER_NAMES = {"block_vote": "vote_per_feature_set"}
 #: What a classifier takes -> the shape of one clip's features, in words, and
@@ -65,6 +78,16 @@ def load(name: str) -> ModuleType:
         'Pipeline'
     """
     return load_plugin(__name__, "audio classifier", name, NAMES)
+
+
+def is_network(name: str) -> bool:
+    """Return whether a classifier is a Keras network; nothing is imported to find out.
+
+    Example:
+        >>> is_network("conv1d"), is_network("svc")
+        (True, False)
+    """
+    return name in NETWORKS
 
 
 def check_input(name: str, shape: tuple[int, ...], params: Mapping | None = None) -> None:

@@ -21,6 +21,8 @@ import numpy as np
 from multimodal_ser.plugins import load_plugin
 
 NAMES = ("logistic_regression", "mlp", "svc", "temporal")
+#: The Keras networks among them: their ``fit`` takes ``validation`` clips to stop early.
+NETWORKS = ("temporal",)
 
 
 def load(name: str) -> ModuleType:
@@ -34,6 +36,16 @@ def load(name: str) -> ModuleType:
         (False, True)
     """
     return load_plugin(__name__, "video classifier", name, NAMES)
+
+
+def is_network(name: str) -> bool:
+    """Return whether a classifier is a Keras network; nothing is imported to find out.
+
+    Example:
+        >>> is_network("temporal"), is_network("svc")
+        (True, False)
+    """
+    return name in NETWORKS
 
 
 def stack(sequences: Sequence[np.ndarray], n_frames: int = 64) -> np.ndarray:
