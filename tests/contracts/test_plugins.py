@@ -1,6 +1,7 @@
 """Every room of plug-ins: its NAMES are its files, and each keeps the room's contract."""
 
 import importlib
+import inspect
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_every_module_offers_what_the_room_promises(room):
         module = package.load(plugin)
         lacks = [word for word in ROOMS[name] if not hasattr(module, word)]
         assert not lacks, plugin
+
+
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_networks_are_those_that_build_one_and_stop_early(modality):
+    room = importlib.import_module(f"multimodal_ser.{modality}.classifiers")
+    modules = {name: room.load(name) for name in room.NAMES}
+    networks = tuple(name for name in room.NAMES if hasattr(modules[name], "network"))
+    assert networks == room.NETWORKS
+    for name, module in modules.items():
+        takes = "validation" in inspect.signature(module.build().fit).parameters
+        assert takes == room.is_network(name), name
 
 
 def test_a_wrong_name_lists_the_right_ones(room):

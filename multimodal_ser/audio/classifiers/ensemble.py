@@ -78,9 +78,9 @@ def build(
 
 def _check(members: list[str], weights: Sequence[float] | None, pooling: str) -> None:
     for name in members:
-        module = classifiers.load(name)
-        # A network is not told its validation clips in here, nor kept in files.
-        if module.INPUT != INPUT or name == "ensemble" or hasattr(module, "network"):
+        # In a vote a network would get no validation clips, and could not be saved.
+        fits = classifiers.load(name).INPUT == INPUT and not classifiers.is_network(name)
+        if name == "ensemble" or not fits:
             raise SerError(f"{name} cannot be a member of a vote; give classifiers of vectors")
     if not members or len(set(members)) < len(members):
         raise SerError(f"a vote of {', '.join(members) or 'nobody'}; give each member once")
