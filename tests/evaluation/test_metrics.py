@@ -193,7 +193,7 @@ class TestCalibrationErrorByHand:
     def test_the_outermost_bins_are_bins_too(self):
         assert calibration_error((0.92, True), (0.97, False)) == pytest.approx((0.08 + 0.97) / 2)
         # A sum of float32 may be above 1: it is in the last bin, with 0.99.
-        assert calibration_error((1.0005, True), (0.99, False)) == pytest.approx(0.9905 / 2)
+        assert calibration_error((1.0005, True), (0.99, True)) == pytest.approx(0.0095 / 2)
         low = [np.r_[c, np.full(19, (1 - c) / 19)] for c in (0.06, 0.07)]  # 20 labels
         found = metrics.expected_calibration_error(np.array(low), np.array([0, 1]))
         assert found == pytest.approx((0.94 + 0.07) / 2)

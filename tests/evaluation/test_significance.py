@@ -48,9 +48,30 @@ def test_the_seed_decides():
     assert bootstrap_interval(table, clips, seed=1) != bootstrap_interval(table, clips, seed=2)
 
 
-def test_a_few_actors_have_no_interval():
+def test_the_interval_is_of_quantiles_over_draws_of_actors():
+    table, clips = case(7, lambda actor: 0.3 + 0.1 * actor)
+    right = table.loc[clips.index].to_numpy().argmax(axis=1) == clips["emotion"].cat.codes
+    of_actor = right.groupby(clips["actor"]).mean().to_numpy()  # 40 clips each
+    drawn = of_actor[np.random.default_rng(0).integers(7, size=(1000, 7))].mean(axis=1)
+    got = bootstrap_interval(table, clips, metric="war")
+    np.testing.assert_allclose(got, np.quantile(drawn, [0.025, 0.975]))
+    got = bootstrap_interval(table, clips, metric="war", level=0.5)
+    np.testing.assert_allclose(got, np.quantile(drawn, [0.25, 0.75]))
+
+
+def test_a_label_of_a_single_clip_counts_in_the_interval():
+    """It is one actor's, who is in 19 of 27 draws of three; recall is 1 and 0 there."""
+    rows = [dict(clip=f"{i}", actor=f"{i % 3}", emotion="sad") for i in range(6)]
+    clips = make_clips([*rows, dict(clip="lone", actor="0", emotion="happy")])
+    table = pd.DataFrame([[1.0, 0.0]] * 7, clips.index, ["sad", "happy"])
+    np.testing.assert_allclose(bootstrap_interval(table, clips, level=0.01), (0.5, 0.5))
+
+
+def test_fewer_than_three_actors_have_no_interval():
     table, clips = case(2, lambda actor: 0.6)
     assert np.isnan(bootstrap_interval(table, clips)).all()
+    table, clips = case(3, lambda actor: 0.6)
+    assert np.isfinite(bootstrap_interval(table, clips)).all()
 
 
 def test_other_metrics_are_refused():
@@ -163,6 +184,40 @@ def test_drawn_and_exact_p_values_agree():
     assert drawn.p_value == pytest.approx(exact, abs=0.015)
     again = sign_flip_test(a, b, clips, metric="war", n_draws=20000)
     assert drawn == again
+
+
+@pytest.mark.parametrize(("n_actors", "p_value"), [(14, 2 / 2**14), (15, 1 / 100)])
+def test_up_to_14_actors_every_assignment_is_counted(n_actors, p_value):
+    clips = clips_of([2] * n_actors)
+    n_clips = 2 * n_actors
+    good, bad = answers([True] * n_clips, clips), answers([False] * n_clips, clips)
+    assert sign_flip_test(good, bad, clips, n_draws=99).p_value == p_value
+
+
+def test_ten_thousand_draws_of_seed_0_are_the_default():
+    clips = clips_of([4] * 20)
+    rng = np.random.default_rng(8)
+    a, b = (answers(rng.random(len(clips)) < 0.5, clips) for _ in range(2))
+    got = sign_flip_test(a, b, clips)
+    assert got == sign_flip_test(a, b, clips, n_draws=10000, seed=0)
+    assert (got.p_value * 10001) % 1 == pytest.approx(0, abs=1e-6)
+    assert got != sign_flip_test(a, b, clips, seed=1)
+    assert sign_flip_test(a, b, clips, n_draws=1).p_value in (0.5, 1)
+
+
+@pytest.mark.parametrize("metric", ["uar", "war"])
+def test_a_single_clip_counts_whole(metric):
+    clips = clips_of([1])
+    good, bad = answers([True], clips), answers([False], clips)
+    assert sign_flip_test(good, bad, clips, metric=metric).difference == 1
+
+
+def test_a_label_of_a_single_clip_counts_in_the_difference():
+    rows = [dict(clip=f"{i}", actor=f"{i % 2}", emotion="sad") for i in range(4)]
+    clips = make_clips([*rows, dict(clip="lone", actor="0", emotion="happy")])
+    a = pd.DataFrame([[1.0, 0.0]] * 5, clips.index, ["sad", "happy"])
+    b = pd.DataFrame([[1.0, 0.0]] * 4 + [[0.0, 1.0]], [*clips.index[:4], "lone"], a.columns)
+    assert sign_flip_test(b, a, clips).difference == pytest.approx(1 / 2)
 
 
 def test_a_drawn_p_value_is_never_0():
