@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request could not be met, 130 when interrupted.
     """
     options = parser.build().parse_args(arguments)
-    warnings.showwarning = _note
+    warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
         return options.run(options)
     except SerError as error:

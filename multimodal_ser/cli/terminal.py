@@ -131,8 +131,8 @@ def markdown(table: pd.DataFrame) -> str:
         |---|---|
         | svc | 51.2 |
     """
-    rows = [[str(column) for column in table.columns], ["---"] * len(table.columns)]
+    cells = [[str(column) for column in table.columns], ["---"] * len(table.columns)]
     for values in table.itertuples(index=False):
-        rows.append([f"{v:.1f}" if isinstance(v, float) else str(v) for v in values])
-    rows = ["| " + " | ".join(row) + " |" for row in rows]
+        cells.append([f"{v:.1f}" if isinstance(v, float) else str(v) for v in values])
+    rows = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([rows[0], rows[1].replace(" ", ""), *rows[2:]])

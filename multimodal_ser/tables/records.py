@@ -194,6 +194,39 @@ got `str` - at `$.size_px`; make it again
         raise error(f"{name} is not {what}: {problem}; make it again") from problem
 
 
+def read_json(
+    source: str | Path,
+    what: str,
+    *,
+    limit_bytes: int = 2**24,
+    error: type[SerError] = SerError,
+) -> dict[str, Any]:
+    """Read a JSON object of any fields, for files of which there are several formats.
+
+    Args:
+        source: as for :func:`read_record`.
+        what: as for :func:`read_record`.
+        limit_bytes: as for :func:`read_record`.
+        error: as for :func:`read_record`.
+
+    Raises:
+        SerError: as for :func:`read_record`; or it is no object.
+        OSError: the file cannot be read.
+
+    Example:
+        >>> read_json("no-such.json", "a model")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'no-such.json'
+    """
+    content = _head(Path(source), limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise error(f"{source} is not {what}: it is longer than {limit_bytes} bytes; make it again")
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{source} is not {what}: {problem}; make it again") from problem
+
+
 def write_record(record: Struct) -> bytes:
     """Return a record as indented JSON that :func:`read_record` accepts.
 

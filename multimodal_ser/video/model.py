@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class VideoModel:
         >>> model.predict_frames(store, test)  # doctest: +SKIP
     """
 
-    kind = "frames"
+    kind: Literal["frames"] = "frames"
     modality = "video"
     input = "frames"
 

@@ -23,7 +23,7 @@ from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.workflows import combining
-from multimodal_ser.workflows.data import Data, digest, extract, prepare, read_tables
+from multimodal_ser.workflows.data import Data, Work, digest, extract, prepare, read_tables
 from multimodal_ser.workflows.recipes import Learner, Recipe
 from multimodal_ser.workflows.records import run_record, versions
 from multimodal_ser.workflows.training import (
@@ -148,8 +148,15 @@ class Bench:
         started = time.monotonic()
         train = self.data.clips.loc[fold.train]
         inner = inner_folds(train, recipe, self.scheme)
-        how = {"workers": self.workers, "progress": self.progress}
-        crossed = cross_fit(learner, self.data, train, inner, recipe, **how)
+        crossed = cross_fit(
+            learner,
+            self.data,
+            train,
+            inner,
+            recipe,
+            workers=self.workers,
+            progress=self.progress,
+        )
         final = replace(learner, params=crossed.params)
         fitted = fit_learner(final, self.data, train, recipe)
         table = predict_learner(fitted, self.data.inputs, fold.test, recipe.pooling)
@@ -209,8 +216,11 @@ def _keep(place: Path | None, tested: Tested) -> None:
     parts = {"inner": tested.crossed.table, "test": tested.table}
     table = pd.concat({k: t for k, t in parts.items() if len(t)}, names=["part", "clip"])
     tableio.write(table.reset_index(), place)
-    about = {"params": tested.crossed.params, "chosen": tested.crossed.chosen}
-    about |= {"seconds": tested.seconds}
+    about = {
+        "params": tested.crossed.params,
+        "chosen": tested.crossed.chosen,
+        "seconds": tested.seconds,
+    }
     # Last: its presence means that the fold is whole.
     from multimodal_ser.workflows.models import write_json
 
@@ -285,9 +295,9 @@ def benchmark(
         check_place(run_folder, identity)
     if folds_file is not None:
         write_folds(folds, folds_file)
-    tables, engine = read_tables(tables), Engine.of(workers, several=len(clips) > 1)
-    how = {"tables": tables, "cache": cache, "workers": engine, "progress": progress}
-    data = extract(clips, recipes, extra=extra, **how)
+    engine = Engine.of(workers, several=len(clips) > 1)
+    work: Work = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
+    data = extract(clips, recipes, extra=extra, tables=read_tables(tables), **work)
     store = Path(run_folder) / ".folds" if run_folder else None
     bench = Bench(data, scheme, store=store, workers=processes(engine), progress=progress)
     models = bench.measure(recipes, folds)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,17 @@ from multimodal_ser.workflows.recipes import FRAMES, MEASURED, TABLES, Learner, 
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameParams, FrameStore
+    from multimodal_ser.workflows.models import Fitted
 
     Inputs = Mapping[str, Features | FrameStore]
+
+
+class Work(TypedDict):
+    """How clips are read: where results are kept, by how many processes, with a bar or not."""
+
+    cache: Cache
+    workers: int | Engine | None
+    progress: bool
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,8 @@ def frame_params(recipe: Recipe, backbone: str) -> FrameParams:
 
 
 def _changed(own: FrameParams, recipe: Recipe) -> FrameParams:
-    changes = {"crop": recipe.crop, "detector": recipe.detector}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    said = {"crop": recipe.crop, "detector": recipe.detector}
+    changes: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     ways = ("every", "every_seconds", "keyframes_only")
     if any(getattr(recipe, way) not in (None, False) for way in ways):
         changes |= {way: getattr(recipe, way) for way in ways}
@@ -130,7 +139,7 @@ def extract(
     learners = {one.key: one for recipe in recipes for one in recipe.learners}
     every = clips if extra is None else check_clips(pd.concat([clips, extra]))
     engine = Engine.of(workers, several=len(every) > 1)
-    shared = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
+    shared: Work = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
     inputs, failures = extract_inputs(
         every, learners.values(), tables, lambda one: _front_end(recipes[0], one), shared
     )
@@ -158,10 +167,10 @@ def _front_end(recipe: Recipe, learner: Learner) -> FrameParams:
 
 def extract_inputs(
     clips: pd.DataFrame,
-    learners: Iterable[Learner],
+    learners: Iterable[Learner | Fitted],
     tables: Mapping[str, Features] | None,
     front_end,
-    shared: Mapping,
+    shared: Work,
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.
 
@@ -202,20 +211,20 @@ def extract_inputs(
     return inputs, pd.concat(failures, ignore_index=True)
 
 
-def _frames(clips: pd.DataFrame, params: FrameParams, shared: Mapping):
+def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):
     from multimodal_ser.video.extract import extract as extract_frames
 
     return extract_frames(clips, params, **shared)
 
 
-def _measured(clips: pd.DataFrame, name: str, params: FrameParams, shared: Mapping):
+def _measured(clips: pd.DataFrame, name: str, params: FrameParams, shared: Work):
     from multimodal_ser.video.measure import extract as extract_measured
 
     return extract_measured(clips, name, params, **shared)
 
 
 def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:
-    if name not in (tables or {}):
+    if tables is None or name not in tables:
         raise SerError(
             f"{name} is a table made elsewhere; give it as {name}=TABLE.csv, one row per clip"
         )
@@ -224,20 +233,20 @@ def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.Data
     return Features(there, table.take(there), table.names)
 
 
-def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Mapping) -> Data:
+def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Work) -> Data:
     """Return the data with changed copies of all clips among the extra ones."""
-    if not recipe.copies or not recipe.audio:
+    if not recipe.copies or not recipe.heard:
         return data
     from multimodal_ser.audio.augment import augmented_copies
 
-    inputs, table = dict(data.inputs), None
-    for key in dict.fromkeys(one.key for one in recipe.audio):
-        options = {"copies": recipe.copies, "seed": recipe.seed, **shared}
-        table, changed = augmented_copies(clips, key, **options)
-        parts = [data.inputs[key], changed]
-        index = parts[0].clips.append(changed.clips)
-        values = np.concatenate([part.values for part in parts])
-        inputs[key] = Features(index, values, changed.names)
+    inputs, table = dict(data.inputs), clips.iloc[:0].copy()
+    for key in dict.fromkeys(one.key for one in recipe.heard):
+        table, changed = augmented_copies(
+            clips, key, copies=recipe.copies, seed=recipe.seed, **shared
+        )
+        own = cast("Features", data.inputs[key])
+        values = np.concatenate([own.values, changed.values])
+        inputs[key] = Features(own.clips.append(changed.clips), values, changed.names)
     table["video"] = pd.NA  # the sound alone was changed
     extra = table if data.extra is None else pd.concat([data.extra, table])
     return replace(data, inputs=inputs, extra=extra)

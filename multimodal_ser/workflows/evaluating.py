@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.runs import Run, RunModel
 from multimodal_ser.tables import MODALITIES, Features, selection
 from multimodal_ser.tables.clips import hash_text, table_hash
-from multimodal_ser.workflows.data import read_tables
+from multimodal_ser.workflows.data import Work, read_tables
 from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_clips
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.records import run_record
@@ -29,7 +30,7 @@ def evaluate(
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
     seed: int = 0,
-    cache=None,
+    cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Run, pd.DataFrame]:
@@ -61,7 +62,7 @@ def evaluate(
     found = model if isinstance(model, Model) else load_model(model)
     check_adapt(found, adapt)
     labelled = _labelled(clips, found)
-    how = {"cache": as_cache(cache), "workers": workers, "progress": progress}
+    how: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     parts: dict[str, list[pd.DataFrame]] = {}
     failures = []
     for answers, failed in predict_clips(found, labelled, tables=read_tables(tables), **how):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class FeatureModel:
         'svc'
     """
 
-    kind = "features"
+    kind: Literal["features"] = "features"
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class FeatureModel:
         self.labels = tuple(labels)
         self.seed = seed
         self.params = dict(params or {})
-        self._estimator = None
+        self._estimator: Any = None
         self._light: light.LightNetwork | None = None
         self._folder: Path | None = None
         self._codes: list[int] = []
@@ -95,7 +96,7 @@ class FeatureModel:
         return self._classifiers.is_network(self.classifier)
 
     @property
-    def estimator(self):
+    def estimator(self) -> Any:
         """The fitted classifier, read when first needed; None before the fit.
 
         Raises:
@@ -136,10 +137,11 @@ class FeatureModel:
         # clips is squeezed out here and put back as probability 0.
         targets = np.searchsorted(self._codes, codes)
         self._light = None
-        self._estimator = self._module.build(seed=self.seed, **self.params)
+        estimator = self._module.build(seed=self.seed, **self.params)
         extra = self._held(features, validation) if self.is_network else {}
         with one_blas_thread():
-            self._estimator.fit(values, targets, **extra)
+            estimator.fit(values, targets, **extra)
+        self._estimator = estimator
         return self
 
     def _training(self, features: Features, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

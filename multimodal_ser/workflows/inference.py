@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import MediaError, SerError
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
-from multimodal_ser.workflows.data import extract_inputs, read_tables
+from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
 
 if TYPE_CHECKING:
     pass
 
+#: Tables made elsewhere, by the name of the input that they are.
+Tables = Mapping[str, Features] | None
 #: Clips that are held in memory at a time while predicting.
 CHUNK_CLIPS = 32
 #: Tables of so many chunks are held before they are made one.
@@ -63,7 +65,7 @@ def predict_clips(
     from tqdm import tqdm
 
     workers = Engine.of(workers, several=len(clips) > 1)
-    quiet = {"cache": cache or Cache(None), "workers": workers, "progress": False}
+    quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
     statistics = _statistics(model, clips, tables, quiet)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
@@ -73,7 +75,9 @@ def predict_clips(
             bar.update(len(part))
 
 
-def _inputs(model: Model, part: pd.DataFrame, tables, quiet: Mapping):
+def _inputs(
+    model: Model, part: pd.DataFrame, tables: Tables, quiet: Work
+) -> tuple[dict, pd.DataFrame]:
     tables = {name: _none(model, name) for name in _absent(model, tables)} | dict(tables or {})
     front_ends = {one.key: one.params for one in model.learners.values() if one.kind == "frames"}
     return extract_inputs(
@@ -81,7 +85,7 @@ def _inputs(model: Model, part: pd.DataFrame, tables, quiet: Mapping):
     )
 
 
-def _absent(model: Model, tables) -> set[str]:
+def _absent(model: Model, tables: Tables) -> set[str]:
     return {one.input for one in model.learners.values()} - set(tables or {})
 
 
@@ -92,7 +96,7 @@ def _none(model: Model, name: str) -> Features:
     return Features(pd.Index([], dtype=object), np.zeros((0, len(names)), np.float32), names)
 
 
-def _statistics(model: Model, clips: pd.DataFrame, tables, quiet: Mapping) -> dict | None:
+def _statistics(model: Model, clips: pd.DataFrame, tables: Tables, quiet: Work) -> dict | None:
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
@@ -106,7 +110,9 @@ def _statistics(model: Model, clips: pd.DataFrame, tables, quiet: Mapping) -> di
     return found
 
 
-def _predict_part(model: Model, part: pd.DataFrame, given, statistics, quiet: Mapping):
+def _predict_part(
+    model: Model, part: pd.DataFrame, given: Tables, statistics: dict | None, quiet: Work
+) -> tuple[dict, pd.DataFrame]:
     inputs, failed = _inputs(model, part, given, quiet)
     for key, known in (statistics or {}).items():
         inputs[key] = known.normalise(inputs[key], part, model.adapt)
@@ -144,7 +150,7 @@ def path_of(clip: pd.Series, modality: str) -> str:
 
 
 def prediction_table(
-    tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, *, timeline: bool = False
+    tables: Mapping[str, Any], clips: pd.DataFrame, *, timeline: bool = False
 ) -> pd.DataFrame:
     """Return predictions as one tidy table.
 
@@ -254,7 +260,7 @@ def predict(
     if not isinstance(model, Model):
         model = load_model(model)
     check_adapt(model, adapt)
-    unusable = []
+    unusable: list[MediaError] = []
     if isinstance(sources, pd.DataFrame):
         clips = sources
     else:
@@ -262,7 +268,7 @@ def predict(
         clips, unusable = folder.gather(given)
     failures = [failure_table((e.path, e.path, "index", str(e)) for e in unusable)]
     predictions = []
-    work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
+    work: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     for found, failed in predict_clips(model, clips, tables=read_tables(tables), **work):
         predictions.append(prediction_table(found, clips, timeline=timeline))
         failures.append(failed)

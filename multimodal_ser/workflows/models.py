@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pandas as pd
@@ -28,7 +28,7 @@ from multimodal_ser.tables.records import (
     FeatureLearnerRecord,
     FrameLearnerRecord,
     ModelRecord,
-    read_record,
+    read_json,
     to_record,
 )
 from multimodal_ser.workflows import released
@@ -36,28 +36,15 @@ from multimodal_ser.workflows.combining import Combiner
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameStore
+    from multimodal_ser.video.model import VideoModel
+    from multimodal_ser.workflows.feature_model import FeatureModel
+
+    #: A fitted learner; told apart by ``kind``, ``features`` or ``frames``.
+    Fitted = FeatureModel | VideoModel
 
 #: Of ``params.json``; 1 had one learner per modality.
 FORMAT = 2
 LEARNERS, NETWORK = "learners", "network.keras"
-
-
-class Fitted(Protocol):
-    """A fitted learner: :class:`FeatureModel`, or :class:`~multimodal_ser.video.model.VideoModel`.
-
-    ``kind`` is ``features`` or ``frames``; ``name``, ``modality``, ``input`` and
-    ``key`` are those of its :class:`~multimodal_ser.workflows.recipes.Learner`.
-    """
-
-    kind: str
-    name: str
-    modality: str
-    input: str
-    key: str
-    labels: tuple[str, ...]
-
-    def describe(self) -> dict:
-        """Return what makes it again, beside its weights, as JSON values."""
 
 
 @dataclass
@@ -68,18 +55,18 @@ class Model:
         learners: name -> fitted learner, in the order of the recipe.
         labels: the label scheme, in the order of every table's columns.
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
-        combiner: calibration and fusion; None multiplies what the learners say.
+        combiner: calibration and fusion; by default what the learners say is multiplied.
         adapt: how features have to be normalised, see ``evaluation.adaptation``.
     """
 
     learners: dict[str, Fitted]
     labels: tuple[str, ...] = EMOTIONS
     pooling: str = "mean"
-    combiner: Combiner | None = None
+    combiner: Combiner = field(default_factory=lambda: Combiner({}))
     adapt: str = "none"
 
     def __post_init__(self) -> None:
-        if self.combiner is None:
+        if not self.combiner.modalities:
             self.combiner = Combiner({n: one.modality for n, one in self.learners.items()})
 
     def __repr__(self) -> str:
@@ -108,12 +95,14 @@ class Model:
         clips = pd.Index(list(clips), name="clip")
         tables = {}
         for name, learner in self.learners.items():
-            found = inputs.get(learner.key)
-            if found is not None and learner.kind == "frames":
-                frames = learner.predict_frames(found, clips)
+            if learner.key not in inputs:
+                continue
+            found = inputs[learner.key]
+            if learner.kind == "frames":
+                frames = learner.predict_frames(cast("FrameStore", found), clips)
                 tables[name] = aggregate.pool_frames(frames, self.pooling).reindex(clips)
-            elif found is not None:
-                tables[name] = learner.predict(found, clips)
+            else:
+                tables[name] = learner.predict(cast("Features", found), clips)
         return tables
 
     def probabilities(
@@ -137,9 +126,10 @@ class Model:
         clips = pd.Index(list(clips), name="clip")
         result: dict = {}
         seen: dict[str, pd.DataFrame] = {}
-        looking = [(n, one) for n, one in self.learners.items() if one.kind == "frames"]
-        for name, learner in [pair for pair in looking if pair[1].key in inputs][:1]:
-            store = inputs[learner.key]
+        for name, learner in self.learners.items():
+            if learner.kind != "frames" or learner.key not in inputs or seen:
+                continue
+            store = cast("FrameStore", inputs[learner.key])
             result["frames"] = learner.predict_frames(store, clips)
             seen[name] = aggregate.pool_frames(result["frames"], self.pooling).reindex(clips)
             if learner.params.crop == "face":
@@ -191,7 +181,8 @@ class Model:
         folder = Path(folder)
         (folder / "params.json").unlink(missing_ok=True)
         shutil.rmtree(folder / LEARNERS, ignore_errors=True)
-        lacking, described = {}, []
+        lacking: dict[str, str] = {}
+        described = []
         for at, (name, learner) in enumerate(self.learners.items()):
             place = f"{LEARNERS}/{at:02d}-{_slug(name)}"
             if learner.kind == "frames":
@@ -272,7 +263,7 @@ def _load_learner(record: FeatureLearnerRecord | FrameLearnerRecord, folder: Pat
 def _read_params(folder: Path) -> ModelRecord:
     path = folder / "params.json"
     try:
-        given = read_record(path, _Any, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
+        given = read_json(path, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
     except OSError as error:
         raise ModelError(
             f"{folder}: there is no model in it (no params.json); "
@@ -293,14 +284,14 @@ def _read_params(folder: Path) -> ModelRecord:
     return record
 
 
-def _of_format_1(params: dict) -> dict:
+def _of_format_1(params: dict[str, Any]) -> dict[str, Any]:
     """Return the description of an earlier model, one learner per modality, as today's."""
     if params.get("format") != 1:
         return params
     learners = []
     if isinstance(audio := params.get("audio"), dict):
         moved = {"feature_set": "input", "feature_version": "input_version"}
-        said = {moved.get(key, key): value for key, value in audio.items()}
+        said: dict[Any, Any] = {moved.get(key, key): value for key, value in audio.items()}
         more = {"name": "audio", "folder": "audio", "modality": "audio", "input_names": []}
         learners.append({"kind": "features", **more, **said})
     if isinstance(video := params.get("video"), dict):
@@ -311,4 +302,3 @@ def _of_format_1(params: dict) -> dict:
 
 #: A released model's params.json has some 5 kB.
 _LARGEST_PARAMS = 2**22
-_Any = dict[str, object]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from multimodal_ser.errors import SerError, UnknownName
 
@@ -158,7 +158,17 @@ class Recipe:
     @property
     def learners(self) -> tuple[Learner, ...]:
         """All learners, those of the sound first."""
-        return (*self.audio, *self.video)
+        return (*self.heard, *self.seen)
+
+    @property
+    def heard(self) -> tuple[Learner, ...]:
+        """The learners of the sound."""
+        return cast("tuple[Learner, ...]", self.audio)
+
+    @property
+    def seen(self) -> tuple[Learner, ...]:
+        """The learners of the face."""
+        return cast("tuple[Learner, ...]", self.video)
 
     def name_of(self, modality: str) -> str:
         """Return how the recipe's answer is called in tables.
@@ -171,14 +181,14 @@ class Recipe:
             'functionals:vote + fer_cnn'
         """
         if modality == "fused":
-            return " + ".join(text for text in map(text_of, (self.audio, self.video)) if text)
-        return text_of(getattr(self, modality))
+            return " + ".join(text for text in map(text_of, (self.heard, self.seen)) if text)
+        return text_of(self.heard if modality == "audio" else self.seen)
 
     def with_params(self, **params: object) -> Recipe:
         """Return the recipe with parameters for all its networks over frames."""
         video = (
             replace(one, params={**one.params, **params}) if one.input == FRAMES else one
-            for one in self.video
+            for one in self.seen
         )
         return replace(self, video=tuple(video))
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -36,9 +37,13 @@ from multimodal_ser.tables.labels import labels_of
 from multimodal_ser.workflows import combining
 from multimodal_ser.workflows.data import Data, extract, frame_params, prepare
 from multimodal_ser.workflows.feature_model import FeatureModel
-from multimodal_ser.workflows.models import Fitted, Model
+from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import FRAMES, Learner, Recipe
 from multimodal_ser.workflows.records import run_record
+
+if TYPE_CHECKING:
+    from multimodal_ser.video.extract import FrameStore
+    from multimodal_ser.workflows.models import Fitted
 
 #: Below so many values to learn from, one process is quicker than to start another.
 WORTH_A_PROCESS = 2_000_000
@@ -82,11 +87,11 @@ def check(recipe: Recipe) -> None:
     if recipe.adapt not in adaptation.NAMES:
         raise UnknownName("adaptation", recipe.adapt, adaptation.NAMES)
     check_front_ends(recipe)
-    if recipe.copies and not recipe.audio:
+    if recipe.copies and not recipe.heard:
         raise SerError("changed copies are of the sound; choose an audio model, or no copies")
     from multimodal_ser.audio import classifiers, features
 
-    for learner in recipe.audio:
+    for learner in recipe.heard:
         shape = features.shape(learner.input)
         classifiers.check_input(learner.classifier, shape, learner.params)
     for learner in recipe.learners:
@@ -104,10 +109,10 @@ def check_front_ends(recipe: Recipe) -> None:
     """
     from multimodal_ser.audio import features
 
-    for learner in recipe.audio:
+    for learner in recipe.heard:
         # openSMILE's sets say here what their licence is, or that they are not there.
         features.load(learner.input).names()
-    for learner in recipe.video:
+    for learner in recipe.seen:
         if learner.input == FRAMES:
             from multimodal_ser.video import detectors
 
@@ -119,7 +124,7 @@ def _check_search(recipe: Recipe) -> None:
         return
     from sklearn.metrics import get_scorer_names
 
-    if not recipe.audio:
+    if not recipe.heard:
         raise SerError("a search is over the audio classifier's parameters; choose one")
     if recipe.search_method not in searching.METHODS:
         raise UnknownName("method of search", recipe.search_method, searching.METHODS)
@@ -266,8 +271,9 @@ def fit_learner(
         model = VideoModel(
             learner.classifier, params=params, labels=labels, seed=recipe.seed, **learner.params
         )
-        return model.fit(found, learn, held, checkpoint=checkpoint, progress=progress)
-    model = FeatureModel(
+        store = cast("FrameStore", found)
+        return model.fit(store, learn, held, checkpoint=checkpoint, progress=progress)
+    classifier = FeatureModel(
         learner.input,
         learner.classifier,
         modality=learner.modality,
@@ -275,7 +281,7 @@ def fit_learner(
         seed=recipe.seed,
         params=dict(learner.params),
     )
-    return model.fit(found, learn, held)
+    return classifier.fit(cast("Features", found), learn, held)
 
 
 def processes(engine: Engine) -> int:
@@ -315,7 +321,7 @@ def _searched(
         return learner, {}
     from sklearn.exceptions import UndefinedMetricWarning
 
-    module, found = _module(learner), data.inputs[learner.key]
+    module, found = _module(learner), cast("Features", data.inputs[learner.key])
     learn = train[train.index.isin(found.clips)]
     labels = labels_of(recipe.labels)
     with warnings.catch_warnings():
@@ -336,7 +342,7 @@ def _searched(
             workers=1,
             progress=progress,
         )
-    record = {"method": recipe.search_method, "metric": recipe.search_metric}
+    record: dict = {"method": recipe.search_method, "metric": recipe.search_metric}
     record |= {"score": round(result.best_score_, 6), "params": result.best_params_}
     record["trials"] = json.loads(result.trials.to_json(orient="records"))
     params = {**learner.params, **result.best_params_}
@@ -344,7 +350,7 @@ def _searched(
 
 
 def _positions(fold: Fold, clips: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(np.flatnonzero(clips.isin(part)) for part in (fold.train, fold.test))
+    return np.flatnonzero(clips.isin(fold.train)), np.flatnonzero(clips.isin(fold.test))
 
 
 def usable(data: Data, recipe: Recipe, clips: pd.DataFrame) -> tuple[Learner, ...]:

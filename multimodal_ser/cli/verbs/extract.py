@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import add_verb, data_argument, model_arguments, work_arguments
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe = requests.recipes_of(options)[0]
     training.check_front_ends(recipe)
-    heard = list(dict.fromkeys(one.input for one in recipe.audio))
+    heard = list(dict.fromkeys(one.input for one in recipe.heard))
     _check_features_file(options, heard)
     clips = requests.clips_of(options)
     if options.output and clips["audio"].isna().all():
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     work = requests.work_of(options)
     data = extract(clips, recipe, tables=read_tables(options.tables), **work)
     if options.output:
-        tableio.write_features(data.inputs[heard[0]], options.output)
+        tableio.write_features(cast("Features", data.inputs[heard[0]]), options.output)
     parts = [
         f"{key} of {len(found.clips)} clips{_faces(found)}" for key, found in data.inputs.items()
     ]

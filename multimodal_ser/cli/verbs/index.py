@@ -51,7 +51,7 @@ def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     from multimodal_ser.compute import parallel
 
     paths = clips["audio"].fillna(clips["video"])
-    items = {clip: (path,) for clip, path in paths.items()}
+    items = {str(clip): (path,) for clip, path in paths.items()}
     clips, failed = clips.copy(), 0
     for outcome in parallel.map_clips(duration_seconds, items, description="durations", workers=1):
         clips.loc[outcome.clip, "duration"] = outcome.value
