@@ -156,6 +156,8 @@ def measured(
     for modality in ("audio", "video", "fused"):
         names = [name for name, one in learners.items() if modality in (one.modality, "fused")]
         part = {name: crossed[name] for name in names if name in crossed}
+        # Of a learner that could never be held out there is nothing to measure.
+        part = {name: table for name, table in part.items() if table.notna().any(axis=None)}
         if part and (modality != "fused" or len({learners[n].modality for n in part}) > 1):
             rows.append({"answer": modality} | _before_and_after(part, learners, clips, fusion))
     return rows

@@ -149,7 +149,7 @@ def extract(
             "other learners or other data, and see the failures" + _first(failures)
         )
     data = Data(clips, inputs, failures, extra)
-    data = _with_copies(data, every, recipes[0], shared)
+    data = _with_copies(data, every, recipes, shared)
     return adapted(data, recipes[0].adapt)
 
 
@@ -233,14 +233,15 @@ def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.Data
     return Features(there, table.take(there), table.names)
 
 
-def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Work) -> Data:
+def _with_copies(data: Data, clips: pd.DataFrame, recipes: list[Recipe], shared: Work) -> Data:
     """Return the data with changed copies of all clips among the extra ones."""
-    if not recipe.copies or not recipe.heard:
+    recipe, heard = recipes[0], [one.key for recipe in recipes for one in recipe.heard]
+    if not recipe.copies or not heard:
         return data
     from multimodal_ser.audio.augment import augmented_copies
 
     inputs, table = dict(data.inputs), clips.iloc[:0].copy()
-    for key in dict.fromkeys(one.key for one in recipe.heard):
+    for key in dict.fromkeys(heard):
         table, changed = augmented_copies(
             clips, key, copies=recipe.copies, seed=recipe.seed, **shared
         )

@@ -33,6 +33,7 @@ from multimodal_ser.tables.records import (
 )
 from multimodal_ser.workflows import released
 from multimodal_ser.workflows.combining import Combiner
+from multimodal_ser.workflows.recipes import TABLES
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameStore
@@ -121,7 +122,8 @@ class Model:
             the fused decision, -1 to 1. ``frames``, of the first network over
             frames: index ``(clip, frame, time_s)``; and ``face_rates``, where it
             looks at faces: share of sampled frames with one. ``notes``: clip ->
-            text, of clips that lack the input of some learners only.
+            text, of clips that lack a table, or the input of some learners of a
+            modality only.
         """
         clips = pd.Index(list(clips), name="clip")
         result: dict = {}
@@ -141,18 +143,20 @@ class Model:
         return {**answers, **result, "notes": self._notes(tables, clips)}
 
     def _notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
-        """Say which clips lack an input that others of their modality have."""
+        """Say which clips lack a table, or an input that others of their modality have."""
+        gone = {
+            name: tables[name].isna().all(axis=1) if name in tables else pd.Series(True, clips)
+            for name in self.learners
+        }
         notes = pd.Series("", clips, dtype=object)
-        for modality in self.modalities:
-            names = [n for n, one in self.learners.items() if one.modality == modality]
-            said = pd.DataFrame(
-                {n: tables[n].notna().all(axis=1) if n in tables else False for n in names}, clips
-            )
-            inputs = {n: self.learners[n].input for n in names}
-            partly = said.any(axis=1) & ~said.all(axis=1)
-            for clip in clips[partly]:
-                absent = sorted({inputs[name] for name in names if not said.loc[clip, name]})
-                notes[clip] = "; ".join(filter(None, [notes[clip], f"no {', '.join(absent)}"]))
+        for clip in clips:
+            there = {self.learners[name].modality for name in gone if not gone[name][clip]}
+            absent = {
+                one.input
+                for name, one in self.learners.items()
+                if gone[name][clip] and there and (one.modality in there or one.input in TABLES)
+            }
+            notes[clip] = f"no {', '.join(sorted(absent))}" if absent else ""
         return notes
 
     def save(

@@ -13,7 +13,8 @@ from multimodal_ser.tables import FAILURE_COLUMNS, make_clips
 from multimodal_ser.video import detectors, extract
 from multimodal_ser.video.extract import ClipFrames, FrameParams, FrameStore
 from multimodal_ser.video.faces import Box
-from multimodal_ser.workflows import training
+from multimodal_ser.workflows.data import frame_params
+from multimodal_ser.workflows.recipes import Recipe
 
 from . import coded, film
 
@@ -283,9 +284,9 @@ def test_a_new_way_to_sample_leaves_earlier_entries_valid():
 
 
 def test_a_recipe_may_replace_the_backbones_way_to_sample():
-    own = training.frame_params(training.Recipe())
-    by_time = training.frame_params(training.Recipe(every_seconds=0.5))
+    own = frame_params(Recipe(), "fer_cnn")
+    by_time = frame_params(Recipe(every_seconds=0.5), "fer_cnn")
     assert own.every == 20 and by_time == dataclasses.replace(own, every=None, every_seconds=0.5)
-    keys = training.frame_params(training.Recipe(keyframes_only=True, crop="frame"))
+    keys = frame_params(Recipe(keyframes_only=True, crop="frame"), "fer_cnn")
     assert keys.keyframes_only and keys.every is None and keys.crop == "frame"
-    assert training.frame_params(training.Recipe(every=5)).every == 5
+    assert frame_params(Recipe(every=5), "fer_cnn").every == 5

@@ -5,17 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
+from cases import QUIET, table_of
 
-from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import TableError
 from multimodal_ser.evaluation import metrics, protocol
 from multimodal_ser.evaluation.folds import make_folds, with_extra
-from multimodal_ser.tables import EMOTIONS, Features, failure_table, make_clips
-from multimodal_ser.workflows import benchmarking, training
-from multimodal_ser.workflows.training import Data, Recipe
+from multimodal_ser.tables import EMOTIONS, failure_table, make_clips
+from multimodal_ser.workflows import training
+from multimodal_ser.workflows.benchmarking import Bench
+from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.feature_model import FeatureModel
+from multimodal_ser.workflows.recipes import Learner, Recipe
 
-RECIPE = Recipe(audio="knn", audio_params={"n_neighbors": 1}, video=None)
+NEAREST = {"n_neighbors": 1}
+RECIPE = Recipe(audio=(Learner("audio", "mfcc_rms", "knn", NEAREST),), video=None, inner_folds=2)
 
 
 def speech_and_song(n_actors=8, seed=0):
@@ -35,7 +38,7 @@ def speech_and_song(n_actors=8, seed=0):
                 rows[-1] |= {"dataset": "ravdess", "actor": f"{actor:02d}", "emotion": emotion}
                 values.append(place + 0.01 * rng.standard_normal(6))
     index = pd.Index([row["clip"] for row in rows])
-    features = Features(index, np.float32(values), tuple(f"v{at}" for at in range(6)))
+    features = table_of(index, values)
     clips = make_clips(rows)
     return clips[clips["channel"] == "speech"], clips[clips["channel"] == "song"], features
 
@@ -44,13 +47,17 @@ def accuracy(table, clips):
     return metrics.score(table, clips["emotion"])["war"]
 
 
-def fitter(features, seen=None):
-    from multimodal_ser.audio.model import AudioModel
+def held_out(data):
+    bench = Bench(data, "actors", progress=False)
+    (model,) = bench.measure([RECIPE], make_folds(data.clips, "actors"))
+    return model.probabilities
 
+
+def fitter(features, seen=None):
     def fit(train):
         if seen is not None:
             seen.append(train)
-        model = AudioModel(classifier="knn", params={"n_neighbors": 1}).fit(features, train)
+        model = FeatureModel(classifier="knn", params=NEAREST).fit(features, train)
         return lambda test: {"audio": model.predict(features, test.index)}
 
     return fit
@@ -78,32 +85,33 @@ def test_song_of_a_held_out_actor_is_never_learnt_from():
 
 def test_the_whole_training_keeps_it_apart_too():
     speech, song, features = speech_and_song()
-    data = Data(speech, features, None, failure_table([]), song)
-    table = benchmarking.held_out(data, RECIPE, "actors", progress=False)["audio"]
+    data = Data(speech, {"mfcc_rms": features}, failure_table([]), song)
+    table = held_out(data)
     assert accuracy(table, speech) < 0.35
     # Were the actors taken for others, the song would be learnt from: it would show.
     strangers = song.assign(actor="9" + song["actor"])
     told = replace(data, extra=strangers)
-    table = benchmarking.held_out(told, RECIPE, "actors", progress=False)["audio"]
+    table = held_out(told)
     assert accuracy(table, speech) > 0.95
 
 
-def test_calibration_is_learnt_from_actors_whose_song_is_unknown(monkeypatch):
+def test_calibration_is_learnt_from_actors_whose_song_is_unknown(monkeypatch, fits):
     speech, song, features = speech_and_song()
-    fits = []
-    fit_audio = training._fit_audio
+    tested, predict = [], FeatureModel.predict
 
-    def spy(data, learn, held, recipe):
-        fits.append((learn, held))
-        return fit_audio(data, learn, held, recipe)
+    def spy(self, features, clips=None):
+        tested.append(speech.loc[clips])
+        return predict(self, features, clips)
 
-    monkeypatch.setattr(training, "_fit_audio", spy)
-    data = Data(speech, features, None, failure_table([]), song)
+    monkeypatch.setattr(FeatureModel, "predict", spy)
+    data = Data(speech, {"mfcc_rms": features}, failure_table([]), song)
     training.fit(data, speech, RECIPE, progress=False)
-    (learn, held), (everything, _) = fits
-    assert len(held) and not set(held["actor"]) & set(learn["actor"])
-    assert (held["channel"] == "speech").all()
-    assert (learn["channel"] == "song").sum() == (learn["channel"] == "speech").sum()
+    *inner, (_, everything, _) = fits
+    assert len(inner) == len(tested) == RECIPE.inner_folds
+    for (_, learn, _), held in zip(inner, tested, strict=True):
+        assert len(held) and not set(held["actor"]) & set(learn["actor"])
+        assert (learn["channel"] == "song").sum() == (learn["channel"] == "speech").sum() > 0
+    assert sorted(pd.concat(tested).index) == sorted(speech.index)
     assert len(everything) == len(speech) + len(song)
 
 
@@ -118,7 +126,7 @@ def test_another_corpus_is_learnt_from_in_every_fold():
 
 def test_extra_clips_of_nobody_are_refused():
     speech, song, _ = speech_and_song(2)
-    with pytest.raises(TableError, match="actor"):
+    with pytest.raises(TableError):
         with_extra(speech, song.assign(actor=pd.NA), speech.iloc[:0])
 
 
@@ -131,21 +139,6 @@ def test_extra_clips_that_are_there_already_or_have_no_label_are_left_out():
     assert whole["emotion"].cat.categories.equals(speech["emotion"].cat.categories)
 
 
-@pytest.fixture(scope="module")
-def tones(tmp_path_factory):
-    """One short tone of its own an actor and emotion, in files."""
-    folder = tmp_path_factory.mktemp("tones")
-    rows, times = [], np.arange(4000) / 16000
-    for actor in range(4):
-        for code, emotion in enumerate(EMOTIONS):
-            path = folder / f"{actor}-{code}.wav"
-            hertz = 200 * 1.12 ** (4 * code + actor)
-            soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * times), 16000)
-            rows.append({"clip": path.stem, "audio": str(path), "emotion": emotion})
-            rows[-1] |= {"dataset": "x", "actor": str(actor)}
-    return make_clips(rows)
-
-
 @pytest.mark.parametrize("labels", ["emotions8", "valence2"])
 def test_training_with_song_copies_and_a_label_scheme_from_files(tones, tmp_path, labels):
     from multimodal_ser.workflows.inference import load_model
@@ -154,14 +147,13 @@ def test_training_with_song_copies_and_a_label_scheme_from_files(tones, tmp_path
     extra = tones[tones["actor"] == "3"]
     rest = tones[tones["actor"] != "3"]
     recipe = replace(RECIPE, labels=labels, copies=1)
-    shared = {"workers": Engine(workers=1, in_process=True), "progress": False}
-    model, data = training.train(rest, recipe, tmp_path, extra=extra, **shared)
+    model, data = training.train(rest, recipe, tmp_path, extra=extra, **QUIET)
     kept = 32 if labels == "emotions8" else 16
     assert len(data.clips) == kept * 3 / 4
-    assert len(data.features.clips) == 2 * kept
+    assert len(data.inputs["mfcc_rms"].clips) == 2 * kept
     assert data.extra.index.str.endswith("#1").sum() == kept
     again = load_model(tmp_path)
     assert again.labels == model.labels == tuple(data.clips["emotion"].cat.categories)
-    table = again.probabilities(data.clips.index, data.features, None)["fused"]
+    table = again.probabilities(data.clips.index, data.inputs)["fused"]
     assert list(table.columns) == list(model.labels)
     assert accuracy(table, data.clips) > 0.9  # the nearest training clip is itself
