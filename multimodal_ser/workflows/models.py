@@ -245,6 +245,9 @@ def load_model(model: str | Path | None = None) -> Model:
         learners = {one.name: _load_learner(one, folder) for one in record.learners}
     except OSError as error:
         raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
+    for name, learner in learners.items():
+        if name not in (learner.name, learner.modality):  # the latter in earlier models
+            raise ModelError(f"{folder}: {name!r:.80} is {learner.name}; train the model again")
     fuser = Fuser.from_description(msgspec.to_builtins(record.fusion))
     if any(learner.labels != labels for learner in learners.values()):
         raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
