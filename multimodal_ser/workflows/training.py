@@ -170,7 +170,7 @@ def cross_fit(
     """
     nothing = pd.DataFrame(columns=list(labels_of(recipe.labels)), dtype=float)
     if not folds:
-        return CrossFit(dict(learner.candidates[0]), nothing, {})
+        return CrossFit({**learner.params, **learner.candidates[0]}, nothing, {})
     learner, record = _searched(learner, data, train, folds, recipe, progress)
     jobs = [(learner, dict(params), fold) for params in learner.candidates for fold in folds]
     parts = _predictions(jobs, data, train, recipe, workers, progress)
