@@ -99,7 +99,9 @@ class Recipe:
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
         fusion: how learners become one, one of ``fusion.methods.NAMES``.
         inner_folds: folds of the training actors whose held-out predictions
-            choose parameters and fit calibration and fusion; at least 2.
+            choose parameters and fit calibration and fusion, 2 or more; 0 chooses
+            and calibrates nothing, as most published systems do, and a fusion
+            that would be fitted is the product.
         stop_share: share of a network's training actors, 0 to below 1, whose
             clips stop its training; they take no part in its calibration.
         labels: what to tell apart, one of ``tables.labels.NAMES``.
@@ -152,8 +154,8 @@ class Recipe:
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled:
             raise SerError(f"{doubled} is in the recipe twice; name each learner once")
-        if self.inner_folds < 2:
-            raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 2 or more")
+        if self.inner_folds < 0 or self.inner_folds == 1:
+            raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 0, or 2 or more")
 
     @property
     def learners(self) -> tuple[Learner, ...]:

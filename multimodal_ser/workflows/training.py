@@ -121,6 +121,8 @@ def _check_search(recipe: Recipe) -> None:
 
     if not recipe.audio:
         raise SerError("a search is over the audio classifier's parameters; choose one")
+    if not recipe.inner_folds:
+        raise SerError("a search compares candidates on inner folds; give 2 or more of them")
     if recipe.search_method not in searching.METHODS:
         raise UnknownName("method of search", recipe.search_method, searching.METHODS)
     if recipe.search_metric not in get_scorer_names():
@@ -132,7 +134,7 @@ def _check_search(recipe: Recipe) -> None:
 
 
 def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> list[Fold]:
-    """Return folds of training clips that keep actors apart; none where there is one actor.
+    """Return folds of training clips that keep actors apart; none for one actor, or for 0 folds.
 
     Args:
         train: the training clips.

@@ -1,11 +1,16 @@
 """What published systems ask of the stack: fixed parameters, spaces, no inner folds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from multimodal_ser.errors import SerError
+from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import EMOTIONS, Features, failure_table, make_clips
 from multimodal_ser.workflows import training
+from multimodal_ser.workflows.benchmarking import Bench
 from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.feature_model import FeatureModel
 from multimodal_ser.workflows.recipes import Learner, Recipe
 
 
@@ -23,16 +28,52 @@ def data():
     return Data(clips, {"mfcc_rms": features}, failure_table([]))
 
 
+@pytest.fixture
+def fits(monkeypatch):
+    """The parameters and the clips of every fit."""
+    seen, fit = [], FeatureModel.fit
+
+    def spy(self, features, clips, validation=None):
+        seen.append((self.params, len(clips)))
+        return fit(self, features, clips, validation)
+
+    monkeypatch.setattr(FeatureModel, "fit", spy)
+    return seen
+
+
 def recipe(*, inner_folds, **more):
     learner = Learner("audio", "mfcc_rms", "decision_tree", **more)
     return Recipe(audio=(learner,), video=None, inner_folds=inner_folds)
 
 
-def test_a_learners_own_parameters_are_kept_where_nobody_is_held_out(data):
-    given = recipe(inner_folds=4, params={"max_depth": 2})
-    train = data.clips[data.clips["actor"] == "0"]
+@pytest.mark.parametrize("actors", [["0"], ["0", "1"]])
+def test_a_learners_own_parameters_are_kept_where_nobody_is_held_out(data, actors):
+    given = recipe(inner_folds=4 if len(actors) == 1 else 0, params={"max_depth": 2})
+    train = data.clips[data.clips["actor"].isin(actors)]
     found = training.cross_fit(
         given.audio[0], data, train, training.inner_folds(train, given), given, progress=False
     )
     assert found.params == {"max_depth": 2}
     assert found.table.empty
+
+
+def test_without_inner_folds_a_learner_is_fitted_once_per_fold_and_not_calibrated(data, fits):
+    given = recipe(inner_folds=0, params={"max_depth": 2})
+    fold = make_folds(data.clips, "leave_one_actor_out")[0]
+    (found,) = Bench(data, "leave_one_actor_out", progress=False).measure([given], [fold])
+    assert fits == [({"max_depth": 2}, len(fold.train))]
+    model = FeatureModel("mfcc_rms", "decision_tree", params={"max_depth": 2})
+    features = data.inputs["mfcc_rms"]
+    alone = model.fit(features, data.clips.loc[fold.train]).predict(features, fold.test)
+    pd.testing.assert_frame_equal(found.probabilities, alone, atol=1e-6)  # the floor of logarithms
+
+
+@pytest.mark.parametrize("count", [1, -1])
+def test_one_inner_fold_holds_nobody_out(count):
+    with pytest.raises(SerError):
+        recipe(inner_folds=count)
+
+
+def test_a_search_needs_inner_folds():
+    with pytest.raises(SerError):
+        training.check(Recipe(audio="svc", video=None, search=2, inner_folds=0))
