@@ -56,6 +56,8 @@ class Learner:
         params: of the classifier's ``build``; of a backbone, of ``VideoModel``.
         candidates: parameters of which the inner folds choose those with the
             least log-loss; each is put on top of ``params``.
+        space: what a search tries instead of the classifier's ``SEARCH``, as
+            ``evaluation.search`` takes it; None takes the classifier's.
 
     Example:
         >>> Learner("audio", "functionals", "svc").name
@@ -69,6 +71,7 @@ class Learner:
     classifier: str
     params: Mapping = field(default_factory=dict)
     candidates: tuple[Mapping, ...] = ({},)
+    space: Mapping | None = None
 
     @property
     def name(self) -> str:

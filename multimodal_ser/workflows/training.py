@@ -312,7 +312,8 @@ def _searched(
     learner: Learner, data: Data, train, folds: Sequence[Fold], recipe: Recipe, progress: bool
 ) -> tuple[Learner, dict]:
     """Return the learner with the parameters that a search found, and what it found."""
-    space = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    own = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    space = own if learner.space is None else learner.space
     if not recipe.search or not space:
         return learner, {}
     from sklearn.exceptions import UndefinedMetricWarning

@@ -77,3 +77,17 @@ def test_one_inner_fold_holds_nobody_out(count):
 def test_a_search_needs_inner_folds():
     with pytest.raises(SerError):
         training.check(Recipe(audio="svc", video=None, search=2, inner_folds=0))
+
+
+def test_a_learners_own_space_is_searched_instead_of_its_classifiers(data):
+    learner = Learner(
+        "audio", "mfcc_rms", "decision_tree", params={"min_samples_leaf": 1},
+        space={"max_depth": [1, 8]},
+    )  # fmt: skip
+    given = Recipe(audio=(learner,), video=None, search=1, search_method="grid")
+    train = data.clips
+    found = training.cross_fit(
+        learner, data, train, training.inner_folds(train, given), given, progress=False
+    )
+    assert found.params == {"min_samples_leaf": 1, "max_depth": 8}  # three classes need two cuts
+    assert len(found.chosen["trials"]) == 2
