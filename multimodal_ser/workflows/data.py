@@ -232,8 +232,8 @@ def _with_copies(data: Data, clips: pd.DataFrame, recipe: Recipe, shared: Mappin
 
     inputs, table = dict(data.inputs), None
     for key in dict.fromkeys(one.key for one in recipe.audio):
-        options = {"copies": recipe.copies, "seed": recipe.seed, **shared}
-        table, changed = augmented_copies(clips, key, **options)
+        options = {"copies": recipe.copies, "params": recipe.augmentation, "seed": recipe.seed}
+        table, changed = augmented_copies(clips, key, **options, **shared)
         parts = [data.inputs[key], changed]
         index = parts[0].clips.append(changed.clips)
         values = np.concatenate([part.values for part in parts])

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from multimodal_ser.errors import SerError, UnknownName
+
+if TYPE_CHECKING:
+    from multimodal_ser.audio.augment import Augmentation
 
 #: The input of networks that look at frames; their backbone is the classifier.
 FRAMES = "frames"
@@ -110,6 +113,7 @@ class Recipe:
         labels: what to tell apart, one of ``tables.labels.NAMES``.
         copies: how many changed copies of each training clip the audio
             learners learn from too (``audio.augment``).
+        augmentation: what may happen to a copy; None takes the defaults.
         search: how many of each audio classifier's ``SEARCH`` parameters are
             tried on the inner folds; 0 takes ``params`` and ``candidates``.
         search_method: one of ``evaluation.search.METHODS``; ``grid`` tries all.
@@ -140,6 +144,7 @@ class Recipe:
     stop_share: float = 0.2
     labels: str = "emotions8"
     copies: int = 0
+    augmentation: Augmentation | None = None
     search: int = 0
     search_method: str = "random"
     search_metric: str = "balanced_accuracy"

@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
+from multimodal_ser.audio.augment import Augmentation
+from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import EMOTIONS, Features, failure_table, make_clips
 from multimodal_ser.workflows import training
 from multimodal_ser.workflows.benchmarking import Bench
-from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.data import Data, extract
 from multimodal_ser.workflows.feature_model import FeatureModel
 from multimodal_ser.workflows.recipes import Learner, Recipe
 
@@ -91,3 +94,20 @@ def test_a_learners_own_space_is_searched_instead_of_its_classifiers(data):
     )
     assert found.params == {"min_samples_leaf": 1, "max_depth": 8}  # three classes need two cuts
     assert len(found.chosen["trials"]) == 2
+
+
+def test_copies_are_changed_as_the_recipe_says(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"clip": name, "actor": name, "dataset": "x", "audio": str(tmp_path / f"{name}.wav")}
+        for name in "ab"
+    ]
+    for row in rows:
+        soundfile.write(row["audio"], 0.1 * rng.standard_normal(8000), 16000)
+    clips = make_clips(rows)
+    for augmentation in (Augmentation(probability=0.0), Augmentation(probability=1.0)):
+        given = Recipe(audio="svc", video=None, copies=1, augmentation=augmentation)
+        found = extract(clips, given, workers=Engine(in_process=True), progress=False)
+        features = found.inputs["mfcc_rms"]
+        same = np.array_equal(features.take(["a", "b"]), features.take(["a#1", "b#1"]))
+        assert same == (augmentation.probability == 0)
