@@ -3,33 +3,33 @@
 Each recipe in ``pipelines/`` measures a model twice: by the protocol of its
 source, which for most is a random split with every speaker on both sides and
 is marked :data:`LEAKY`, and with the tested speakers kept out of training.
-A model here is anything with ``fit(features, clips)`` and
-``predict(features, clips)``, such as :class:`~multimodal_ser.audio.model.AudioModel`.
+Both are folds of ``workflows.benchmarking.Bench``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from multimodal_ser.audio.model import AudioModel
 
-from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.extract import extract
 from multimodal_ser.cli import terminal
 from multimodal_ser.compute.cache import Cache, default_folder
+from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation import metrics, protocol
-from multimodal_ser.evaluation.folds import Fold
-from multimodal_ser.evaluation.search import search
+from multimodal_ser.evaluation.folds import Fold, make_folds
 from multimodal_ser.reports import blocks, figures, findings
 from multimodal_ser.reports.html import figure_page
 from multimodal_ser.reports.markup import Markup, join
-from multimodal_ser.tables import Features, actor_groups
+from multimodal_ser.tables import Features, selection
+from multimodal_ser.workflows import training
+from multimodal_ser.workflows.benchmarking import Bench
+from multimodal_ser.workflows.data import Data, extract
+from multimodal_ser.workflows.recipes import Learner, Recipe
 
 #: In the head of every column that was measured on a split which shares speakers.
 LEAKY = "LEAKY"
@@ -54,7 +54,7 @@ def arguments(description: str, data: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--cache", help="where features are kept")
-    parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and go on")
+    parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and resume")
     parser.add_argument("--figures", metavar="DIR", help="also write figures.html there")
     parser.add_argument("--output", help="also write the table, as Markdown, to this file")
     return parser
@@ -100,121 +100,80 @@ def chosen(text: str, names: Sequence[str], what: str) -> list[str]:
     return wanted
 
 
-def load(
-    clips: pd.DataFrame, feature_set: str, options: argparse.Namespace
-) -> tuple[pd.DataFrame, Features]:
-    """Return the clips whose sound can be read, and their features.
+def speech(folder: str) -> pd.DataFrame:
+    """Return the spoken RAVDESS clips with sound below a folder.
+
+    Raises:
+        SerError: there is none.
+    """
+    clips = selection.only(ravdess.index(folder), "channel", "speech")
+    return clips[clips["audio"].notna()]
+
+
+def alone(
+    learner: Learner, labels: str = "emotions8", *, seed: int = 0, **settings: object
+) -> Recipe:
+    """Return the recipe of one audio learner whose parameters are fixed, uncalibrated.
 
     Args:
-        clips: a clips table.
-        feature_set: one of ``audio.features.NAMES``.
+        learner: of the sound.
+        labels: one of ``tables.labels.NAMES``.
+        seed: of everything random.
+        settings: of the :class:`Recipe`, such as those of a search.
+
+    Example:
+        >>> alone(Learner("audio", "mfcc_rms", "svc")).inner_folds
+        0
+    """
+    given = {"inner_folds": 0, **settings}
+    return Recipe(audio=(learner,), video=None, labels=labels, seed=seed, **given)
+
+
+def load(clips: pd.DataFrame, recipes: Iterable[Recipe], options: argparse.Namespace) -> Data:
+    """Return the clips whose sound can be read, with the inputs of all recipes.
+
+    Args:
+        clips: a clips table, labelled as the recipes want it.
+        recipes: that share everything but their learners.
         options: ``cache`` and ``workers``.
 
     Raises:
-        SerError: no clip has sound that can be read.
+        SerError: a recipe cannot be trained, or no clip can be read.
     """
+    recipes = list(recipes)
+    for recipe in recipes:
+        training.check(recipe)
     cache = Cache(options.cache or default_folder())
-    features, failures = extract(clips, feature_set, cache=cache, workers=options.workers)
-    for error in failures["error"]:
+    data = extract(clips, recipes, cache=cache, workers=options.workers)
+    for error in data.failures["error"].unique():
         print(f"error: {error}", file=sys.stderr)
-    kept = clips[clips.index.isin(features.clips)]
-    if kept.empty:
-        raise SerError(f"none of {len(clips)} clip(s) has sound that can be read; check the folder")
-    return kept, features
+    read = set.intersection(*(set(found.clips) for found in data.inputs.values()))
+    return replace(data, clips=clips[clips.index.isin(read)])
 
 
-def held_out(
-    build: Callable,
-    features: Features,
-    clips: pd.DataFrame,
-    folds: Sequence[Fold],
-    *,
-    resume: str | Path | None = None,
-) -> pd.DataFrame:
-    """Return the probabilities of the tested clips of all folds.
+def measured(
+    data: Data,
+    recipes: Mapping[str, Recipe],
+    scheme: str,
+    options: argparse.Namespace,
+    folds: Sequence[Fold] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Return the held-out probabilities of each recipe of the sound, by name.
 
     Args:
-        build: called without arguments for every fold; returns an unfitted model.
-        features: of every clip.
-        clips: a clips table with labels.
-        folds: from ``folds.make_folds``.
-        resume: a folder of this model's and these folds' own, see
-            ``protocol.run``.
+        data: of :func:`load`.
+        recipes: name -> recipe; learners that several have are fitted once.
+        scheme: of the folds; a leaky one has leaky inner folds.
+        options: ``seed``, ``workers``, and ``resume``, a folder that keeps what is done.
+        folds: None takes those of the scheme.
     """
-
-    def fit(train: pd.DataFrame):
-        model = build().fit(features, train)
-        return lambda test: {"audio": model.predict(features, test.index)}
-
-    return protocol.run(clips, folds, fit, resume=resume, progress=False)["audio"]
-
-
-class Searched:
-    """A classifier whose parameters are searched among the clips it is fitted on.
-
-    The inner folds keep every actor on one side, see ``evaluation.search``.
-
-    Args:
-        feature_set: one of ``audio.features.NAMES``.
-        classifier: one of ``audio.classifiers.NAMES``.
-        labels: the label scheme, in the order of the output columns.
-        space: what to choose from, as ``search`` takes it.
-        fixed: parameters that are not searched.
-        seed: of the classifier and the draws.
-        search_params: of ``search``: ``method``, ``n_draws``, ``n_folds``, ``scoring``.
-    """
-
-    def __init__(
-        self,
-        feature_set: str,
-        classifier: str,
-        *,
-        labels: Sequence[str],
-        space: Mapping,
-        fixed: Mapping | None = None,
-        seed: int = 0,
-        **search_params,
-    ):
-        self.feature_set, self.classifier, self.labels = feature_set, classifier, tuple(labels)
-        self.space, self.fixed, self.seed = space, dict(fixed or {}), seed
-        self.search_params = search_params
-
-    def fit(self, features: Features, clips: pd.DataFrame) -> Searched:
-        """Search over inner folds of actors, then fit the best on all clips; return self."""
-        module = classifiers.load(self.classifier)
-        found = search(
-            lambda **params: module.build(seed=self.seed, **(self.fixed | params)),
-            self.space,
-            features.take(clips.index),
-            np.array([self.labels.index(label) for label in clips["emotion"]]),
-            actor_groups(clips),
-            seed=self.seed,
-            # One process: most fits here take less time than the start of another.
-            workers=1,
-            progress=False,
-            **self.search_params,
-        )
-        self.best_params_ = found.best_params_
-        params = self.fixed | found.best_params_
-        self.model = AudioModel(
-            self.feature_set, self.classifier, labels=self.labels, seed=self.seed, params=params
-        )
-        self.model.fit(features, clips)
-        return self
-
-    def predict(self, features: Features, clips: pd.Index) -> pd.DataFrame:
-        """Return the probabilities of clips."""
-        return self.model.predict(features, clips)
-
-
-def place(options: argparse.Namespace, *parts: str) -> Path | None:
-    """Return the folder that keeps the finished folds of one model; None without ``--resume``.
-
-    Example:
-        >>> place(argparse.Namespace(resume="runs", seed=0), "leaky", "svc").as_posix()
-        'runs/seed0/leaky/svc'
-    """
-    return Path(options.resume, f"seed{options.seed}", *parts) if options.resume else None
+    if folds is None:
+        folds = make_folds(data.clips, scheme, seed=options.seed)
+    store = Path(options.resume) if options.resume else None
+    bench = Bench(data, scheme, store=store, workers=options.workers)
+    return {
+        name: bench.measure([recipe], folds)[0].probabilities for name, recipe in recipes.items()
+    }
 
 
 def percent(value: float | None) -> str:
@@ -241,9 +200,10 @@ def strict_cells(
     values = {} if table is None else protocol.summary(table, clips, seed=seed)
     low, high = values.get("war_low"), values.get("war_high")
     has_interval = low is not None and not pd.isna(low)
+    interval = f"{100 * low:.1f} to {100 * high:.1f}" if has_interval else NOTHING
     return {
         f"strict, {scheme}": percent(values.get("war")),
-        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}" if has_interval else NOTHING,
+        f"95 % interval, {scheme}": interval,
         f"UAR, {scheme}": percent(values.get("uar")),
     }
 
@@ -270,23 +230,24 @@ def markdown(rows: Sequence[Mapping], notes: str) -> str:
 
 
 def result_figures(
-    table: pd.DataFrame, clips: pd.DataFrame, name: str, *, with_curves: bool = True
-) -> list[tuple[str, Markup]]:
-    """Return a model's confusion matrix, ROC and precision-recall curves, titled.
+    tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, what: str, *, with_curves: bool = True
+) -> Iterator[tuple[str, Markup]]:
+    """Draw each model's confusion matrix, ROC and precision-recall curves, titled.
 
     Args:
-        table: held-out probabilities.
+        tables: name of a model -> held-out probabilities.
         clips: a clips table with labels.
-        name: of the model and the protocol, for the titles.
+        what: the protocol, for the titles.
         with_curves: whether to draw the curves too.
     """
     truth = clips["emotion"]
-    drawn = [(f"Confusions: {name}", figures.confusion(metrics.confusion(table, truth), name))]
-    for kind, title in (("roc", "ROC"), ("pr", "Precision-recall")) if with_curves else ():
-        curve = figures.curves(findings.curve_lines(table, truth, kind), kind, name)
-        keys = blocks.label_keys(list(table.columns), "bold: the mean")
-        drawn.append((f"{title}: {name}", join([keys, curve])))
-    return drawn
+    for model, table in tables.items():
+        name = f"{model}, {what}"
+        yield f"Confusions: {name}", figures.confusion(metrics.confusion(table, truth), name)
+        for kind, title in (("roc", "ROC"), ("pr", "Precision-recall")) if with_curves else ():
+            curve = figures.curves(findings.curve_lines(table, truth, kind), kind, name)
+            keys = blocks.label_keys(list(table.columns), "bold: the mean")
+            yield f"{title}: {name}", join([keys, curve])
 
 
 def importance_figure(rankings: pd.DataFrame, count: int = 20) -> Markup:
@@ -341,18 +302,18 @@ def distribution_figure(
 
 
 def write_figures(
-    options: argparse.Namespace, title: str, drawn: Sequence[tuple[str, Markup]]
+    options: argparse.Namespace, title: str, drawn: Iterable[tuple[str, Markup]]
 ) -> None:
     """Write ``figures.html`` into ``--figures``; does nothing without that option.
 
     Args:
         options: ``figures``.
         title: of the page.
-        drawn: title and SVG of each figure.
+        drawn: title and SVG of each figure; a generator draws only what is asked for.
 
     Raises:
         OSError: the file cannot be written.
     """
     if options.figures:
-        path = figure_page(title, drawn, Path(options.figures) / "figures.html")
+        path = figure_page(title, list(drawn), Path(options.figures) / "figures.html")
         print(f"figures: {path}", file=sys.stderr)

@@ -1,9 +1,9 @@
 """Process a whole RAVDESS tree: index it, extract everything, predict every clip.
 
-Features and frames are kept, so that an interrupted run goes on where it was
-and later trainings start at once; clips that cannot be used are listed in
-``failures.csv``, and the others go on. Ends with status 0 when every clip was
-used, 1 when some were not, 2 when the run could not go on, 130 when interrupted.
+Features and frames are kept, so that an interrupted run resumes, and later
+trainings start at once; clips that cannot be used are listed in
+``failures.csv``, and the others are predicted. Ends with status 0 when every clip was
+used, 1 when some were not, 2 when the run could not continue, 130 when interrupted.
 
     python pipelines/batch_ravdess.py --data RAVDESS --model MODEL --output batch
 """
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--model", required=True, help="folder made by 'multimodal-ser train'")
     parser.add_argument("--output", default="batch", type=Path, help="(default: %(default)s)")
     parser.add_argument("--timeline", action="store_true", help="also every sampled frame")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--scheduler", help="address of a Dask scheduler, such as tcp://host:8786")
     parser.add_argument("--timeout-seconds", type=float, help="stop reading a clip after so long")
     parser.add_argument("--cache", help="where features and frames are kept")
@@ -58,5 +58,5 @@ if __name__ == "__main__":
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)

@@ -7,7 +7,7 @@ take from https://github.com/oarriaga/face_classification (MIT); it was trained
 on FER2013's own labels, knows no contempt, and is measured on the same pictures.
 
 RAVDESS: the face crops of one actor, if given, every network's FER labels mapped to the
-eight emotions, no RAVDESS video used in training. One actor is an anecdote, not
+eight emotions, without RAVDESS video in training. One actor is an anecdote, not
 a benchmark.
 
     python pipelines/evaluate_fer.py --data FER2013.npz --networks FOLDER FOLDER \
@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,36 +124,33 @@ def _milliseconds(network: Network, pictures: np.ndarray, batch: int) -> float:
 def _on_ravdess(networks: list[Network], data: fer2013.FacePictures, options) -> None:
     pictures, index = ravdess_faces(options.faces, options.detector)
     truth = pd.Series({name: _emotion(name) for name in index.unique("clip")})
-    print(f"RAVDESS faces: {len(truth)} clips, a face found in {len(pictures)} pictures")
+    print(f"RAVDESS faces: {len(truth)} clips, a face found in {len(pictures)} images")
     rows, tables = [], {}
     for network in networks:
-        prior = training_prior(data, network)
         shown = (network.predict(pictures) + network.predict(pictures[:, :, ::-1])) / 2
         table = pd.DataFrame(shown, index, list(network.labels))
-        for corrected in (False, True):
-            told = mapping.to_emotions(table, prior if corrected else None, options.calm_share)
-            for pooling in aggregate.NAMES:
-                clips = aggregate.pool_frames(told, pooling)
-                scores = metrics.score(clips, truth)
-                row = {"network": network.name, "prior": "divided" if corrected else "kept"}
-                row |= {"frames to clip": pooling, "accuracy %": 100 * scores["war"]}
-                row |= {"calm or neutral as one %": 100 * _merged_accuracy(clips, truth)}
-                rows.append(row | {"UAR %": 100 * scores["uar"], "ECE %": 100 * scores["ece"]})
-                tables[network.name, corrected, pooling] = clips
-        rows.append(_adapted(network, table, truth, options.calm_share))
+        own = aggregate.pool_frames(table).mean(axis="index").clip(lower=PERSON_FLOOR)
+        priors = {"kept": None, "divided": training_prior(data, network)}
+        settings = [(prior, pooling) for prior in priors for pooling in aggregate.NAMES]
+        adapted = "the person's own clips (adapted)"
+        for prior, pooling in [*settings, (adapted, "mean")]:
+            weights = own if prior == adapted else priors[prior]
+            said = mapping.to_emotions(table, weights, options.calm_share)
+            clips = aggregate.pool_frames(said, pooling)
+            rows.append(_mapped_row(network.name, prior, pooling, clips, truth))
+            tables[network.name, prior, pooling] = clips
     _show(options, "ravdess", pd.DataFrame(rows))
-    counts = metrics.confusion(tables[networks[0].name, True, "mean"], truth)
+    counts = metrics.confusion(tables[networks[0].name, "divided", "mean"], truth)
     print(f"{networks[0].name}, prior divided, mean of frames; rows true, columns predicted")
     _show(options, "ravdess_confusion", counts.rename_axis(None, axis=1).reset_index(names="true"))
 
 
-def _adapted(network: Network, table: pd.DataFrame, truth: pd.Series, calm_share: float) -> dict:
-    """Return the row of the mapping when the person's own unlabelled clips are the prior."""
-    own = aggregate.pool_frames(table).mean(axis="index").clip(lower=PERSON_FLOOR)
-    clips = aggregate.pool_frames(mapping.to_emotions(table, own, calm_share))
+def _mapped_row(
+    name: str, prior: str, pooling: str, clips: pd.DataFrame, truth: pd.Series
+) -> dict[str, object]:
     scores = metrics.score(clips, truth)
-    row = {"network": network.name, "prior": "the person's own clips (adapted)"}
-    row |= {"frames to clip": "mean", "accuracy %": 100 * scores["war"]}
+    row = {"network": name, "prior": prior, "frames to clip": pooling}
+    row |= {"accuracy %": 100 * scores["war"]}
     row |= {"calm or neutral as one %": 100 * _merged_accuracy(clips, truth)}
     return row | {"UAR %": 100 * scores["uar"], "ECE %": 100 * scores["ece"]}
 
@@ -180,36 +177,55 @@ def _merged_accuracy(clips: pd.DataFrame, truth: pd.Series) -> float:
     return float((merged.idxmax(axis=1) == truth.replace("calm", "neutral")).mean())
 
 
-def ravdess_faces(path: str, detector: str) -> tuple[np.ndarray, pd.MultiIndex]:
-    """Return the faces of clips, cut as films are, and their (clip, frame, time_s)."""
+def crops(path: str) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield the clip, the frame and the grey image of each stored face crop.
+
+    Args:
+        path: ``.npz`` with the arrays ``jpeg`` (bytes end to end), ``offset``, ``clip``, ``frame``.
+    """
     import cv2
 
-    detect = detectors.load(detector).detect
     with np.load(path, allow_pickle=False) as entry:
         jpeg, offset, clip, frame = (entry[k] for k in ("jpeg", "offset", "clip", "frame"))
-    pictures, rows = [], []
     for k in range(len(clip)):
         gray = cv2.imdecode(jpeg[offset[k] : offset[k + 1]], cv2.IMREAD_GRAYSCALE)
+        yield str(clip[k]), int(frame[k]), gray
+
+
+def ravdess_faces(path: str, detector: str = "haar") -> tuple[np.ndarray, pd.MultiIndex]:
+    """Return the faces of clips, cut as videos are, and their (clip, frame, time_s).
+
+    Args:
+        path: ``.npz`` of :func:`crops`.
+        detector: one of ``video.detectors.NAMES``.
+    """
+    detect = detectors.load(detector).detect
+    found, rows = [], []
+    for clip, frame, gray in crops(path):
         box = faces.choose(detect(gray), gray.shape)
         if box is not None:
-            pictures.append(faces.crop(gray, box, fer2013.SIZE_PX))
-            rows.append((str(clip[k]), int(frame[k]), float(frame[k])))
-    return np.stack(pictures), pd.MultiIndex.from_tuples(rows, names=["clip", "frame", "time_s"])
+            found.append(faces.crop(gray, box, fer2013.SIZE_PX))
+            rows.append((clip, frame, float(frame)))
+    return np.stack(found), pd.MultiIndex.from_tuples(rows, names=["clip", "frame", "time_s"])
 
 
-def ours(folder: str) -> Network:
+def ours(folder: str | Path) -> Network:
     """Return a network that ``train_fer.py`` trained."""
     network = load_network(Path(folder) / "video.keras")
     about = json.loads((Path(folder) / "video.json").read_text(encoding="utf-8"))
-    labels = tuple(about["labels"])
+    name = f"{about['backbone']} ({Path(folder).name})"
+    run = Path(folder) / "run.json"
+    taught = json.loads(run.read_text(encoding="utf-8"))["labels"] if run.exists() else "ferplus"
+    return of_keras(name, about["labels"], taught, network)
+
+
+def of_keras(name: str, labels: Sequence[str], taught: str, network) -> Network:
+    """Return a ``keras.Model`` of grey faces as a network to measure."""
 
     def predict(pictures: np.ndarray) -> np.ndarray:
         return _in_batches(network, as_input(pictures))
 
-    name = f"{about['backbone']} ({Path(folder).name})"
-    run = Path(folder) / "run.json"
-    taught = json.loads(run.read_text(encoding="utf-8"))["labels"] if run.exists() else "ferplus"
-    return Network(name, labels, taught, network.count_params(), predict)
+    return Network(name, tuple(labels), taught, network.count_params(), predict)
 
 
 def _mini_xception(path: str) -> Network:

@@ -19,6 +19,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import _common
 import pandas as pd
 
 from multimodal_ser.cli import terminal
@@ -56,16 +57,10 @@ def main() -> int:
     parser.add_argument("--data", required=True, help=f"folder that holds {FILE.as_posix()}")
     parser.add_argument("--seed", type=int, default=0, help="of intervals and tests")
     parser.add_argument("--output", help="also write the tables, as Markdown, to this file")
-    options = parser.parse_args()
-    try:
-        text = report(*load(Path(options.data) / FILE), seed=options.seed)
-    except SerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text)
-    if options.output:
-        Path(options.output).write_text(f"{text}\n", encoding="utf-8")
-    return 0
+    return _common.finish(
+        parser.parse_args(),
+        lambda options: report(*load(Path(options.data) / FILE), seed=options.seed),
+    )
 
 
 def load(path: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Fold]]:

@@ -1,4 +1,4 @@
-"""System B: RAVDESS speech, a model for each sex, seven emotions without neutral.
+"""Gendered MLP: RAVDESS speech, a model for each sex, seven emotions without neutral.
 
 Published: about 70 features (statistics of MFCC, their deltas, mel bands, RMS
 energy, spectral contrast, chroma, roll-off and others), a model for the men and
@@ -25,29 +25,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 
 import _common
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio.classifiers import mlp
-from multimodal_ser.audio.model import AudioModel
-from multimodal_ser.datasets import ravdess
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.evaluation.folds import Fold, make_folds
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
 from multimodal_ser.tables.labels import labels_of, relabel
+from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.recipes import Learner, Recipe
+from multimodal_ser.workflows.training import fit_learner
 
-FEATURES, STRICT = "spectral_moments", "luna5"
+FEATURES, LEAKY, STRICT = "spectral_moments", "random_leaky", "luna5"
 SEXES = ("male", "female")
-#: Model -> its parameters.
+#: Model -> its parameters; the perceptron's own scaling is left out, see :func:`scaled`.
 MODELS: dict[str, dict] = {
     "random_forest": {"n_estimators": 500},
     "gradient_boosting": {},
     "lightgbm": {},
-    "mlp": mlp.SYSTEM_B,
+    "mlp": mlp.GENDERED_MLP | {"scale": False},
 }
 #: Models that rank the features.
 RANKING = ("random_forest", "gradient_boosting", "lightgbm")
@@ -71,33 +72,6 @@ four emotions were measured is not known. Checks of the {values} values of {all}
 """
 
 
-class Scaled:
-    """A model of features that are standardised by its training clips.
-
-    Args:
-        model: anything with ``fit(features, clips)`` and ``predict(features, clips)``.
-    """
-
-    def __init__(self, model: AudioModel):
-        self.model = model
-
-    def fit(self, features: Features, clips: pd.DataFrame) -> Scaled:
-        """Fit scaling and model on the clips; return self."""
-        values = features.take(clips.index).astype(float)
-        self._mean, spread = values.mean(axis=0), values.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1.0)
-        self.model.fit(self._scaled(features), clips)
-        return self
-
-    def predict(self, features: Features, clips: pd.Index) -> pd.DataFrame:
-        """Return the probabilities of clips."""
-        return self.model.predict(self._scaled(features), clips)
-
-    def _scaled(self, features: Features) -> Features:
-        values = (features.values - self._mean) / self._scale
-        return Features(features.clips, values.astype(np.float32), features.names)
-
-
 def main() -> int:
     """Measure and print the table."""
     parser = _common.arguments(__doc__, "the RAVDESS speech clips")
@@ -115,31 +89,36 @@ def report(options: argparse.Namespace) -> str:
         SerError: a task is unknown.
     """
     tasks = _common.chosen(options.tasks, tuple(TASKS), "task")
-    clips = ravdess.index(options.data)
-    clips = clips[(clips["channel"] == "speech") & clips["audio"].notna()]
-    clips, features = _common.load(clips, FEATURES, options)
-    found = checked(features)
-    kept = clips[~clips.index.isin(found["doubled"])]
+    data = _common.load(
+        _common.speech(options.data), recipes("emotions8", options).values(), options
+    )
+    found = checked(data.inputs[FEATURES])
+    kept = data.clips[~data.clips.index.isin(found["doubled"])]
     rows, drawn = [], []
     for task in tasks:
-        of_task = relabel(kept, task)
         for sex in SEXES:
-            print(f"{TASKS[task]}, {sex}", file=sys.stderr)
-            of_sex = of_task[of_task["sex"] == sex]
-            rows += _measured(task, sex, of_sex, features, options, drawn)
-    _common.write_figures(options, "System B: a model for each sex", drawn)
-    said = ", ".join(f"{len(ids)} {what}" for what, ids in found.items())
+            of_sex = replace(data, clips=relabel(kept[kept["sex"] == sex], task))
+            rows += _measured(task, sex, of_sex, options, drawn)
+    _common.write_figures(options, "Gendered MLP: a model for each sex", drawn)
     notes = NOTES.format(
         clips=len(relabel(kept, "no_neutral7")),
         actors=kept["actor"].nunique(),
         words=" --quick" * options.quick + f" --tasks {options.tasks}" * (len(tasks) < len(TASKS)),
         seed=options.seed,
         leaky=_common.LEAKY,
-        values=len(features.names),
-        all=len(clips),
-        checks=said,
+        values=len(data.inputs[FEATURES].names),
+        all=len(data.clips),
+        checks=", ".join(f"{len(ids)} {what}" for what, ids in found.items()),
     )
     return _common.markdown(rows, notes)
+
+
+def recipes(task: str, options: argparse.Namespace) -> dict[str, Recipe]:
+    """Return the models of a task by name."""
+    return {
+        name: _common.alone(Learner("audio", FEATURES, name, MODELS[name]), task, seed=options.seed)
+        for name in (list(MODELS)[-2:] if options.quick else MODELS)
+    }
 
 
 def checked(features: Features) -> dict[str, list[str]]:
@@ -165,97 +144,77 @@ def checked(features: Features) -> dict[str, list[str]]:
     }
 
 
+def scaled(data: Data, fold: Fold) -> Data:
+    """Return the data standardised by the training clips of a fold."""
+    features = data.inputs[FEATURES]
+    train = features.take(fold.train).astype(float)
+    spread = train.std(axis=0)
+    values = (features.values - train.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    changed = Features(features.clips, values.astype(np.float32), features.names)
+    return replace(data, inputs={FEATURES: changed})
+
+
+def _tables(data: Data, task: str, scheme: str, options: argparse.Namespace) -> dict:
+    """Return held-out probabilities by model and whether its values were scaled."""
+    models = recipes(task, options)
+    plain = _common.measured(data, models, scheme, options)
+    parts = [
+        _common.measured(scaled(data, fold), models, scheme, options, [fold])
+        for fold in make_folds(data.clips, scheme, seed=options.seed)
+    ]
+    whole = {name: pd.concat([part[name] for part in parts]) for name in models}
+    return {(name, on): (plain, whole)[on][name] for name in models for on in (False, True)}
+
+
 def _measured(
-    task: str,
-    sex: str,
-    clips: pd.DataFrame,
-    features: Features,
-    options: argparse.Namespace,
-    drawn: list,
+    task: str, sex: str, data: Data, options: argparse.Namespace, drawn: list
 ) -> list[dict]:
     """Return a row for every model of one sex, and draw its figures."""
-    rows = []
-    for name in list(MODELS)[-2:] if options.quick else MODELS:
-        for scaled in (False, True):
-            tables = {
-                scheme: _common.held_out(
-                    _builder(name, task, scaled, options.seed),
-                    features,
-                    clips,
-                    make_folds(clips, scheme, seed=options.seed),
-                    resume=_common.place(options, scheme, task, sex, f"{name}-{scaled}"),
-                )
-                for scheme in ("random_leaky", STRICT)
-            }
-            rows.append(_row(task, sex, name, scaled, tables, clips, options.seed))
-        if options.figures:
-            title = f"{name}, scaled, {TASKS[task]}, {sex}"
-            drawn += _common.result_figures(tables[STRICT], clips, title)
-            print(classification_report(tables[STRICT], clips, title), file=sys.stderr)
+    leaky, strict = (_tables(data, task, scheme, options) for scheme in (LEAKY, STRICT))
+    if options.figures:
+        shown = {f"{name}, scaled": table for (name, on), table in strict.items() if on}
+        drawn += _common.result_figures(shown, data.clips, f"{TASKS[task]}, {sex}")
+        for title, table in shown.items():
+            rates = metrics.per_class(table, data.clips["emotion"]).round(3)
+            text = rates[["precision", "recall", "f1", "n"]].to_string()
+            print(f"{title}, {TASKS[task]}, {sex}\n{text}\n", file=sys.stderr)
     if options.figures and task == "no_neutral7":
-        drawn += _feature_figures(sex, clips, features, options.seed)
-    return rows
+        drawn += _feature_figures(sex, data, options)
+    return [_row(task, sex, key, leaky[key], strict[key], data.clips, options) for key in strict]
 
 
-def _feature_figures(
-    sex: str, clips: pd.DataFrame, features: Features, seed: int
-) -> list[tuple[str, Markup]]:
+def _row(task, sex, key, leaky, strict, clips: pd.DataFrame, options) -> dict:
+    at, nothing = SEXES.index(sex), (_common.NOTHING,) * 2
+    name, is_scaled = key
+    return {
+        "task": TASKS[task],
+        "sex": sex,
+        "model": name,
+        "values": "scaled" if is_scaled else "as they are",
+        "published, random": PUBLISHED.get((task, name), nothing)[at],
+        **_common.leaky_cell(leaky, clips, "measured, random"),
+        "published, strict": PUBLISHED_STRICT.get((task, name), nothing)[at],
+        **_common.strict_cells(strict, clips, "Luna folds", options.seed),
+    }
+
+
+def _feature_figures(sex: str, data: Data, options) -> list[tuple[str, Markup]]:
     """Draw which features matter for one sex, and the values of those that matter most."""
-    ranked = importances(features, clips, seed)
+    ranked = importances(data, options.seed)
     names = _common.most_important(ranked, N_DRAWN)
-    boxes = _common.distribution_figure(features, clips, names, labels_of("no_neutral7"))
+    features, labels = data.inputs[FEATURES], labels_of("no_neutral7")
+    boxes = _common.distribution_figure(features, data.clips, names, labels)
     return [
         (f"Importance of features, {sex}", _common.importance_figure(ranked)),
         (f"The {len(names)} most important features by emotion, {sex}", boxes),
     ]
 
 
-def _builder(name: str, task: str, scaled: bool, seed: int) -> Callable:
-    # The perceptron's own scaling is left to Scaled, so that it can be left out.
-    params = MODELS[name] | ({"scale": False} if name == "mlp" else {})
-
-    def build():
-        model = AudioModel(FEATURES, name, labels=labels_of(task), seed=seed, params=params)
-        return Scaled(model) if scaled else model
-
-    return build
-
-
-def _row(
-    task: str, sex: str, name: str, scaled: bool, tables: dict, clips: pd.DataFrame, seed: int
-) -> dict:
-    at = SEXES.index(sex)
-    nothing = (_common.NOTHING,) * 2
-    return {
-        "task": TASKS[task],
-        "sex": sex,
-        "model": name,
-        "values": "scaled" if scaled else "as they are",
-        "published, random": PUBLISHED.get((task, name), nothing)[at],
-        **_common.leaky_cell(tables["random_leaky"], clips, "measured, random"),
-        "published, strict": PUBLISHED_STRICT.get((task, name), nothing)[at],
-        **_common.strict_cells(tables[STRICT], clips, "Luna folds", seed),
-    }
-
-
-def classification_report(table: pd.DataFrame, clips: pd.DataFrame, title: str) -> str:
-    """Return precision, recall and F1 of each emotion, as text.
-
-    Args:
-        table: held-out probabilities.
-        clips: a clips table with labels.
-        title: stands above.
-    """
-    rates = metrics.per_class(table, clips["emotion"])[["precision", "recall", "f1", "n"]]
-    return f"{title}\n{rates.round(3).to_string()}\n"
-
-
-def importances(features: Features, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
+def importances(data: Data, seed: int) -> pd.DataFrame:
     """Return how much each feature matters to the models that rank them.
 
     Args:
-        features: of the clips.
-        clips: of one sex, all of which are fitted on: a ranking tests nothing.
+        data: of one sex, seven emotions; all its clips are fitted on: a ranking tests nothing.
         seed: of the models.
 
     Returns:
@@ -263,10 +222,12 @@ def importances(features: Features, clips: pd.DataFrame, seed: int) -> pd.DataFr
     """
     columns = {}
     for name in RANKING:
-        model = _builder(name, "no_neutral7", False, seed)().fit(features, clips)
-        values = np.asarray(model.estimator.feature_importances_, dtype=float)
+        learner = Learner("audio", FEATURES, name, MODELS[name])
+        recipe = _common.alone(learner, "no_neutral7", seed=seed)
+        fitted = fit_learner(learner, data, data.clips, recipe)
+        values = np.asarray(fitted.estimator.feature_importances_, dtype=float)
         columns[name] = values / max(values.sum(), 1e-12)
-    return pd.DataFrame(columns, index=list(features.names))
+    return pd.DataFrame(columns, index=list(data.inputs[FEATURES].names))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predict clips from sound, picture and both, from Python.
+"""Predict clips from audio, video and both, from Python.
 
 python pipelines/predict_fused.py --model MODEL talk.mp4 interviews/
 """

@@ -1,4 +1,4 @@
-"""System D: RAVDESS speech and song, 16 classes (sex x emotion), soft votes.
+"""Soft voting: RAVDESS speech and song, 16 classes (sex x emotion).
 
 Published: 180 features (40 MFCC, 12 chroma, 128 mel bands, averaged over time),
 one random split of 80 to 20, parameters by Optuna over three to five folds of
@@ -12,9 +12,10 @@ a support vector machine.
 
 Where the source is silent: the parameters are those of the modules, the forest
 has 500 trees, logistic regression C 1; ``--search N`` lets Optuna propose N
-candidates for each model instead, inside each training part and with three folds
-grouped by actor, where the source's were random. A vote is the arithmetic mean
-of its members, each fitted once. The networks' epochs are :data:`EPOCHS`. The
+candidates for each classical model instead, inside each training part over three
+folds, which keep actors apart but under the random split. A vote is the arithmetic
+mean of its members, each fitted once. The networks have at most :data:`EPOCHS`
+epochs; a fifth of the training actors stops them. The
 random split is the first of five of 80 to 20, as the source has one; its 490
 clips leave about four points of doubt on either side. Speaker-independent are
 the Luna folds. VGG16, VGG19 and MobileNet need the weights that
@@ -27,41 +28,41 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import _common
 import pandas as pd
-from multimodal_ser.audio.model import AudioModel
 
 from multimodal_ser.audio import classifiers
+from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio.classifiers import ensemble, mlp
-from multimodal_ser.audio.sex_first import SexFirst
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import MissingWeights
-from multimodal_ser.evaluation.folds import make_folds
-from multimodal_ser.tables import Features
+from multimodal_ser.evaluation.folds import Fold, make_folds
 from multimodal_ser.tables.labels import labels_of, relabel
+from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.recipes import Learner, Recipe
 
 FEATURES, IMAGES, SCHEME = "mfcc_chroma_mel", "mel_image224", "sex_emotion16"
-STRICT = "luna5"
-SCHEMES = ("random_leaky", STRICT)
+LEAKY, STRICT = SCHEMES = ("random_leaky", "luna5")
 #: Classical model -> its parameters.
 CLASSICAL: dict[str, dict] = {
     "decision_tree": {},
     "random_forest": {"n_estimators": 500, "max_depth": None, "n_jobs": 1},
     "lightgbm": {},
     "xgboost": {"n_jobs": 1},
-    "mlp": mlp.SYSTEM_D,
+    "mlp": mlp.SOFT_VOTING_MLP,
     "knn": {},
     "logistic_regression": {"c": 1.0},
 }
-#: Network -> passes over the training clips.
+#: Network -> passes over the training clips at most.
 EPOCHS = {"pca_cnn": 60, "rnn": 10, "vgg16": 30, "vgg19": 30, "mobilenet": 30}
 PRETRAINED = ("vgg16", "vgg19", "mobilenet")
 SEX_FIRST = "sex_first_mlp"
 #: Soft votes: members with their weights.
 VOTES: dict[str, dict[str, int]] = {
-    " + ".join(members): dict.fromkeys(members, 1) for members in ensemble.SYSTEM_D
+    " + ".join(members): dict.fromkeys(members, 1) for members in ensemble.SOFT_VOTES
 } | {"3 pca_cnn + 2 vgg16": {"pca_cnn": 3, "vgg16": 2}}
 #: Row -> published accuracy of the random split, in percent.
 PUBLISHED = {
@@ -83,6 +84,7 @@ PUBLISHED = {
     "rnn": "18",
     "3 pca_cnn + 2 vgg16": "78",
 }
+NO_WEIGHTS = "no ImageNet weights here and no connection to download them"
 MODELS = (*CLASSICAL, SEX_FIRST, *EPOCHS)
 NOTES = """
 {clips} clips of speech and song of {actors} actors, 16 classes; pipelines/soft_voting.py{words},
@@ -112,69 +114,89 @@ def report(options: argparse.Namespace) -> str:
         options: of :func:`_common.arguments`, ``models``, ``protocols`` and ``search``.
 
     Raises:
-        SerError: a model or protocol is unknown.
+        SerError: a model or protocol is unknown, or no weights are there for any model.
     """
     wanted = _common.chosen(options.models, MODELS, "model")
     schemes = _common.chosen(options.protocols, SCHEMES, "protocol")
+    lost = [name for name in wanted if name in PRETRAINED and not has_weights(name)]
+    names = [name for name in wanted if name not in lost]
+    if not names:
+        raise MissingWeights(f"{', '.join(lost)}: {NO_WEIGHTS}; choose other models")
     clips = ravdess.index(options.data)
     clips = relabel(clips[clips["audio"].notna()], SCHEME)
-    clips, features = _common.load(clips, FEATURES, options)
-    tables: dict[str, dict[str, pd.DataFrame]] = {scheme: {} for scheme in SCHEMES}
-    reasons: dict[str, str] = {}
-    for name in wanted:
-        print(name, file=sys.stderr)
-        try:
-            inputs = _images(name, clips, options) if name in PRETRAINED else features
-        except MissingWeights:
-            reasons[name] = "no ImageNet weights here and no connection to download them"
-            continue
-        for scheme in schemes:
-            tables[scheme][name] = _table(name, scheme, clips, inputs, options)
-    for found in tables.values():
-        found |= votes(found)
-    rows = [_row(name, tables, clips, options.seed) for name in (*MODELS, *VOTES)]
-    _draw(tables[STRICT], clips, options)
-    tested = next(iter(tables["random_leaky"].values()), ())
-    return _common.markdown(rows, _notes(clips, options, len(tested), reasons, tables[STRICT]))
+    recipes = {name: recipe(name, options) for name in names}
+    data = _common.load(clips, recipes.values(), options)
+    tables = {
+        scheme: _tables(data, recipes, scheme, options) if scheme in schemes else {}
+        for scheme in SCHEMES
+    }
+    rows = [_row(name, tables, data.clips, options.seed) for name in (*MODELS, *VOTES)]
+    drawn = _common.result_figures(tables[STRICT], data.clips, "Luna folds", with_curves=False)
+    _common.write_figures(options, "Soft voting: 16 classes", drawn)
+    return _common.markdown(rows, _notes(data.clips, options, lost, tables))
 
 
-def _images(name: str, clips: pd.DataFrame, options: argparse.Namespace) -> Features:
-    """Return the pictures for a pre-trained network, once its weights are known to be there."""
-    from multimodal_ser.audio import features as feature_sets
-
-    classifiers.load(name).frozen(feature_sets.shape(IMAGES))
-    return _common.load(clips, IMAGES, options)[1]
-
-
-def _table(
-    name: str, scheme: str, clips: pd.DataFrame, features: Features, options: argparse.Namespace
-) -> pd.DataFrame:
-    folds = make_folds(clips, scheme, seed=options.seed)
-    return _common.held_out(
-        lambda: _model(name, options),
-        features,
-        clips,
-        folds if scheme == STRICT else folds[:1],
-        resume=_common.place(options, scheme, name),
-    )
+def has_weights(name: str) -> bool:
+    """Tell whether the ImageNet weights of a network are here or can be downloaded."""
+    try:
+        classifiers.load(name).frozen(feature_sets.shape(IMAGES))
+    except MissingWeights:
+        return False
+    return True
 
 
-def _model(name: str, options: argparse.Namespace):
-    shared = {"labels": labels_of(SCHEME), "seed": options.seed}
-    params = CLASSICAL.get(name) or {}
+def recipe(name: str, options: argparse.Namespace) -> Recipe:
+    """Return a model with its parameters, or for ``sex_first_mlp`` the one of each sex."""
+    name = "mlp" if name == SEX_FIRST else name
+    params, how = dict(CLASSICAL.get(name, {})), {}
     if name in EPOCHS:
-        feature_set = IMAGES if name in PRETRAINED else FEATURES
-        return AudioModel(feature_set, name, params={"epochs": EPOCHS[name]}, **shared)
-    if options.quick and name == "mlp":
-        params = params | {"hidden": 64, "epochs": 100}
-    if name == SEX_FIRST:
-        return SexFirst(FEATURES, "mlp", params=CLASSICAL["mlp"], **shared)
-    if options.search:
-        how = {"method": "optuna", "n_draws": options.search, "n_folds": 3}
-        how["scoring"] = "accuracy"  # as published
-        space = classifiers.load(name).SEARCH
-        return _common.Searched(FEATURES, name, space=space, fixed=params, **shared, **how)
-    return AudioModel(FEATURES, name, params=params, **shared)
+        params = {"epochs": EPOCHS[name]}
+    elif options.search:
+        how = {"search": options.search, "search_method": "optuna", "inner_folds": 3}
+        how["search_metric"] = "accuracy"  # as published
+    elif options.quick and name == "mlp":
+        params |= {"hidden": 64, "epochs": 100}
+    learner = Learner("audio", IMAGES if name in PRETRAINED else FEATURES, name, params)
+    return _common.alone(learner, SCHEME, seed=options.seed, **how)
+
+
+def _tables(
+    data: Data, recipes: Mapping[str, Recipe], scheme: str, options: argparse.Namespace
+) -> dict[str, pd.DataFrame]:
+    """Return the held-out probabilities of all models and votes under a scheme."""
+    folds = make_folds(data.clips, scheme, seed=options.seed)
+    folds = folds[:1] if scheme == LEAKY else folds
+    single = {name: one for name, one in recipes.items() if name != SEX_FIRST}
+    found = _common.measured(data, single, scheme, options, folds)
+    if SEX_FIRST in recipes:
+        found[SEX_FIRST] = sex_first(data, recipes[SEX_FIRST], scheme, options, folds)
+    return found | votes(found)
+
+
+def sex_first(
+    data: Data, recipe: Recipe, scheme: str, options: argparse.Namespace, folds: Sequence[Fold]
+) -> pd.DataFrame:
+    """Return the answers of a model for each sex, weighed by how probable each sex is.
+
+    Args:
+        data: of :func:`_common.load`, 16 classes.
+        recipe: of each sex's model, which is fitted on the clips of that sex alone.
+        scheme: of the folds.
+        options: of :func:`_common.measured`.
+        folds: who is tested; a tested clip's sex is not told.
+    """
+    sexes = labels_of("sex")
+    by_sex = pd.Categorical(data.clips["sex"].astype(object), categories=sexes)
+    told = replace(data, clips=data.clips.assign(emotion=by_sex))
+    svc = _common.alone(Learner("audio", FEATURES, "svc"), "sex", seed=options.seed)
+    share = _common.measured(told, {"sex": svc}, scheme, options, folds)["sex"]
+    parts = []
+    for sex in sexes:
+        theirs = data.clips.index[data.clips["sex"] == sex]
+        part = [fold._replace(train=fold.train.intersection(theirs)) for fold in folds]
+        table = _common.measured(data, {sex: recipe}, scheme, options, part)[sex]
+        parts.append(table.mul(share[sex], axis=0))
+    return parts[0] + parts[1]
 
 
 def votes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -186,14 +208,12 @@ def votes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     Args:
         tables: model -> held-out probabilities of the same clips.
     """
-    found = {}
-    for name, weights in VOTES.items():
-        if all(member in tables for member in weights):
-            first = tables[next(iter(weights))]
-            values = [tables[member].loc[first.index].to_numpy() for member in weights]
-            pooled = ensemble.pool(values, list(weights.values()), "arithmetic")
-            found[name] = pd.DataFrame(pooled, first.index, first.columns)
-    return found
+    return {
+        name: sum(weight * tables[member] for member, weight in weights.items())
+        / sum(weights.values())
+        for name, weights in VOTES.items()
+        if all(member in tables for member in weights)
+    }
 
 
 def _row(name: str, tables: Mapping[str, Mapping], clips: pd.DataFrame, seed: int) -> dict:
@@ -202,34 +222,24 @@ def _row(name: str, tables: Mapping[str, Mapping], clips: pd.DataFrame, seed: in
     return {
         "model": name,
         "published, random": PUBLISHED.get(name, _common.NOTHING),
-        **_common.leaky_cell(tables["random_leaky"].get(name), clips, "measured, random"),
+        **_common.leaky_cell(tables[LEAKY].get(name), clips, "measured, random"),
         **_common.strict_cells(strict, clips, "Luna folds", seed),
         "sex right, Luna folds": _common.percent(sex),
     }
 
 
-def _draw(tables: Mapping[str, pd.DataFrame], clips: pd.DataFrame, options) -> None:
-    if options.figures:
-        drawn = []
-        for name, table in tables.items():
-            title = f"{name}, Luna folds"
-            drawn += _common.result_figures(table, clips, title, with_curves=False)
-        _common.write_figures(options, "System D: soft votes, 16 classes", drawn)
-
-
-def _notes(clips: pd.DataFrame, options, tested: int, reasons: Mapping, measured: Mapping) -> str:
-    absent = [name for name in (*MODELS, *VOTES) if name not in measured]
-    said = [f"{name}: {reason}" for name, reason in reasons.items()]
-    others = [name for name in absent if name not in reasons]
-    said += [f"not run, or a member of the vote was not: {', '.join(others)}"] if others else []
-    words = " --quick" * options.quick + f" --search {options.search}" * bool(options.search)
+def _notes(clips: pd.DataFrame, options, lost: Sequence[str], tables: Mapping) -> str:
+    done = set().union(*tables.values())
+    absent = [name for name in (*MODELS, *VOTES) if name not in (*done, *lost)]
+    said = [f"{name}: {NO_WEIGHTS}" for name in lost]
+    said += [f"not run, or a member of the vote was not: {', '.join(absent)}"] if absent else []
     return NOTES.format(
         clips=len(clips),
         actors=clips["actor"].nunique(),
-        words=words,
+        words=" --quick" * options.quick + f" --search {options.search}" * bool(options.search),
         seed=options.seed,
         leaky=_common.LEAKY,
-        tested=tested,
+        tested=len(next(iter(tables[LEAKY].values()), ())),
         missing=f"Not measured: {'; '.join(said)}." if said else "",
     )
 

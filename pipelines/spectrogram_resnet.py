@@ -1,4 +1,4 @@
-"""System C: RAVDESS speech and song, networks on the waveform and on spectrogram images.
+"""Spectrogram ResNet: RAVDESS speech and song, networks on waveform and images.
 
 Published, on a random split saved as CSV: ResNet18 on images of the spectrogram
 0.756, of the mel spectrogram 0.669, of the MFCC 0.659, for five emotions (no
@@ -8,14 +8,14 @@ waveform 0.146, for eight. A function predicts a file and shows it with its labe
 
 Where the source is silent, and what two CPU cores allow: images of 128 x 128,
 scaled to 64 inside a network of full width (11.2 million weights) that starts
-from random ones, 15 epochs; the waveform network 15 epochs of 3 s at 16 kHz. The
+from random ones, 15 epochs at most; the waveform network 15 epochs of 3 s at 16 kHz. The
 source's own ResNet18 may well have been pre-trained and saw larger images for
 longer, so our figures are a lower bound of its way, not a replication;
 ``--size-px`` and ``--epochs`` give it more. The random split is the first of five
 of 80 to 20; speaker-independent are the Luna folds. Both are written to
 ``--splits DIR`` as CSV and read from there when they exist, so that all models are
-compared on the same clips. Nothing stops early, so no validation clips are
-needed. ``--resume DIR`` keeps every finished fold.
+compared on the same clips. Of each training part a fifth of the actors stops the
+network and is not learnt from. ``--resume DIR`` keeps every finished fold.
 
     python pipelines/spectrogram_resnet.py --data RAVDESS --splits splits --resume runs/resnet
 """
@@ -33,15 +33,17 @@ import pandas as pd
 
 from multimodal_ser.audio import signal
 from multimodal_ser.audio.extract import clip_features
-from multimodal_ser.audio.model import AudioModel
 from multimodal_ser.audio.spectra import HOP_SAMPLES, RATE_HZ, Spectra, decibels
 from multimodal_ser.datasets import ravdess
 from multimodal_ser.errors import SerError
-from multimodal_ser.evaluation.folds import Fold, make_folds, write_folds
+from multimodal_ser.evaluation.folds import make_folds, write_folds
 from multimodal_ser.reports import figures, svg
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import Features
 from multimodal_ser.tables.labels import labels_of, relabel
+from multimodal_ser.workflows import training
+from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.recipes import Learner, Recipe
 
 STRICT = "luna5"
 SCHEMES = ("random_leaky", STRICT)
@@ -91,24 +93,21 @@ def report(options: argparse.Namespace) -> str:
     wanted = _common.chosen(options.models, tuple(MODELS), "model")
     protocols = _common.chosen(options.protocols, SCHEMES, "protocol")
     clips = _clips(options.data)
-    folds = splits(clips, options)
+    files = splits(clips, options)
     rows, drawn = [], []
-    for name, (feature_set, _, scheme, published) in MODELS.items():
-        of_scheme, tables = relabel(clips, scheme), {}
+    for name in MODELS:
+        of_scheme, tables = relabel(clips, MODELS[name][2]), {}
         if name in wanted:
-            print(name, file=sys.stderr)
-            of_scheme, features = _common.load(of_scheme, feature_set, options)
-            for protocol in protocols:
-                tables[protocol] = _table(
-                    name, protocol, of_scheme, features, folds[protocol], options
-                )
-        rows.append(_row(name, published, tables, of_scheme, options))
-        for protocol, table in tables.items() if options.figures else ():
-            drawn += _common.result_figures(table, of_scheme, f"{name}, {protocol}")
+            data = _common.load(of_scheme, [recipe(name, options)], options)
+            of_scheme = data.clips
+            tables = {one: _table(name, one, data, files[one], options) for one in protocols}
+        rows.append(_row(name, tables, of_scheme, options))
+        if options.figures:
+            drawn += _common.result_figures(tables, of_scheme, name)
     if options.figures:
         known = {label for name in wanted for label in labels_of(MODELS[name][2])}
         drawn += examples(clips[clips["emotion"].isin(known)])
-    _common.write_figures(options, "System C: networks on waveform and images", drawn)
+    _common.write_figures(options, "Spectrogram ResNet: networks on waveform and images", drawn)
     return _common.markdown(rows, _notes(clips, wanted, protocols, options))
 
 
@@ -138,22 +137,12 @@ def splits(clips: pd.DataFrame, options: argparse.Namespace) -> dict[str, Path]:
 
 
 def _table(
-    name: str,
-    protocol: str,
-    clips: pd.DataFrame,
-    features: Features,
-    split: Path,
-    options: argparse.Namespace,
+    name: str, protocol: str, data: Data, split: Path, options: argparse.Namespace
 ) -> pd.DataFrame:
-    folds: list[Fold] = make_folds(clips, str(split))
-    setting = f"{name}-{options.size_px}px-{_epochs(name, options)}epochs"
-    return _common.held_out(
-        lambda: _model(name, options),
-        features,
-        clips,
-        folds if protocol == STRICT else folds[:1],
-        resume=_common.place(options, protocol, setting),
-    )
+    folds = make_folds(data.clips, str(split))
+    folds = folds if protocol == STRICT else folds[:1]
+    recipes = {name: recipe(name, options)}
+    return _common.measured(data, recipes, protocol, options, folds)[name]
 
 
 def _epochs(name: str, options: argparse.Namespace) -> int:
@@ -161,19 +150,18 @@ def _epochs(name: str, options: argparse.Namespace) -> int:
     return options.epochs or (1 if options.quick else default)
 
 
-def _model(name: str, options: argparse.Namespace) -> AudioModel:
+def recipe(name: str, options: argparse.Namespace) -> Recipe:
+    """Return one of :data:`MODELS` as a recipe."""
     feature_set, classifier, scheme, _ = MODELS[name]
     params: dict = {"epochs": _epochs(name, options)}
     if classifier == "resnet18":
-        params["size_px"] = options.size_px
-        if options.quick:
-            params["width"] = 8
-    labels = labels_of(scheme)
-    return AudioModel(feature_set, classifier, labels=labels, seed=options.seed, params=params)
+        params |= {"size_px": options.size_px} | ({"width": 8} if options.quick else {})
+    learner = Learner("audio", feature_set, classifier, params)
+    return _common.alone(learner, scheme, seed=options.seed)
 
 
-def _row(name: str, published: str, tables: dict, clips: pd.DataFrame, options) -> dict:
-    feature_set, classifier, scheme, _ = MODELS[name]
+def _row(name: str, tables: dict, clips: pd.DataFrame, options) -> dict:
+    feature_set, classifier, scheme, published = MODELS[name]
     return {
         "model": classifier,
         "input": feature_set,
@@ -218,11 +206,12 @@ def predicted(options: argparse.Namespace) -> str:
     values = clip_features(options.predict, feature_set)
     if values is None:
         raise SerError(f"{options.predict}: it has no sound; give a recording that has")
-    clips = relabel(_clips(options.data), scheme)
-    clips, features = _common.load(clips[clips["actor"] != own["actor"]], feature_set, options)
-    model = _model(name, options).fit(features, clips)
-    one = Features(pd.Index([own["clip"]], name="clip"), values[None], features.names)
-    probabilities = model.predict(one).iloc[0]
+    clips, one = relabel(_clips(options.data), scheme), recipe(name, options)
+    data = _common.load(clips[clips["actor"] != own["actor"]], [one], options)
+    model = training.fit_learner(one.audio[0], data, data.clips, one)
+    names = data.inputs[feature_set].names
+    index = pd.Index([own["clip"]], name="clip")
+    probabilities = model.predict(Features(index, values[None], names)).iloc[0]
     said, label = probabilities.idxmax(), own["emotion"]
     known = "" if label in probabilities.index else ", which this model does not know"
     share = f"{100 * probabilities[said]:.0f} %"

@@ -9,7 +9,7 @@ call a face neutral that FER2013's makers had found by searching for "angry" or 
 for people who speak, whose expressions are slight, the latter is the better
 teacher. ``--start`` begins with the weights of a network trained before.
 
-Every epoch is a checkpoint: run the command again and it goes on where it stopped.
+Every epoch is a checkpoint: run the command again and it resumes.
 
     python pipelines/train_fer.py --data FER2013.npz --output models/fer_plus
     python pipelines/train_fer.py --data FER2013.npz --labels fer2013 \
@@ -33,8 +33,8 @@ from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import augmented_much
 from multimodal_ser.video.extract import ClipFrames, FrameStore
 from multimodal_ser.video.model import VideoModel
-from multimodal_ser.workflows import training
 from multimodal_ser.workflows.models import write_json
+from multimodal_ser.workflows.records import origin
 
 #: How each backbone is trained from scratch. ``fer_cnn`` has no batch
 #: normalisation and wants Adam's small steps.
@@ -74,7 +74,7 @@ def main() -> None:
     model.save_weights(output / "video.keras")
     model.history.to_csv(output / "history.csv")
     write_json(output / "video.json", model.describe())
-    record = training.origin() | {"labels": options.labels, "settings": asdict(settings)}
+    record = origin() | {"labels": options.labels, "settings": asdict(settings)}
     write_json(output / "run.json", record | {"seed": options.seed, "minutes": minutes})
     print(f"{output}: trained in {minutes} minutes")
 

@@ -310,7 +310,7 @@ def benchmark(
 
 def _identity(clips: pd.DataFrame, extra, folds: Sequence[Fold], base: Recipe) -> str:
     """Return what two benchmarks must share for their models to be compared in one run."""
-    shared = (base.labels, base.adapt, base.seed, base.copies)
+    shared = (base.labels, base.adapt, base.seed, base.copies, base.augmentation)
     hashes = [table_hash(table) for table in (clips, extra) if table is not None]
     tested = [(fold.name, tuple(sorted(fold.test))) for fold in folds]
     return hash_text(repr((shared, hashes, tested)))

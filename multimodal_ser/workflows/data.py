@@ -243,7 +243,12 @@ def _with_copies(data: Data, clips: pd.DataFrame, recipes: list[Recipe], shared:
     inputs, table = dict(data.inputs), clips.iloc[:0].copy()
     for key in dict.fromkeys(heard):
         table, changed = augmented_copies(
-            clips, key, copies=recipe.copies, seed=recipe.seed, **shared
+            clips,
+            key,
+            copies=recipe.copies,
+            params=recipe.augmentation,
+            seed=recipe.seed,
+            **shared,
         )
         own = cast("Features", data.inputs[key])
         values = np.concatenate([own.values, changed.values])

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from multimodal_ser.errors import SerError, UnknownName
+
+if TYPE_CHECKING:
+    from multimodal_ser.audio.augment import Augmentation
 
 #: The input of networks that look at frames; their backbone is the classifier.
 FRAMES = "frames"
@@ -56,6 +59,8 @@ class Learner:
         params: of the classifier's ``build``; of a backbone, of ``VideoModel``.
         candidates: parameters of which the inner folds choose those with the
             least log-loss; each is put on top of ``params``.
+        space: what a search tries instead of the classifier's ``SEARCH``, as
+            ``evaluation.search`` takes it; None takes the classifier's.
 
     Example:
         >>> Learner("audio", "functionals", "svc").name
@@ -69,6 +74,7 @@ class Learner:
     classifier: str
     params: Mapping = field(default_factory=dict)
     candidates: tuple[Mapping, ...] = ({},)
+    space: Mapping | None = None
 
     @property
     def name(self) -> str:
@@ -99,12 +105,15 @@ class Recipe:
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
         fusion: how learners become one, one of ``fusion.methods.NAMES``.
         inner_folds: folds of the training actors whose held-out predictions
-            choose parameters and fit calibration and fusion; at least 2.
+            choose parameters and fit calibration and fusion, 2 or more; 0 chooses
+            and calibrates nothing, as most published systems do, and a fusion
+            that would be fitted is the product.
         stop_share: share of a network's training actors, 0 to below 1, whose
             clips stop its training; they take no part in its calibration.
         labels: what to tell apart, one of ``tables.labels.NAMES``.
         copies: how many changed copies of each training clip the audio
             learners learn from too (``audio.augment``).
+        augmentation: what may happen to a copy; None takes the defaults.
         search: how many of each audio classifier's ``SEARCH`` parameters are
             tried on the inner folds; 0 takes ``params`` and ``candidates``.
         search_method: one of ``evaluation.search.METHODS``; ``grid`` tries all.
@@ -135,6 +144,7 @@ class Recipe:
     stop_share: float = 0.2
     labels: str = "emotions8"
     copies: int = 0
+    augmentation: Augmentation | None = None
     search: int = 0
     search_method: str = "random"
     search_metric: str = "balanced_accuracy"
@@ -152,8 +162,8 @@ class Recipe:
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled:
             raise SerError(f"{doubled} is in the recipe twice; name each learner once")
-        if self.inner_folds < 2:
-            raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 2 or more")
+        if self.inner_folds < 0 or self.inner_folds == 1:
+            raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 0, or 2 or more")
 
     @property
     def learners(self) -> tuple[Learner, ...]:

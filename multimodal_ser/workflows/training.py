@@ -126,6 +126,8 @@ def _check_search(recipe: Recipe) -> None:
 
     if not recipe.heard:
         raise SerError("a search is over the audio classifier's parameters; choose one")
+    if not recipe.inner_folds:
+        raise SerError("a search compares candidates on inner folds; give 2 or more of them")
     if recipe.search_method not in searching.METHODS:
         raise UnknownName("method of search", recipe.search_method, searching.METHODS)
     if recipe.search_metric not in get_scorer_names():
@@ -137,7 +139,7 @@ def _check_search(recipe: Recipe) -> None:
 
 
 def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> list[Fold]:
-    """Return folds of training clips that keep actors apart; none where there is one actor.
+    """Return folds of training clips that keep actors apart; none for one actor, or for 0 folds.
 
     Args:
         train: the training clips.
@@ -175,7 +177,7 @@ def cross_fit(
     """
     nothing = pd.DataFrame(columns=list(labels_of(recipe.labels)), dtype=float)
     if not folds:
-        return CrossFit(dict(learner.candidates[0]), nothing, {})
+        return CrossFit({**learner.params, **learner.candidates[0]}, nothing, {})
     learner, record = _searched(learner, data, train, folds, recipe, progress)
     jobs = [(learner, dict(params), fold) for params in learner.candidates for fold in folds]
     parts = _predictions(jobs, data, train, recipe, workers, progress)
@@ -316,7 +318,8 @@ def _searched(
     learner: Learner, data: Data, train, folds: Sequence[Fold], recipe: Recipe, progress: bool
 ) -> tuple[Learner, dict]:
     """Return the learner with the parameters that a search found, and what it found."""
-    space = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    own = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    space = own if learner.space is None else learner.space
     if not recipe.search or not space:
         return learner, {}
     from sklearn.exceptions import UndefinedMetricWarning

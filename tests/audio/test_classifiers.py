@@ -297,8 +297,8 @@ def test_a_weight_of_0_leaves_a_member_out():
     np.testing.assert_allclose(vote.predict_proba(values), alone.predict_proba(values), atol=1e-6)
 
 
-@pytest.mark.parametrize("members", ensemble.SYSTEM_D, ids="+".join)
-def test_the_votes_of_system_d_can_be_built_and_saved(members, tmp_path):
+@pytest.mark.parametrize("members", ensemble.SOFT_VOTES, ids="+".join)
+def test_the_votes_of_soft_voting_can_be_built_and_saved(members, tmp_path):
     values, labels = data("ensemble")
     few = {name: TINY[name] for name in members if name in TINY}
     try:
@@ -341,7 +341,7 @@ def test_the_perceptrons_of_systems_b_and_d():
     from multimodal_ser.audio.classifiers import mlp
 
     values, labels = data("mlp")
-    for params in (mlp.SYSTEM_B, mlp.SYSTEM_D):
+    for params in (mlp.GENDERED_MLP, mlp.SOFT_VOTING_MLP):
         small = params | {"hidden": 8, "batch_size": 20}
         estimator = mlp.build(**small).fit(values, labels)
         (pipeline,) = estimator.estimators_

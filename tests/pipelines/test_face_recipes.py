@@ -2,9 +2,6 @@
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +9,15 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.datasets import fer2013
+from multimodal_ser.tables import EMOTIONS, Features, failure_table, make_clips
+from multimodal_ser.video.model import VideoModel
+from multimodal_ser.workflows.data import Data
+from multimodal_ser.workflows.inference import Model, load_model
+from multimodal_ser.workflows.recipes import Learner
 
 #: The tables that a card may hold.
-KEYS = ("functionals_and_convolutions", "face", "face_classes", "face_seven", "actor05")
+KEYS = ("voice", "face", "face_classes", "face_seven", "actor05")
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
-
-
-def run(recipe, *words):
-    command = [sys.executable, str(PIPELINES / recipe), *map(str, words)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture
@@ -59,18 +55,16 @@ def fer_file(tmp_path_factory):
     return path
 
 
-def test_a_network_is_trained_trained_on_and_measured(fer_file, tmp_path):
-    first = run("train_fer.py", "--data", fer_file, "--output", tmp_path / "a", "--epochs", 2)
-    assert first.returncode == 0, first.stderr
-    assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 2
-    again = run("train_fer.py", "--data", fer_file, "--labels", "fer2013", "--epochs", 1,
-                "--start", tmp_path / "a", "--output", tmp_path / "b")  # fmt: skip
-    assert again.returncode == 0, again.stderr
+def test_a_network_is_trained_trained_on_and_measured(fer_file, tmp_path, main, capsys):
+    words = ("--data", fer_file, "--epochs", 1)
+    assert main("train_fer", *words, "--output", tmp_path / "a") == 0
+    assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 1
+    again = ("--labels", "fer2013", "--start", tmp_path / "a", "--output", tmp_path / "b")
+    assert main("train_fer", *words, *again) == 0
     assert json.loads((tmp_path / "b" / "run.json").read_text())["labels"] == "fer2013"
     words = ("--data", fer_file, "--networks", tmp_path / "a", tmp_path / "b")
-    done = run("evaluate_fer.py", *words, "--output", tmp_path / "tables")
-    assert done.returncode == 0, done.stderr
-    assert "100 training pictures, 30 private test pictures" in done.stdout
+    assert main("evaluate_fer", *words, "--output", tmp_path / "tables") == 0
+    assert "100 training pictures, 30 private test pictures" in capsys.readouterr().out
     assert (tmp_path / "tables" / "ferplus.md").read_text().count("fer_resnet") == 2
 
 
@@ -87,18 +81,115 @@ def test_a_rare_class_of_fer2013_weighs_more(fer_file, recipe):
     )
 
 
-def test_every_card_has_all_its_sections(recipe):
+@pytest.mark.parametrize("tables", [KEYS, ()])
+def test_every_card_has_all_its_sections(recipe, tables):
     from multimodal_ser.reports.model_card import card
 
     models = recipe("build_models")
     for name in sorted(path.stem for path in models.TEXTS.glob("*.md")):
-        tables = {key: pd.DataFrame({"x": [1.0]}) for key in KEYS}
-        text = card(name, models._card(name, tables))
+        given = {key: pd.DataFrame({"x": [1.0]}) for key in tables}
+        text = card(name, models.card_sections(name, given))
         assert "{{" not in text
+        assert ("Not measured." in text) == (not tables)
 
 
-def test_the_published_video_networks_run_on_films(corpus, tmp_path):
+class TestReleasedModels:
+    @pytest.fixture
+    def face(self, recipe):
+        """A face part of chance, mapped as the released one is, and what it maps."""
+        from multimodal_ser.video import mapping
+
+        models = recipe("build_models")
+        labels = fer2013.FERPLUS_LABELS
+        inner = VideoModel(models.BACKBONE, labels=labels).network
+        mapped = mapping.mapped(inner, mapping.weights(labels, np.linspace(0.05, 0.2, 8)))
+        part = VideoModel.of_network(models.BACKBONE, mapped, labels=EMOTIONS)
+        return models, part, inner
+
+    @pytest.fixture
+    def released(self, face, tmp_path, monkeypatch):
+        _, part, _ = face
+        folder = tmp_path / "released" / "ravdess"
+        Model({part.name: part}).save(folder)
+        monkeypatch.setenv("MULTIMODAL_SER_MODELS", str(tmp_path / "released"))
+        return folder
+
+    def test_the_network_before_the_mapping_is_read_out_of_the_released_one(self, face, released):
+        models, _, inner = face
+        found = models.released_face()
+        faces = np.random.default_rng(0).integers(0, 255, (5, 48, 48), np.uint8)
+        expected = inner.predict_on_batch(models.evaluate_fer.as_input(faces))
+        np.testing.assert_allclose(found.network.predict(faces), expected, atol=1e-6)
+        kept = found.model.network.get_weights()
+        for one, other in zip(kept, part.network.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_models_are_made_with_what_calibration_was_kept(
+        self, face, released, fer_file, tmp_path, monkeypatch, main
+    ):
+        models, _part, inner = face
+        rows = [
+            {"clip": f"{a}-{e}", "actor": f"{a:02}", "dataset": "ravdess", "emotion": e}
+            for a in range(1, 25)
+            for e in EMOTIONS
+        ]
+        clips = make_clips(rows)
+        values = np.random.default_rng(0).normal(size=(len(clips), 157)).astype(np.float32)
+        values[:, 0] += 3 * clips["emotion"].cat.codes
+        voice = Learner("audio", "mfcc_rms", "logistic_regression")
+        names = tuple(map(str, range(157)))
+        data = Data(clips, {"mfcc_rms": Features(clips.index, values, names)}, failure_table([]))
+        monkeypatch.setattr(models, "VOICE", voice)
+        monkeypatch.setattr(models._common, "load", lambda *_: data)
+        monkeypatch.setattr(models._common, "speech", lambda _: clips)
+        plain = tmp_path / "plain"
+        plain.mkdir()
+        VideoModel.of_network(models.BACKBONE, inner, labels=fer2013.FERPLUS_LABELS).save_weights(
+            plain / "video.keras"
+        )
+        about = {"backbone": models.BACKBONE, "labels": fer2013.FERPLUS_LABELS}
+        (plain / "video.json").write_text(json.dumps(about))
+        (plain / "run.json").write_text(json.dumps({"labels": "ferplus"}))
+        stale = tmp_path / "models" / "ravdess" / "audio"
+        stale.mkdir(parents=True)
+        words = ("--data", "x", "--fer", fer_file, "--networks", plain)
+        assert main("build_models", *words, "--models", tmp_path / "models") == 0
+        made = load_model(tmp_path / "models" / "ravdess")
+        assert list(made.learners) == [voice.name, models.BACKBONE]
+        assert made.combiner.fuser.describe()["method"] == "product"
+        run = json.loads((tmp_path / "models" / "ravdess" / "run.json").read_text())
+        kept = {one["answer"]: one for one in run["calibration"]}
+        assert made.combiner.temperatures == {
+            voice.name: kept["audio"]["temperature"],
+            models.BACKBONE: kept["video"]["temperature"],
+        }
+        assert all(one["nll_after"] <= one["nll_before"] for one in kept.values())
+        assert not stale.exists()
+        assert (tmp_path / "models" / "fer_plus" / "MODEL_CARD.md").exists()
+
+
+def test_the_published_video_networks_train_on_videos(corpus, tmp_path, main):
     words = ("--data", corpus, "--backbones", "fer_transfer", "--epochs", 1, "--steps", 2)
-    done = run("aei_2019_video.py", *words, "--cache", tmp_path, "--output", tmp_path / "t.md")
-    assert done.returncode == 0, done.stderr
-    assert "| fer_transfer | 242320 | chance | RAVDESS films" in (tmp_path / "t.md").read_text()
+    output = tmp_path / "t.md"
+    assert main("aei_2019_video", *words, "--cache", tmp_path, "--output", output) == 0
+    row = output.read_text().splitlines()[2].strip("| ").split(" | ")
+    assert row[:3] == ["fer_transfer", "242320", "chance"]
+
+
+def test_faces_of_one_actor_become_clips_of_the_front_end(tmp_path, recipe):
+    import argparse
+
+    import cv2
+
+    names = [f"01-01-0{emotion}-01-01-0{take}-05" for emotion in (3, 4) for take in (1, 2)]
+    coded = [cv2.imencode(".jpg", np.full((224, 224), 99, np.uint8))[1] for _ in names]
+    offset = np.cumsum([0, *map(len, coded)])
+    path = tmp_path / "faces.npz"
+    np.savez(path, jpeg=np.concatenate(coded), offset=offset, clip=names, frame=np.zeros(4))
+    module = recipe("aei_2019_video")
+    options = argparse.Namespace(epochs=1, steps=1, batch_size=None, fer=None, seed=0)
+    one = module.recipe("aei_cnn", options)
+    data = module.one_actor(path, one)
+    assert data.clips["emotion"].tolist() == ["happy", "happy", "sad", "sad"]
+    shapes = {data.inputs["frames:aei_cnn"][clip].pictures.shape for clip in data.clips.index}
+    assert shapes == {(1, 256, 256)}

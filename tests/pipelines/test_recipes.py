@@ -1,6 +1,6 @@
 """Every recipe explains itself, and the general ones run on the synthetic corpus."""
 
-import os
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,59 +9,61 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multimodal_ser.datasets import ravdess, synthetic
+from multimodal_ser.evaluation.runs import read_run
+from multimodal_ser.workflows import training
+from multimodal_ser.workflows.recipes import Recipe
+
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 OPENFACE_UNITS = [
     *((number, "r") for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)),
     *((n, "c") for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)),
 ]
-RECIPES = sorted(path.name for path in PIPELINES.glob("[!_]*.py"))
+RECIPES = sorted(path.stem for path in PIPELINES.glob("[!_]*.py"))
 
 
-def run(recipe, *words, cache):
-    environment = os.environ | {"MULTIMODAL_SER_CACHE": str(cache)}
-    command = [sys.executable, str(PIPELINES / recipe), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_explains_itself(recipe, tmp_path):
-    done = run(recipe, "--help", cache=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "usage" in done.stdout
+def test_every_recipe_explains_itself(recipe, main, capsys):
+    assert main(recipe, "--help") == 0
+    assert "usage" in capsys.readouterr().out
 
 
-def test_benchmark_batch_and_prediction(corpus, tmp_path):
-    from multimodal_ser.datasets import ravdess
-    from multimodal_ser.workflows import training
+def test_a_recipe_is_a_script():
+    command = [sys.executable, str(PIPELINES / "predict_fused.py"), "--help"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
 
+
+def test_benchmark_batch_and_prediction(corpus, tmp_path, main, capsys):
     clips = ravdess.index(corpus)
-    recipe = training.Recipe(video=None)
+    recipe = Recipe(video=None, inner_folds=2)
     training.train(clips, recipe, tmp_path / "model", workers=1, progress=False)
-    cache = tmp_path / "cache"
 
-    done = run("batch_ravdess.py", "--data", corpus, "--model", tmp_path / "model",
-               "--output", tmp_path / "batch", cache=cache)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    words = ("--data", corpus, "--model", tmp_path / "model", "--output", tmp_path / "batch")
+    assert main("batch_ravdess", *words) == 0
     table = pd.read_parquet(tmp_path / "batch" / "predictions.parquet")
     assert table["clip"].nunique() == len(clips)
 
-    words = ("--data", corpus, "--protocol", "actors", "--video", "none")
-    done = run("benchmark_modalities.py", *words, cache=cache)
-    assert done.returncode == 0, done.stderr
-    assert "svc" in done.stdout
+    words = ("--data", corpus, "--protocol", "actors", "--inner-folds", 2, "--video", "none")
+    output = tmp_path / "scores.csv"
+    assert main("benchmark_modalities", *words, "--audio", "svc", "--output", output) == 0
+    assert pd.read_csv(output)["model"].tolist() == ["mfcc_rms:svc"]
 
     wav = sorted(corpus.rglob("*.wav"))[0]
-    done = run("predict_fused.py", wav, "--model", tmp_path / "model", cache=cache)
-    assert done.returncode == 0, done.stderr
-    assert wav.name in done.stdout.replace("\n", "")
+    capsys.readouterr()
+    assert main("predict_fused", wav, "--model", tmp_path / "model") == 0
+    assert wav.name in capsys.readouterr().out.replace("\n", "")
 
 
-def test_voice_and_action_units_end_in_a_table_runs_and_a_page(tmp_path):
-    from multimodal_ser.datasets import ravdess, synthetic
-    from multimodal_ser.tables import EMOTIONS
-
-    corpus = tmp_path / "corpus"  # enough takes that no class misses a random fold
-    synthetic.make_corpus(corpus, actors=4, takes=3, video=False, progress=False)
+def test_audio_and_action_units_end_in_a_table_runs_and_a_page(tmp_path, main, monkeypatch):
+    module = importlib.import_module("audio_action_units")
+    monkeypatch.setattr(module, "AUDIO", ("mfcc_rms", "mfcc_chroma_mel"))  # quicker
+    corpus = tmp_path / "corpus"
+    synthetic.make_corpus(corpus, actors=5, takes=1, video=False, progress=False)
     clips = ravdess.index(corpus)
     rng = np.random.default_rng(0)
     codes = clips["emotion"].cat.codes.to_numpy()
@@ -71,50 +73,52 @@ def test_voice_and_action_units_end_in_a_table_runs_and_a_page(tmp_path):
     table = pd.DataFrame(values, columns=units)
     table["name"] = [f"01-{clip.removeprefix('ravdess/')}" for clip in clips.index]
     table.to_csv(tmp_path / "units.csv", sep=";", index=False)
-    done = run("audio_action_units.py", "--data", corpus, "--action-units", tmp_path / "units.csv",
-               "--run", tmp_path / "runs", "--adapted", cache=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
-    rows = [row for row in rows if "---" not in row[0]]
-    answers = ["functionals", "random_convolutions", "voice", "face", "fused"]
-    assert [row[1] for row in rows] == answers * 3
-    strict_face = float(rows[3][3])
-    assert strict_face > 100 / len(EMOTIONS)
-    assert "speaker-adapted" in rows[5][0]
-    assert "leaky" in rows[10][0]
-    assert {"strict", "speaker-adapted", "leaky", "report.html"} == {
-        path.name for path in (tmp_path / "runs").iterdir()
+    words = ("--data", corpus, "--action-units", tmp_path / "units.csv", "--quick")
+    assert main("audio_action_units", *words, "--run", tmp_path / "runs", "--workers", 1) == 0
+    runs = {path.name: read_run(path) for path in (tmp_path / "runs").iterdir() if path.is_dir()}
+    assert {name: (run.leaky, run.adaptation) for name, run in runs.items()} == {
+        "strict": (False, "none"),
+        "adapted": (False, "person"),
+        "leaky": (True, "none"),
     }
+    assert [model.modality for model in runs["strict"].models] == [*["audio"] * 3, "video", "fused"]
+    strict = runs["strict"].models[3].probabilities.idxmax(axis=1)
+    assert (strict == clips.loc[strict.index, "emotion"]).mean() > 1 / 8
+    assert (tmp_path / "runs" / "report.html").exists()
 
 
-def test_action_units_alone_end_in_a_table_of_classifiers(tmp_path):
-    from multimodal_ser.tables import EMOTIONS
+def test_the_published_test_actors_are_scaled_by_themselves():
+    from multimodal_ser.tables import Features, failure_table, make_clips
+    from multimodal_ser.workflows.data import Data
 
-    rng = np.random.default_rng(0)
-    units, rows = [f"AU{number:02d}_{kind}" for number, kind in OPENFACE_UNITS], []
-    for actor in range(1, 6):
-        for emotion in range(1, 9):
-            for statement in (1, 2):
-                name = f"01-{emotion:02}-01-{statement:02}-01-{actor:02}"
-                (tmp_path / f"03-{name}.wav").write_bytes(b"only its name is read")
-                values = rng.random(len(units)) + 0.3 * actor  # the speakers differ
-                values[emotion - 1] += 1.0
-                rows.append(dict(zip(units, values, strict=True)) | {"name": f"01-{name}"})
-    pd.DataFrame(rows).to_csv(tmp_path / "units.csv", sep=";", index=False)
-    words = ("--data", tmp_path, "--action-units", tmp_path / "units.csv", "--workers", 1)
-    done = run("action_units.py", *words, cache=tmp_path)
-    assert done.returncode == 0, done.stderr
-    table = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "luna5" in line]
-    assert [row[1] for row in table] == ["svc", "logistic_regression", "mlp", "ensemble"] * 2
-    strict, adapted = (float(table[at][2]) for at in (3, 7))
-    assert 100 / len(EMOTIONS) < strict <= adapted
+    aei = importlib.import_module("aei_2019")
+    rows = [dict(clip=f"{a:02}", dataset="ravdess", actor=f"{a:02}") for a in range(1, 25)]
+    clips = make_clips(rows)
+    values = np.random.default_rng(0).normal(5, 3, (24, 2)).astype(np.float32)
+    data = Data(clips, {aei.FEATURES: Features(clips.index, values, ("a", "b"))}, failure_table([]))
+    scaled = aei.scaled_separately(data).inputs[aei.FEATURES]
+    for part in (clips.index[:20], clips.index[20:]):
+        np.testing.assert_allclose(scaled.take(part).mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(scaled.take(part).std(axis=0), 1, atol=1e-5)
+
+
+def test_a_search_of_aei_2019_is_the_published_one():
+    import argparse
+
+    aei = importlib.import_module("aei_2019")
+    options = argparse.Namespace(search=True, quick=False, seed=0)
+    forest, boosting = (aei.recipe(name, options) for name in ("random_forest", "xgboost"))
+    assert (boosting.search, boosting.search_method, boosting.inner_folds) == (50, "random", 5)
+    assert (forest.search_method, forest.inner_folds) == ("grid", 3)
+    assert forest.audio[0].space == aei.random_forest.GRID
+    assert {forest.search_metric, boosting.search_metric} == {"accuracy"}
+    assert aei.recipe("svc", options).search == 0
 
 
 @pytest.mark.real_data
-def test_system_a_on_real_speech_is_near_what_was_published(shared_data, tmp_path):
-    done = run("aei_2019.py", "--data", shared_data / "ravdess" / "speech_audio",
-               "--models", "svc", "--output", tmp_path / "t.md", cache=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def test_aei_2019_on_real_speech_is_near_what_was_published(shared_data, tmp_path, main):
+    words = ("--data", shared_data / "ravdess" / "speech_audio", "--models", "svc")
+    assert main("aei_2019", *words, "--output", tmp_path / "t.md") == 0
     cells = (tmp_path / "t.md").read_text().splitlines()[2].split(" | ")
     published, measured = float(cells[1]), float(cells[2])
     assert published == 51.2

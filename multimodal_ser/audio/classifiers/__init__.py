@@ -7,7 +7,8 @@ alone. Where the estimator has no ``predict_proba``, the module has
 ``probabilities(estimator, values)``. ``SEARCH`` holds what a search may vary:
 lists of values by parameter of ``build``. ``INPUT`` says which features it
 takes, a key of :data:`INPUTS`; ``check_width(n_values, **params)``, where there is
-one, refuses vectors that are too short for it.
+one, refuses vectors that are too short for it. Published systems are named by
+their recipes: ``aei_2019`` is the one of ``pipelines/aei_2019.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one-dimensional convolutional network of system A, 102,280 parameters.
+"""The one-dimensional convolutional network of AEI 2019, 102,280 parameters.
 
 For 157 values and 8 classes: conv 128 kernel 5 same (768), ReLU, dropout,
 max-pool 8 to (19, 128), conv 128 kernel 5 same (82,048), ReLU, dropout,

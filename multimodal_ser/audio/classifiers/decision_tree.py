@@ -1,4 +1,4 @@
-"""One decision tree, as in system D: the baseline of the forests.
+"""One decision tree, as in ``soft_voting``: the baseline of the forests.
 
 The source states no parameters; a depth of 10 and 5 clips a leaf keep the tree
 from learning its training clips by heart.

@@ -3,8 +3,8 @@
 By default a support vector classifier, logistic regression and perceptrons,
 which err differently: a kernel, a plane and a network. The vote is the
 normalised geometric mean of their probabilities, which on RAVDESS speech has
-less log-loss than the arithmetic mean at the same accuracy. System D takes the
-arithmetic mean, of the members in :data:`SYSTEM_D`.
+less log-loss than the arithmetic mean at the same accuracy. The published
+system ``soft_voting`` takes the arithmetic mean, of the members in :data:`SOFT_VOTES`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from multimodal_ser.audio.classifiers import logistic_regression, svc
 from multimodal_ser.errors import SerError
 from multimodal_ser.estimators.votes import POOLINGS, SoftVote, pool
 
-__all__ = ["INPUT", "SEARCH", "SYSTEM_D", "build", "pool"]
+__all__ = ["INPUT", "SEARCH", "SOFT_VOTES", "build", "pool"]
 
 INPUT = "vector"
 SEARCH = {"lr_c": logistic_regression.SEARCH["c"], "svc_c": svc.SEARCH["c"]}
-#: The soft votes of system D; pass one as ``members``, with ``pooling="arithmetic"``.
-SYSTEM_D = (
+#: The soft votes of ``soft_voting``; pass one as ``members``, with ``pooling="arithmetic"``.
+SOFT_VOTES = (
     ("mlp", "lightgbm"),
     ("knn", "xgboost", "mlp"),
     ("xgboost", "mlp", "random_forest", "logistic_regression"),

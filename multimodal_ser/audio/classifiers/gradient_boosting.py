@@ -1,4 +1,4 @@
-"""Gradient-boosted trees by scikit-learn, as in system B.
+"""Gradient-boosted trees by scikit-learn, as in the gendered MLP's source (``gendered_mlp``).
 
 The source names the model and its feature-importance rankings, not its
 parameters: 100 trees of depth 3 at a rate of 0.1 are scikit-learn's defaults.

@@ -1,4 +1,4 @@
-"""K nearest neighbours on standardised values, as in systems D and E.
+"""K nearest neighbours on standardised values, as in ``soft_voting`` and ``cremad_valence``.
 
 Neither source states more than its score; 5 neighbours that weigh by their
 closeness are scikit-learn's number and the usual reading.

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees by LightGBM, as in systems B and D.
+"""Gradient-boosted trees by LightGBM, as in ``gendered_mlp`` and ``soft_voting``.
 
 Neither source states its parameters; these are LightGBM's defaults, in its
 deterministic mode.

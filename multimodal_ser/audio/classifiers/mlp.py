@@ -12,9 +12,9 @@ from multimodal_ser.estimators import classical
 INPUT = "vector"
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [25, 50, 100]}
 
-#: The perceptrons of systems B and D, as their searches ended; neither states
+#: The perceptrons of ``gendered_mlp`` and ``soft_voting``, as their searches ended; neither states
 #: epochs, these are our reading.
-SYSTEM_B = {
+GENDERED_MLP = {
     "activation": "tanh",
     "alpha": 1.4,
     "batch_size": 163,
@@ -23,7 +23,7 @@ SYSTEM_B = {
     "epochs": 200,
     "n_seeds": 1,
 }
-SYSTEM_D = {
+SOFT_VOTING_MLP = {
     "solver": "lbfgs",
     "hidden": 1283,
     "alpha": 0.385,

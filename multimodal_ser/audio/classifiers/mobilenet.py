@@ -1,4 +1,4 @@
-"""MobileNet on mel images, as in system D (0.56).
+"""MobileNet on mel images, as in ``soft_voting`` (0.56).
 
 See :mod:`transfer` for the bottleneck way. Howard et al., "MobileNets", arXiv
 1704.04861, 2017; the smallest of the three and the fastest on a CPU.

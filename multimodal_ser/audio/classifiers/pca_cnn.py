@@ -1,4 +1,4 @@
-"""System D's network on principal components: 8 convolutions, 3 dense layers.
+"""The network of ``soft_voting`` on principal components: 8 convolutions, 3 dense layers.
 
 The values are standardised and projected onto the 66 principal components of
 the training clips (95 % of the variance of its 180 values); (66, 1) goes

@@ -1,13 +1,13 @@
-"""Random forest, as in system A.
+"""Random forest, as in AEI 2019 (``aei_2019``).
 
-System A searched around: bootstrap off, depth 5 to 10, log2 of the features a
+AEI 2019 searched around: bootstrap off, depth 5 to 10, log2 of the features a
 split, about 2000 trees. The defaults are the middle of that.
 """
 
 from __future__ import annotations
 
 INPUT = "vector"
-#: The randomised search of system A, 50 draws.
+#: The randomised search of AEI 2019, 50 draws.
 SEARCH = {
     "n_estimators": [200, 400, 800, 1200, 1600, 2000],
     "max_depth": [5, 7, 10, 15, 20, None],
@@ -16,7 +16,7 @@ SEARCH = {
     "min_samples_leaf": [1, 2, 4],
     "bootstrap": [True, False],
 }
-#: The grid that follows it, around the best that system A found.
+#: The grid that follows it, around the best that AEI 2019 found.
 GRID = {
     "n_estimators": [1500, 2000],
     "max_depth": [5, 8, 10],

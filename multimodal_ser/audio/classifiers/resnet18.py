@@ -1,4 +1,4 @@
-"""ResNet18 on images of the spectrogram, the mel spectrogram or the MFCC, as in system C.
+"""ResNet18 on images of the spectrogram, mel spectrogram or MFCC (``spectrogram_resnet``).
 
 He et al., "Deep residual learning for image recognition", CVPR 2016, table 1:
 a convolution 7x7 of stride 2 and a pool 3x3, four stages of two residual

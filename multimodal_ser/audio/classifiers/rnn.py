@@ -1,4 +1,4 @@
-"""A recurrent network, as in system D.
+"""A recurrent network, as in ``soft_voting``.
 
 The source says "RNN" and 0.18 on 16 classes. Its 180 values are averages over
 time, so what it recurs over is the list of values, which has no order to learn

@@ -1,6 +1,6 @@
-"""Support vector classifier with an RBF kernel, as in system A.
+"""Support vector classifier with an RBF kernel, as in AEI 2019 (``aei_2019``).
 
-System A: RBF kernel, gamma ``auto`` (one over the number of values), C 1,
+AEI 2019: RBF kernel, gamma ``auto`` (one over the number of values), C 1,
 standardised values. The machine is 28 machines, one a pair of classes. Its
 votes say which class wins but not how clearly, so probabilities are made of
 the 28 margins; calibration is a later step's task.

@@ -1,4 +1,4 @@
-"""VGG16 on mel images, as in system D (0.73 on images of 224x224).
+"""VGG16 on mel images, as in ``soft_voting`` (0.73 on images of 224x224).
 
 See :mod:`transfer` for the bottleneck way. Simonyan and Zisserman, "Very deep convolutional
 networks for large-scale image recognition", ICLR 2015.

@@ -1,4 +1,4 @@
-"""VGG19 on mel images, as in system D (0.46, with ImageNet's weights 0.59).
+"""VGG19 on mel images, as in ``soft_voting`` (0.46, with ImageNet's weights 0.59).
 
 See :mod:`transfer` for the bottleneck way. Simonyan and Zisserman, "Very deep convolutional
 networks for large-scale image recognition", ICLR 2015.

@@ -1,4 +1,4 @@
-"""A one-dimensional network on the raw signal, as in system C.
+"""A one-dimensional network on the raw signal, as in ``spectrogram_resnet``.
 
 The source says "4-5 layers" and 0.146 on eight classes, little above chance.
 This is the layout of M5 of Dai et al., "Very deep convolutional neural networks

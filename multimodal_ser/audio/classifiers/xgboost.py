@@ -1,12 +1,12 @@
-"""Gradient-boosted trees by XGBoost, as in system A.
+"""Gradient-boosted trees by XGBoost, as in AEI 2019 (``aei_2019``).
 
-System A's search ended at eta 0.1, gamma 0, depth 6 and a subsample of 0.35.
+The search of AEI 2019 ended at eta 0.1, gamma 0, depth 6 and a subsample of 0.35.
 """
 
 from __future__ import annotations
 
 INPUT = "vector"
-#: The randomised search of system A, 50 draws.
+#: The randomised search of AEI 2019, 50 draws.
 SEARCH = {
     "learning_rate": [0.01, 0.03, 0.1, 0.3],
     "gamma": [0.0, 0.5, 1.0, 2.0],

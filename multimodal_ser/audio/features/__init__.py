@@ -5,15 +5,15 @@ change), ``RATE_HZ``, ``names()`` and ``extract(sound)``, which takes the sample
 at that rate, or the :class:`~multimodal_ser.audio.spectra.Spectra` of them that
 several sets share, and returns float32 of one shape, finite. Arrays of more than
 one dimension say their ``SHAPE``, and ``names()`` then names the axes; pictures
-are uint8.
+are uint8. Published systems are named by their recipes in ``pipelines/``.
 
 ================= ============== ================================================
 set               shape          what
 ================= ============== ================================================
-mfcc_rms            157            system A: statistics of MFCC, deltas; energy
-spectral_moments         77             system B: seven moments of eleven features
-spectral_mean_std         22             system E: mean and deviation of eleven features
-mfcc_chroma_mel         180            system D: mean MFCC, chroma and mel
+mfcc_rms            157            AEI 2019: statistics of MFCC, deltas; energy
+spectral_moments         77             gendered_mlp: seven moments of eleven features
+spectral_mean_std         22             cremad_valence: mean and deviation of eleven features
+mfcc_chroma_mel         180            soft_voting: mean MFCC, chroma and mel
 functionals       2669           ours: statistics of everything in a spectrogram
 random_convolutions 5500         ours: random convolutions of log-mel frames
 functionals_and_convolutions 8169 both

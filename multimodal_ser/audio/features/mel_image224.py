@@ -1,4 +1,4 @@
-"""The clip's mel spectrogram as a grey picture of 224 x 224, for system D.
+"""The clip's mel spectrogram as a grey picture of 224 x 224, for ``soft_voting``.
 
 At 22050 Hz (window 2048, hop 512 samples): 128 mel bands in dB from 80 below
 the clip's loudest (black) to it (white), low bands at the bottom.

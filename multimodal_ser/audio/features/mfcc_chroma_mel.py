@@ -1,4 +1,4 @@
-"""System D's 180 features: mean MFCC, chroma and mel bands.
+"""The 180 features of ``soft_voting``: mean MFCC, chroma and mel bands.
 
 At 22050 Hz with librosa's defaults (window 2048, hop 512 samples): 40 MFCC, 12
 chroma made of the transform's magnitude, and 128 mel bands of power, each

@@ -1,4 +1,4 @@
-"""The clip's cepstral coefficients as a grey picture of 128 x 128, for system C.
+"""The clip's cepstral coefficients as a grey picture of 128 x 128, for ``spectrogram_resnet``.
 
 At 22050 Hz (window 2048, hop 512 samples): 40 MFCC, the first at the bottom,
 each from its lowest value in the clip (black) to its highest (white). In one

@@ -1,4 +1,4 @@
-"""The 157 values of system A: statistics of MFCC and their deltas, and energy.
+"""The 157 values of AEI 2019: statistics of MFCC and their deltas, and energy.
 
 At 22050 Hz: 13 MFCC (window 2048, hop 512 samples), their delta and
 delta-delta; mean, maximum, minimum and standard deviation over frames of each

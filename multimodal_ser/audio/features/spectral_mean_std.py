@@ -1,4 +1,4 @@
-"""System E's features: mean and deviation of eleven descriptions of a voice.
+"""Features of ``cremad_valence``: mean and deviation of eleven descriptions of a voice.
 
 At 22050 Hz with librosa's defaults (window 2048, hop 512 samples): 20 MFCC,
 centroid, flatness, tempogram, CENS, RMS energy, 128 mel bands of power,

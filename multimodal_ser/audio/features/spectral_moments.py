@@ -1,4 +1,4 @@
-"""System B's features: seven moments of each of eleven descriptions of the spectrum.
+"""Features of ``gendered_mlp``: seven moments of each of eleven descriptions of the spectrum.
 
 At 22050 Hz with librosa's defaults (window 2048, hop 512 samples): 20 MFCC,
 their delta and delta-delta, 128 mel bands of power, RMS energy, spectral

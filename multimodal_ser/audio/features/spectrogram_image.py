@@ -1,4 +1,4 @@
-"""The clip's spectrogram as a grey picture of 128 x 128, for system C.
+"""The clip's spectrogram as a grey picture of 128 x 128, for ``spectrogram_resnet``.
 
 At 22050 Hz (window 2048, hop 512 samples): magnitude in dB from 80 below the
 clip's loudest bin (black) to it (white), 0 to 11025 Hz upwards in equal steps.
