@@ -258,10 +258,7 @@ def load_model(model: str | Path | None = None) -> Model:
     params = _read_params(folder)
     labels = tuple(params["labels"])
     try:
-        learners = {
-            entry["name"]: _load_learner(entry, folder, params["format"])
-            for entry in params["learners"]
-        }
+        learners = {entry["name"]: _load_learner(entry, folder) for entry in params["learners"]}
         fuser = Fuser.from_description(params["fusion"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
@@ -272,7 +269,7 @@ def load_model(model: str | Path | None = None) -> Model:
     return Model(learners, labels, params["pooling"], combiner, params["adapt"])
 
 
-def _load_learner(entry: Mapping, folder: Path, made_as: int) -> Fitted:
+def _load_learner(entry: Mapping, folder: Path) -> Fitted:
     place = (folder / entry["folder"]).resolve()
     if not place.is_relative_to(folder.resolve()):
         raise ModelError(f"{folder}: {entry['folder']!r:.80} leads out of the model; refused")
@@ -285,7 +282,8 @@ def _load_learner(entry: Mapping, folder: Path, made_as: int) -> Fitted:
         from multimodal_ser.workflows.feature_model import FeatureModel
 
         learner = FeatureModel.load(named, place)
-    if made_as == FORMAT and learner.name != entry["name"]:
+    # Earlier models call a learner by its modality, also when they are saved again.
+    if entry["name"] not in (learner.name, learner.modality):
         raise ModelError(f"{folder}: the learner {entry['name']!r:.80} is none; train it again")
     return learner
 
