@@ -71,7 +71,9 @@ def evaluate(
             if modality in answers:
                 parts.setdefault(modality, []).append(answers[modality])
     answered = {name: pd.concat(tables) for name, tables in parts.items()}
-    if answered["fused"].isna().all(axis=None):
+    # A modality that no clip has was not evaluated.
+    answered = {name: table for name, table in answered.items() if table.notna().any(axis=None)}
+    if not answered:
         raise SerError(f"none of the {len(labelled)} clip(s) could be used; see the failures")
     return _run(found, labelled, clips, answered, seed, time.monotonic() - started), pd.concat(
         failures, ignore_index=True

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.errors import TableError
-from multimodal_ser.evaluation.adaptation import per_speaker
+from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 
 
@@ -26,8 +26,12 @@ def features(clips):
     return Features(clips.index, values.astype("f4"), tuple("abcd"))
 
 
-def test_each_speaker_has_mean_0_and_deviation_1(features, clips):
-    values = per_speaker(features, clips).values
+def per_person(features, clips):
+    return adaptation.adapted(features, clips, "person")
+
+
+def test_each_person_has_mean_0_and_deviation_1(features, clips):
+    values = per_person(features, clips).values
     for actor in ("00", "01", "02"):
         rows = values[(clips["actor"] == actor).to_numpy()]
         np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
@@ -38,17 +42,17 @@ def test_each_speaker_has_mean_0_and_deviation_1(features, clips):
 def test_labels_are_not_looked_at(features, clips):
     shuffled = clips["emotion"].to_numpy()[np.random.default_rng(1).permutation(len(clips))]
     for labels in (shuffled, None):
-        other = per_speaker(features, clips.assign(emotion=labels))
-        np.testing.assert_array_equal(other.values, per_speaker(features, clips).values)
+        other = per_person(features, clips.assign(emotion=labels))
+        np.testing.assert_array_equal(other.values, per_person(features, clips).values)
 
 
 def test_other_speakers_clips_do_not_matter(features, clips):
     own = clips.index[clips["actor"] == "01"]
     moved = features.values.copy()
     moved[(clips["actor"] != "01").to_numpy()] *= 7
-    other = per_speaker(Features(clips.index, moved, features.names), clips)
-    alone = per_speaker(Features(own, features.take(own), features.names), clips)
-    expected = per_speaker(features, clips).take(own)
+    other = per_person(Features(clips.index, moved, features.names), clips)
+    alone = per_person(Features(own, features.take(own), features.names), clips)
+    expected = per_person(features, clips).take(own)
     np.testing.assert_array_equal(other.take(own), expected)
     np.testing.assert_array_equal(alone.values, expected)
 
@@ -56,14 +60,14 @@ def test_other_speakers_clips_do_not_matter(features, clips):
 def test_the_order_of_rows_does_not_matter(features, clips):
     order = np.random.default_rng(2).permutation(len(clips))
     turned = Features(features.clips[order], features.values[order], features.names)
-    there = per_speaker(turned, clips.iloc[::-1]).take(clips.index)
-    np.testing.assert_allclose(there, per_speaker(features, clips).values, atol=1e-5)
+    there = per_person(turned, clips.iloc[::-1]).take(clips.index)
+    np.testing.assert_allclose(there, per_person(features, clips).values, atol=1e-5)
 
 
 def test_two_data_sets_may_both_have_an_actor_01(features, clips):
     split = clips.copy()
     split.loc[split.index[:5], "dataset"] = "y"
-    values = per_speaker(features, split).values
+    values = per_person(features, split).values
     np.testing.assert_allclose(values[:5].mean(axis=0), 0, atol=1e-4)
 
 
@@ -71,21 +75,74 @@ def test_what_does_not_vary_and_who_has_one_clip_become_0(features, clips):
     values = features.values.copy()
     values[:, 1] = 3.3
     table = Features(clips.index, values, features.names)
-    assert (per_speaker(table, clips).values[:, 1] == 0).all()
-    unknown = clips.assign(actor=pd.NA)
-    assert (per_speaker(features, unknown).values == 0).all()
+    assert (per_person(table, clips).values[:, 1] == 0).all()
+    alone = clips.assign(actor=[str(at) for at in range(len(clips))])
+    assert (per_person(features, alone).values == 0).all()
 
 
 def test_missing_values_stay_missing_and_do_not_count(features, clips):
     values = features.values.copy()
     values[3] = np.nan
-    adapted = per_speaker(Features(clips.index, values, features.names), clips).values
+    adapted = per_person(Features(clips.index, values, features.names), clips).values
     assert np.isnan(adapted[3]).all()
     assert np.isfinite(np.delete(adapted, 3, axis=0)).all()
     np.testing.assert_allclose(np.nanmean(adapted[:10], axis=0), 0, atol=1e-4)
 
 
 def test_a_clip_that_is_not_in_the_table_is_named(features, clips):
-    with pytest.raises(TableError) as error:
-        per_speaker(features, clips.drop(index="0-0"))
-    assert "0-0" in str(error.value)
+    with pytest.raises(TableError):
+        per_person(features, clips.drop(index="0-0"))
+
+
+def test_a_set_has_mean_0_and_deviation_1_as_a_whole(features, clips):
+    split = clips.assign(dataset=np.where(clips["actor"] == "02", "y", "x"))
+    values = adaptation.adapted(features, split, "set").values
+    for rows in (split["dataset"] == "x", split["dataset"] == "y"):
+        part = values[rows.to_numpy()]
+        np.testing.assert_allclose(part.mean(axis=0), 0, atol=1e-4)
+        np.testing.assert_allclose(part.std(axis=0), 1, atol=1e-4)
+    actor = values[(clips["actor"] == "00").to_numpy()]
+    assert abs(actor[:, 0].mean()) > 0.5  # the set's mean, not the person's
+
+
+def test_none_leaves_features_as_they_are(features, clips):
+    assert adaptation.adapted(features, clips, "none") is features
+
+
+@pytest.mark.parametrize("how", ["person", "set"])
+@pytest.mark.parametrize("size", [1, 4, 30])
+def test_statistics_in_chunks_equal_whole_ones(features, clips, how, size):
+    values = features.values.copy()
+    values[7, 2] = np.nan
+    features = Features(clips.index, values, features.names)
+    known = adaptation.Statistics()
+    order = np.random.default_rng(3).permutation(len(clips))
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        known.add(Features(clips.index[part], values[part], features.names), clips, how)
+    found = known.normalise(features, clips, how).values
+    np.testing.assert_allclose(
+        found, adaptation.adapted(features, clips, how).values, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_adapting_to_a_person_needs_to_know_whose_a_clip_is(features, clips):
+    unknown = clips.assign(actor=clips["actor"].where(clips.index != "0-0"))
+    with pytest.raises(SerError):
+        adaptation.groups(unknown, "person")
+    with pytest.raises(SerError):
+        per_person(features, unknown)
+    assert set(adaptation.groups(unknown, "set")) == {"x"}
+
+
+def test_too_few_clips_to_know_a_person_or_a_set_by_are_refused(clips):
+    least = adaptation.LEAST_CLIPS
+    own = clips[clips["actor"] == "01"]
+    for how in ("person", "set"):
+        adaptation.check_counts(own.iloc[:least], how)
+        with pytest.raises(SerError):
+            adaptation.check_counts(own.iloc[: least - 1], how)
+    rest = pd.concat([clips[clips["actor"] == "00"], own.iloc[:1]])
+    with pytest.raises(SerError):
+        adaptation.check_counts(rest, "person")
+    adaptation.check_counts(rest, "set")
