@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network, unreplicated
 
-#: How many clips a frozen network's output is remembered of, over all folds.
+#: How many outputs of frozen networks are kept, over all folds and networks.
 _REMEMBERED = 8192
 
 
@@ -242,22 +242,23 @@ def _through(network, values: np.ndarray) -> np.ndarray:
     A protocol fits one model a fold on nearly the same clips, and a frozen
     network gives them the same output every time.
     """
-    outputs = _OUTPUTS.setdefault(_print_of(network), {})
-    keys = [hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    network_key = _print_of(network)
+    keys = [network_key + hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    outputs = {key: _OUTPUTS[key] for key in keys if key in _OUTPUTS}
     new = {key: at for at, key in enumerate(keys) if key not in outputs}
-    if len(outputs) + len(new) > _REMEMBERED:
-        outputs.clear()
-        new = {key: at for at, key in enumerate(keys)}
     rows = list(new.values())
     for start in range(0, len(rows), 16):
         part = rows[start : start + 16]
         found = np.asarray(network(values[part], training=False))
         outputs.update(zip((keys[at] for at in part), found, strict=True))
+    _OUTPUTS.update(outputs)
+    for key in list(_OUTPUTS)[: max(len(_OUTPUTS) - _REMEMBERED, 0)]:
+        del _OUTPUTS[key]  # the oldest
     return np.stack([outputs[key] for key in keys])
 
 
-#: Fingerprint of a frozen network -> fingerprint of a clip's values -> output.
-_OUTPUTS: dict[bytes, dict[bytes, np.ndarray]] = {}
+#: Fingerprint of a frozen network and a clip's values -> output.
+_OUTPUTS: dict[bytes, np.ndarray] = {}
 
 
 def _print_of(network) -> bytes:
