@@ -75,13 +75,13 @@ def trial_values(estimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(n_clips, *shape)) * scale + mean).astype(np.float32)
 
 
-def _take_scaling(estimator, at: slice, mean: np.ndarray, scale: np.ndarray) -> None:
+def _take_scaling(estimator, at: slice | np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
     """Write what the columns ``at`` are standardised by into ``mean`` and ``scale``."""
     if type(estimator).__name__ == "StandardScaler":
         mean[at], scale[at] = estimator.mean_, estimator.scale_
     for _, step in getattr(estimator, "steps", ()):
-        if type(step).__name__ == "Columns":
-            at = slice(step.start, step.stop)
+        if type(step).__name__ == "ColumnTransformer":
+            at = _chosen(step)
         _take_scaling(step, at, mean, scale)
     for member in getattr(estimator, "estimators_", ()):
         _take_scaling(member, at, mean, scale)
@@ -113,9 +113,17 @@ def _pipeline(graph: Graph, pipeline, values: str) -> str:
     return values
 
 
-def _columns(graph: Graph, columns, values: str) -> str:
-    stop = columns.n_features_in_ if columns.stop is None else columns.stop
-    return graph.add("Slice", values, *(graph.axes(at) for at in (columns.start, stop, 1)))
+def _columns(graph: Graph, transformer, values: str) -> str:
+    return graph.add("Gather", values, graph.axes(*_chosen(transformer)), axis=1)
+
+
+def _chosen(transformer) -> np.ndarray:
+    """Return which columns a transformer of one part passes on."""
+    (part,) = transformer.transformers_[:1]
+    rest = [step for _, step, _ in transformer.transformers_[1:]]
+    passed = getattr(part[1], "func", part[1]) in (None, "passthrough")
+    _refuse_unless(passed and set(rest) <= {"drop"}, transformer, "more than a choice of columns")
+    return np.arange(transformer.n_features_in_)[part[2]]
 
 
 def _scaler(graph: Graph, scaler, values: str) -> str:
@@ -270,7 +278,7 @@ def _keras_classifier(classifier) -> bytes:
 
 
 _TRANSLATIONS = {
-    "Columns": _columns,
+    "ColumnTransformer": _columns,
     "LogisticRegression": _regression,
     "MLPClassifier": _perceptron,
     "PairwiseSVC": _support_vectors,
