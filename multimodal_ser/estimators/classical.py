@@ -1,4 +1,4 @@
-"""Classifiers of feature vectors that sound and picture share.
+"""Classifiers of feature vectors that audio and video share.
 
 Inputs are raw feature values: scaling is part of each estimator and so is
 fitted on training clips alone.
@@ -6,8 +6,16 @@ fitted on training clips alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def support_vectors(*, c: float, gamma: str | float = "auto", scale: bool = True, seed: int = 0):
+if TYPE_CHECKING:
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.pipeline import Pipeline
+
+
+def support_vectors(
+    *, c: float, gamma: str | float = "auto", scale: bool = True, seed: int = 0
+) -> Pipeline:
     """Return a support vector classifier with an RBF kernel.
 
     Args:
@@ -31,7 +39,7 @@ def support_vectors(*, c: float, gamma: str | float = "auto", scale: bool = True
     )
 
 
-def regression(*, c: float, max_iter: int = 1000, seed: int = 0):
+def regression(*, c: float, max_iter: int = 1000, seed: int = 0) -> Pipeline:
     """Return multinomial logistic regression.
 
     Args:
@@ -67,12 +75,11 @@ def perceptrons(
     solver: str = "adam",
     batch_size: int | None = None,
     scale: bool = True,
-):
+) -> VotingClassifier:
     """Return the mean of small perceptrons that differ in their seed.
 
-    One hidden layer, a fixed number of epochs: early stopping would hold out
-    clips of actors that are also trained on, and so see nothing of a new
-    speaker.
+    One hidden layer, a fixed number of epochs: early stopping would hold out clips of
+    actors that are also trained on.
 
     Args:
         hidden: units of the hidden layer.
@@ -84,7 +91,7 @@ def perceptrons(
         activation: of the hidden layer, as scikit-learn names it.
         solver: ``adam``, or ``lbfgs``, which sees all clips in every step and
             makes at most so many steps as ``epochs`` says.
-        batch_size: clips a step of Adam; None takes 200, or all where there are fewer.
+        batch_size: clips per step of Adam; None takes 200, or all where there are fewer.
         scale: whether to standardise by the training clips' mean and deviation.
 
     Returns:
@@ -95,23 +102,24 @@ def perceptrons(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    shape = {"hidden_layer_sizes": (hidden,), "alpha": alpha, "learning_rate_init": learning_rate}
+    shape |= {"activation": activation, "solver": solver}
+    shape |= {"max_iter": epochs} if solver == "lbfgs" else _adam(epochs, batch_size)
+    members = [
+        (
+            f"seed_{each}",
+            make_pipeline(
+                *([StandardScaler()] if scale else []), MLPClassifier(**shape, random_state=each)
+            ),
+        )
+        for each in range(seed, seed + n_seeds)
+    ]
+    return VotingClassifier(members, voting="soft")
+
+
+def _adam(epochs: int, batch_size: int | None) -> dict:
     # With this tolerance no epoch counts as better than the one before, so
     # training ends after n_iter_no_change + 2 epochs: a stated number, and no
     # warning that it has not converged. L-BFGS has a tolerance of its own.
     stop = {"tol": 1e9, "n_iter_no_change": max(epochs - 2, 1), "max_iter": epochs + 2}
-    stop = (
-        {"max_iter": epochs} if solver == "lbfgs" else stop | {"batch_size": batch_size or "auto"}
-    )
-    shape = {"hidden_layer_sizes": (hidden,), "alpha": alpha, "learning_rate_init": learning_rate}
-    shape |= {"activation": activation, "solver": solver}
-    networks = [
-        MLPClassifier(**shape, **stop, random_state=seed + number) for number in range(n_seeds)
-    ]
-    members = [
-        (
-            f"seed_{network.random_state}",
-            make_pipeline(*([StandardScaler()] if scale else []), network),
-        )
-        for network in networks
-    ]
-    return VotingClassifier(members, voting="soft")
+    return stop | {"batch_size": batch_size or "auto"}

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network, unreplicated
 
-#: How many clips a frozen network's output is remembered of, over all folds.
+#: How many outputs of frozen networks are kept, over all folds and networks.
 _REMEMBERED = 8192
 
 
@@ -36,7 +36,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             first, once, and the trained network gets its output. If it has
             ``augment(values, targets, rng)``, see ``augment``.
         epochs: passes over the training clips, at most.
-        batch_size: clips a step.
+        batch_size: clips per step.
         learning_rate: of the optimiser.
         standardise: whether to scale by the training clips' mean and
             deviation: of each value of vectors, else of each entry of the last
@@ -60,7 +60,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         mean_, scale_: float32 ``(n_values,)`` or ``(size of the last axis,)``,
             from the training clips alone; 0 and 1 without ``standardise``.
         components_: float32 ``(n_values, n_components)``, or None.
-        history_: loss and accuracy an epoch.
+        history_: loss and accuracy per epoch.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         n_components: int | None = None,
         augment: bool = False,
         network_params: Mapping | None = None,
-    ):
+    ) -> None:
         self.module = module
         self.epochs = epochs
         self.batch_size = batch_size
@@ -94,7 +94,12 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         self.augment = augment
         self.network_params = network_params
 
-    def fit(self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None):
+    def fit(
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> KerasClassifier:
         """Fit on training clips.
 
         Args:
@@ -237,27 +242,28 @@ def _batch_size(values: np.ndarray) -> int:
 
 
 def _through(network, values: np.ndarray) -> np.ndarray:
-    """Return a frozen network's output, each clip computed once a process.
+    """Return a frozen network's output, each clip computed once per process.
 
-    A protocol fits one model a fold on nearly the same clips, and a frozen
+    A protocol fits one model per fold on nearly the same clips, and a frozen
     network gives them the same output every time.
     """
-    outputs = _OUTPUTS.setdefault(_print_of(network), {})
-    keys = [hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    network_key = _print_of(network)
+    keys = [network_key + hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    outputs = {key: _OUTPUTS[key] for key in keys if key in _OUTPUTS}
     new = {key: at for at, key in enumerate(keys) if key not in outputs}
-    if len(outputs) + len(new) > _REMEMBERED:
-        outputs.clear()
-        new = {key: at for at, key in enumerate(keys)}
     rows = list(new.values())
     for start in range(0, len(rows), 16):
         part = rows[start : start + 16]
         found = np.asarray(network(values[part], training=False))
         outputs.update(zip((keys[at] for at in part), found, strict=True))
+    _OUTPUTS.update(outputs)
+    for key in list(_OUTPUTS)[: max(len(_OUTPUTS) - _REMEMBERED, 0)]:
+        del _OUTPUTS[key]  # the oldest
     return np.stack([outputs[key] for key in keys])
 
 
-#: Fingerprint of a frozen network -> fingerprint of a clip's values -> output.
-_OUTPUTS: dict[bytes, dict[bytes, np.ndarray]] = {}
+#: Fingerprint of a frozen network and a clip's values -> output.
+_OUTPUTS: dict[bytes, np.ndarray] = {}
 
 
 def _print_of(network) -> bytes:
@@ -281,7 +287,7 @@ def _augmented_batches(
         def __getitem__(self, index: int):
             order = np.random.default_rng([seed, self.epoch]).permutation(len(values))
             rows = order[index * batch_size : (index + 1) * batch_size]
-            # A generator of its own a batch: what it draws does not depend on
+            # A generator of its own per batch: what it draws does not depend on
             # when or how often Keras asks for the batch.
             rng = np.random.default_rng([seed, self.epoch, index])
             return augment(values[rows], targets[rows], rng)

@@ -1,11 +1,12 @@
-"""What scikit-learn's own classifiers lack here: votes, a choice of columns."""
+"""What scikit-learn's own classifiers lack here: votes by the geometric mean."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 
 from multimodal_ser.errors import SerError
@@ -16,40 +17,19 @@ POOLINGS = ("geometric", "arithmetic")
 _FLOOR = 1e-7
 
 
-class Columns(TransformerMixin, BaseEstimator):
-    """Some adjacent columns of the values, and no others.
+class Columns(ColumnTransformer):
+    """What adjacent columns were called in files of models that were saved earlier.
 
-    Args:
-        start: the first, from 0.
-        stop: the one behind the last.
-
-    Example:
-        >>> Columns(1, 3).fit_transform(np.arange(8).reshape(2, 4)).tolist()
-        [[1, 2], [5, 6]]
+    Reading one gives the ``ColumnTransformer`` that scikit-learn has for it.
     """
 
-    def __init__(self, start: int = 0, stop: int | None = None):
-        self.start = start
-        self.stop = stop
-
-    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Columns:
-        """Check that the columns are there.
-
-        Raises:
-            SerError: there are fewer.
-        """
-        self.n_features_in_ = np.shape(X)[1]
-        stop = self.n_features_in_ if self.stop is None else self.stop
-        if not 0 <= self.start < stop <= self.n_features_in_:
-            raise SerError(
-                f"columns {self.start} to {stop} are wanted of {self.n_features_in_} values; "
-                "choose the feature set that the classifier is made for, or its blocks"
-            )
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return ``(n_clips, stop - start)``."""
-        return np.asarray(X)[:, self.start : self.stop]
+    def __setstate__(self, state: Mapping) -> None:
+        """Become the transformer of the columns ``start`` to ``stop`` of the file."""
+        self.__class__ = ColumnTransformer
+        columns = slice(state["start"], state["stop"])
+        self.__init__([("columns", "passthrough", columns)])
+        if "n_features_in_" in state:  # a vote holds its members unfitted too
+            self.fit(np.zeros((1, state["n_features_in_"])))
 
 
 class SoftVote(VotingClassifier):
@@ -57,11 +37,17 @@ class SoftVote(VotingClassifier):
 
     Args:
         estimators: ``(name, estimator)`` pairs.
-        weights: one an estimator, or None for all alike.
+        weights: one per estimator, or None for all alike.
         pooling: one of :data:`POOLINGS`.
     """
 
-    def __init__(self, estimators, *, weights=None, pooling: str = "geometric"):
+    def __init__(
+        self,
+        estimators: Sequence[tuple[str, BaseEstimator]],
+        *,
+        weights: Sequence[float] | None = None,
+        pooling: str = "geometric",
+    ) -> None:
         super().__init__(estimators, voting="soft", weights=weights)
         self.pooling = pooling
 
@@ -79,8 +65,8 @@ def pool(
     """Return the mean of several classifiers' probabilities.
 
     Args:
-        votes: one ``(n_clips, k)`` a classifier, rows summing to 1.
-        weights: one a classifier, 0 or more, not all 0; None weighs all alike.
+        votes: one ``(n_clips, k)`` per classifier, rows summing to 1.
+        weights: one per classifier, 0 or more, not all 0; None weighs all alike.
         pooling: ``geometric``, normalised, or ``arithmetic``.
 
     Returns:

@@ -8,23 +8,35 @@ networks with what goes before them. Trees and neighbours raise
 Weights are kept in single precision, half of what scikit-learn takes; values
 are standardised in double, since the mean of a feature may be thousands of its
 deviations.
+
+``skl2onnx`` (tried: 1.20) is no way around this module. It has no converter for ``PairwiseSVC``
+and ``SoftVote``, which would still be ours; it writes support vectors, scaling and labels in
+operators of ``ai.onnx.ml``, which :mod:`~multimodal_ser.export.runtime` refuses, and cannot do
+without them for support vectors; and it standardises in single precision: on features whose mean
+is thousands of their deviations, probabilities are 2e-5 (logistic regression) and margins 8e-5
+(support vectors) off, here 1e-7.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import TensorProto
 
 from multimodal_ser.export.graph import Graph, chain
 from multimodal_ser.export.runtime import NotExportable
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 #: How far probabilities may be from the original's: a machine of a thousand
 #: vectors in double precision against one in single.
 TOLERANCE = 1e-4
 
 
-def estimator_to_onnx(estimator) -> bytes:
+def estimator_to_onnx(estimator: BaseEstimator) -> bytes:
     """Return a fitted classifier as an ONNX file.
 
     Args:
@@ -32,7 +44,7 @@ def estimator_to_onnx(estimator) -> bytes:
             k-1.
 
     Returns:
-        A graph from float32 features, a clip a row, to ``(n_clips, k)``.
+        A graph from float32 features, one row per clip, to ``(n_clips, k)``.
 
     Raises:
         NotExportable: the classifier, or an option of it, has no translation.
@@ -53,7 +65,7 @@ def estimator_to_onnx(estimator) -> bytes:
     return graph.content(_added(graph, estimator, graph.input), (len(estimator.classes_),))
 
 
-def trial_values(estimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
+def trial_values(estimator: BaseEstimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
     """Return random features like those that a classifier was fitted on.
 
     Args:
@@ -75,13 +87,13 @@ def trial_values(estimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(n_clips, *shape)) * scale + mean).astype(np.float32)
 
 
-def _take_scaling(estimator, at: slice, mean: np.ndarray, scale: np.ndarray) -> None:
+def _take_scaling(estimator, at: slice | np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
     """Write what the columns ``at`` are standardised by into ``mean`` and ``scale``."""
     if type(estimator).__name__ == "StandardScaler":
         mean[at], scale[at] = estimator.mean_, estimator.scale_
     for _, step in getattr(estimator, "steps", ()):
-        if type(step).__name__ == "Columns":
-            at = slice(step.start, step.stop)
+        if type(step).__name__ == "ColumnTransformer":
+            at = _chosen(step)
         _take_scaling(step, at, mean, scale)
     for member in getattr(estimator, "estimators_", ()):
         _take_scaling(member, at, mean, scale)
@@ -113,31 +125,27 @@ def _pipeline(graph: Graph, pipeline, values: str) -> str:
     return values
 
 
-def _columns(graph: Graph, columns, values: str) -> str:
-    stop = columns.n_features_in_ if columns.stop is None else columns.stop
-    return graph.add("Slice", values, *(graph.axes(at) for at in (columns.start, stop, 1)))
+def _columns(graph: Graph, transformer, values: str) -> str:
+    return graph.add("Gather", values, graph.axes(*_chosen(transformer)), axis=1)
+
+
+def _chosen(transformer) -> np.ndarray:
+    """Return which columns a transformer of one part passes on."""
+    (part,) = transformer.transformers_[:1]
+    rest = [step for _, step, _ in transformer.transformers_[1:]]
+    passed = getattr(part[1], "func", part[1]) in (None, "passthrough")
+    _refuse_unless(passed and set(rest) <= {"drop"}, transformer, "more than a choice of columns")
+    return np.arange(transformer.n_features_in_)[part[2]]
 
 
 def _scaler(graph: Graph, scaler, values: str) -> str:
-    double = graph.add("Cast", values, to=_double())
+    double = graph.add("Cast", values, to=TensorProto.DOUBLE)
     steps = []
     if scaler.with_mean:
         steps.append(("Sub", graph.constant(np.float64(scaler.mean_))))
     if scaler.with_std:
         steps.append(("Div", graph.constant(np.float64(scaler.scale_))))
-    return graph.add("Cast", chain(graph, double, *steps), to=_single())
-
-
-def _double() -> int:
-    from onnx import TensorProto
-
-    return TensorProto.DOUBLE
-
-
-def _single() -> int:
-    from onnx import TensorProto
-
-    return TensorProto.FLOAT
+    return graph.add("Cast", chain(graph, double, *steps), to=TensorProto.FLOAT)
 
 
 def _linear(graph: Graph, values: str, weights: np.ndarray, bias: np.ndarray) -> str:
@@ -183,8 +191,8 @@ def _support_vectors(graph: Graph, machine, values: str) -> str:
     norm = graph.add("ReduceSum", graph.add("Mul", values, values), graph.axes(1))
     own = graph.constant(np.float32((vectors**2).sum(axis=1)))
     # What is left of 0 after rounding must not be negative.
-    distance = chain(graph, product, ("Add", own), ("Add", norm), ("Max", graph.numbers(0.0)))
-    kernel = chain(graph, distance, ("Mul", graph.numbers(-machine._gamma)), ("Exp",))
+    distance = chain(graph, product, ("Add", own), ("Add", norm), ("Max", graph.number(0.0)))
+    kernel = chain(graph, distance, ("Mul", graph.number(-machine._gamma)), ("Exp",))
     margins = _linear(graph, kernel, _pair_weights(machine), machine._intercept_)
     lost = [graph.add("Softplus", side) for side in (graph.add("Neg", margins), margins)]
     pairs = list(itertools.combinations(range(len(machine.classes_)), 2))
@@ -223,13 +231,13 @@ def _vote(graph: Graph, vote, values: str) -> str:
         return _weighted_sum(graph, members, weights)
     from multimodal_ser.estimators.votes import _FLOOR
 
-    logs = [chain(graph, member, ("Max", graph.numbers(_FLOOR)), ("Log",)) for member in members]
+    logs = [chain(graph, member, ("Max", graph.number(_FLOOR)), ("Log",)) for member in members]
     return graph.add("Softmax", _weighted_sum(graph, logs, weights), axis=1)
 
 
 def _weighted_sum(graph: Graph, members: list[str], weights: np.ndarray) -> str:
     terms = [
-        graph.add("Mul", member, graph.numbers(weight))
+        graph.add("Mul", member, graph.number(weight))
         for member, weight in zip(members, weights, strict=True)
     ]
     total = terms[0]
@@ -250,27 +258,25 @@ def _takes_vectors(classifier, shape: tuple) -> bool:
 
 
 def _keras_classifier(classifier) -> bytes:
-    from multimodal_ser.export.networks import Value, add_network
+    from multimodal_ser.estimators.networks import load_keras
+    from multimodal_ser.export.networks import network_to_onnx
 
-    networks = [n for n in (classifier.frozen_, classifier.network_) if n is not None]
-    shape = networks[0].input_shape[1:]
-    graph = Graph(_keras_shape(classifier))
-    name = graph.input
+    keras = load_keras()
+    values = clips = keras.Input(_keras_shape(classifier))
     if classifier.mean_.any() or (classifier.scale_ != 1).any():
-        mean, scale = (graph.constant(a) for a in (classifier.mean_, classifier.scale_))
-        name = chain(graph, name, ("Sub", mean), ("Div", scale))
+        values = (values - classifier.mean_) / classifier.scale_
     if classifier.components_ is not None:
-        name = graph.add("MatMul", name, graph.constant(classifier.components_))
-    if _takes_vectors(classifier, shape):
-        name = graph.add("Unsqueeze", name, graph.axes(2))
-    value = Value(name, len(shape) + 1)
+        values = keras.ops.matmul(values, classifier.components_)
+    networks = [n for n in (classifier.frozen_, classifier.network_) if n is not None]
+    if _takes_vectors(classifier, networks[0].input_shape[1:]):
+        values = keras.ops.expand_dims(values, -1)
     for network in networks:
-        value = add_network(graph, network, value)
-    return graph.content(value.name, networks[-1].output_shape[1:])
+        values = network(values)
+    return network_to_onnx(keras.Model(clips, values))
 
 
 _TRANSLATIONS = {
-    "Columns": _columns,
+    "ColumnTransformer": _columns,
     "LogisticRegression": _regression,
     "MLPClassifier": _perceptron,
     "PairwiseSVC": _support_vectors,

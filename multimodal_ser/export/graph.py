@@ -1,4 +1,4 @@
-"""Writing ONNX graphs node by node: what the exporters share."""
+"""Writing ONNX graphs node by node, for what is no Keras network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from multimodal_ser.export.runtime import OPSET
 
@@ -35,18 +36,14 @@ class Graph:
         self._weights: list = []
         self._known: dict[tuple, str] = {}
 
-    def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes):
-        """Add a node and return the name of its output, or names if there are several."""
-        from onnx import helper
+    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+        """Add a node of one output and return that output's name."""
+        name = f"v{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
 
-        names = [f"v{len(self._nodes)}_{place}" for place in range(outputs)]
-        self._nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def constant(self, values) -> str:
+    def constant(self, values: np.ndarray) -> str:
         """Return the name of a constant; equal ones are kept once."""
-        from onnx import numpy_helper
-
         array = np.ascontiguousarray(values)
         key = (array.dtype.str, array.shape, hashlib.sha256(array).digest())
         if key not in self._known:
@@ -54,9 +51,9 @@ class Graph:
             self._weights.append(numpy_helper.from_array(array, self._known[key]))
         return self._known[key]
 
-    def numbers(self, *values: float) -> str:
-        """Return the name of a float32 constant, a scalar if there is one number."""
-        return self.constant(np.float32(values[0] if len(values) == 1 else values))
+    def number(self, value: float) -> str:
+        """Return the name of a float32 scalar."""
+        return self.constant(np.float32(value))
 
     def axes(self, *axes: int) -> str:
         """Return the name of an int64 constant."""
@@ -69,8 +66,6 @@ class Graph:
             output: name of the value that the graph gives.
             shape: of the output, without the batch.
         """
-        from onnx import TensorProto, helper
-
         given = self.add("Identity", output)
         infos = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *sizes])

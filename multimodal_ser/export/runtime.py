@@ -21,10 +21,11 @@ from multimodal_ser.errors import ModelError, SerError
 #: What an exported network may be made of; what the exporters write.
 # fmt: off
 OPS = frozenset((
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Conv", "Div", "Exp",
-    "Flatten", "GRU", "Identity", "LSTM", "Log", "MatMul", "Max", "MaxPool", "Mul", "Neg",
-    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus",
-    "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze",
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Exp",
+    "Expand", "Flatten", "GRU", "Gather", "Identity", "LSTM", "Log", "MatMul", "Max", "MaxPool",
+    "Mul", "Neg", "Pad", "Reciprocal", "ReduceMean", "ReduceProd", "ReduceSum", "Relu", "Reshape",
+    "ReverseSequence", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 ))
 # fmt: on
 #: The operator set that the exporters write; ONNX 1.13, December 2022.

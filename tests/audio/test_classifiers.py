@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from multimodal_ser.audio import classifiers
-from multimodal_ser.audio.classifiers import ensemble, svc, transfer
+from multimodal_ser.audio.classifiers import ensemble, svc, transfer, vote_per_feature_set
+from multimodal_ser.audio.features import functionals, random_convolutions
 from multimodal_ser.errors import MissingWeights, SerError, UnknownName
 from multimodal_ser.estimators import files
 
@@ -19,8 +20,14 @@ SHAPES = {
     "sequence": (10, 8),
     "image": (32, 32),
 }
+#: Names of 24 values, a functional and a convolution in turn.
+VALUES = [
+    name
+    for pair in zip(functionals.names()[:12], random_convolutions.names()[:12], strict=True)
+    for name in pair
+]
 TINY = {
-    "vote_per_feature_set": {"blocks": (10, 14)},
+    "vote_per_feature_set": {"names": VALUES},
     "conv1d": {"epochs": 2},
     "ensemble": {"mlp_params": {"epochs": 10}},
     "gradient_boosting": {"n_estimators": 5},
@@ -359,49 +366,48 @@ def test_svc_can_be_scored_by_probabilities():
     assert (score > -np.log(3)).all()
 
 
-def test_each_member_of_a_block_vote_sees_its_block_alone():
-    from multimodal_ser.audio.classifiers import vote_per_feature_set
-
+def test_each_member_of_the_vote_sees_one_feature_set():
     values, labels = data("vote_per_feature_set", n_clips=60)
-    vote = vote_per_feature_set.build(blocks=(10, 14), members=("logistic_regression",)).fit(
-        values, labels
-    )
+    vote = vote_per_feature_set.build(names=VALUES, members=("logistic_regression",))
     parts = []
-    for at, c in ((slice(0, 10), 0.003), (slice(10, 24), 0.0003)):
+    for at, c in ((slice(0, None, 2), 0.003), (slice(1, None, 2), 0.0003)):
         alone = classifiers.load("logistic_regression").build(c=c)
         parts.append(alone.fit(values[:, at], labels).predict_proba(values[:, at]))
-    np.testing.assert_allclose(vote.predict_proba(values), ensemble.pool(parts), atol=1e-9)
+    given = vote.fit(values, labels).predict_proba(values)
+    np.testing.assert_allclose(given, ensemble.pool(parts), atol=1e-9)
 
 
-def test_a_block_vote_is_made_for_the_voice():
-    from multimodal_ser.audio.classifiers import vote_per_feature_set
-    from multimodal_ser.audio.features import functionals, random_convolutions
+def test_by_default_the_vote_sees_all_functionals_and_convolutions():
+    (first, second) = (
+        pipeline.steps[0][1].transformers[0]
+        for _, pipeline in vote_per_feature_set.build(members=("mlp",)).estimators
+    )
+    assert first == ("functionals", "passthrough", list(range(2669)))
+    assert second == ("random_convolutions", "passthrough", list(range(2669, 8169)))
 
-    assert (
-        len(functionals.names()),
-        len(random_convolutions.names()),
-    ) == vote_per_feature_set.BLOCKS
+
+def test_values_of_another_number_than_the_names_are_refused():
     values, labels = data("vote_per_feature_set")
-    with pytest.raises(SerError) as error:
+    with pytest.raises(ValueError):  # scikit-learn's
         vote_per_feature_set.build().fit(values, labels)
-    assert "24" in str(error.value)
-    with pytest.raises(SerError) as error:
-        classifiers.check_input("vote_per_feature_set", (157,))
-    assert "functionals_and_convolutions" in str(error.value)
-    classifiers.check_input("vote_per_feature_set", (157,), {"blocks": (100, 57)})
+    for n_values in (157, 8170):
+        with pytest.raises(SerError):
+            classifiers.check_input("vote_per_feature_set", (n_values,))
+    classifiers.check_input("vote_per_feature_set", (24,), {"names": VALUES})
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"blocks": ()},
-        {"blocks": (3, 0)},
+        {"names": ()},
+        {"names": VALUES[::2]},
+        {"names": [*VALUES, "a"]},
         {"members": ()},
         {"members": ("knn", "knn")},
         {"members": ("conv1d",)},
         {"members": ("resnet18",)},
     ],
 )
-def test_a_block_vote_that_cannot_be_is_refused(wrong):
+def test_a_vote_that_cannot_be_is_refused(wrong):
     with pytest.raises(SerError):
-        classifiers.load("vote_per_feature_set").build(**wrong)
+        vote_per_feature_set.build(**wrong)

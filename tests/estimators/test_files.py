@@ -6,10 +6,14 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 
-from multimodal_ser.audio.classifiers import ensemble, svc
+from multimodal_ser.audio.classifiers import ensemble, logistic_regression, svc
 from multimodal_ser.errors import ModelError
 from multimodal_ser.estimators import files
+from multimodal_ser.estimators.votes import SoftVote
 
 VALUES = np.random.default_rng(0).normal(size=(40, 5))
 LABELS = np.arange(40) % 3
@@ -40,7 +44,41 @@ def test_a_classifier_saved_under_the_old_names_predicts_the_same(tmp_path, modu
     np.testing.assert_array_equal(files.probabilities(module, loaded, VALUES), expected)
 
 
-def test_a_type_nobody_trusts_is_refused(tmp_path):
+class Columns(TransformerMixin, BaseEstimator):
+    """As it was when models were saved with it; its fit sets ``n_features_in_``."""
+
+    def __init__(self, start=0, stop=None):
+        self.start, self.stop = start, stop
+
+    def fit(self, values, labels=None):
+        self.n_features_in_ = values.shape[1]
+        return self
+
+    def transform(self, values):
+        return values[:, self.start : self.stop]
+
+
+@pytest.mark.parametrize("room", ["sklearn_classifiers", "estimators.votes"])
+@pytest.mark.parametrize("stop", [4, None])
+def test_a_vote_saved_with_columns_of_the_old_type_predicts_the_same(
+    tmp_path, room, stop, monkeypatch
+):
+    monkeypatch.setattr(Columns, "__module__", f"multimodal_ser.{room}")
+    members = [
+        (name, make_pipeline(columns, logistic_regression.build()))
+        for name, columns in (("one", Columns(0, 2)), ("other", Columns(1, stop)))
+    ]
+    fitted = SoftVote(members).fit(VALUES, LABELS)
+    (tmp_path / "estimator.skops").write_bytes(skops.io.dumps(fitted))
+    loaded = files.load(tmp_path, ensemble)
+    np.testing.assert_array_equal(loaded.predict_proba(VALUES), fitted.predict_proba(VALUES))
+    assert type(loaded.estimators_[0].steps[0][1]) is ColumnTransformer
+    files.save(loaded, tmp_path)
+    again = files.load(tmp_path, ensemble)
+    np.testing.assert_array_equal(again.predict_proba(VALUES), fitted.predict_proba(VALUES))
+
+
+def test_a_type_that_is_not_trusted_is_refused(tmp_path):
     content = skops.io.dumps(svc.build().fit(VALUES, LABELS))
     evil = with_names(content, '"multimodal_ser.estimators.pairwise"', '"somebody.elses"')
     (tmp_path / "estimator.skops").write_bytes(evil)

@@ -108,7 +108,7 @@ def test_what_a_frozen_network_has_seen_it_is_not_shown_again(monkeypatch):
     monkeypatch.setattr(keras_classifier, "_OUTPUTS", {})
     values, labels = clips(8, 8, 3)
     model = build(epochs=1, standardise=False).fit(values, labels)
-    (outputs,) = keras_classifier._OUTPUTS.values()
+    outputs = keras_classifier._OUTPUTS
     assert len(outputs) == len(values)
     first = model.predict_proba(values)
     assert len(outputs) == len(values)
@@ -120,6 +120,22 @@ def test_what_a_frozen_network_has_seen_it_is_not_shown_again(monkeypatch):
     np.testing.assert_allclose(whole[:5], some, atol=1e-6)
     assert len(outputs) <= 40
     np.testing.assert_array_equal(model.predict_proba(values), first)
+
+
+def test_no_more_outputs_are_kept_than_stated_however_many_networks_there_are(monkeypatch):
+    from multimodal_ser.estimators import keras_classifier
+
+    def random(shape):
+        layer = load_keras().layers.Conv2D(1, 1, trainable=False)  # drawn by the fit's seed
+        return load_keras().Sequential([load_keras().Input(shape), layer])
+
+    monkeypatch.setattr(keras_classifier, "_OUTPUTS", {})
+    monkeypatch.setattr(keras_classifier, "_REMEMBERED", 3)
+    monkeypatch.setattr(sys.modules[__name__], "frozen", random)
+    values, labels = clips(8, 8, 3)
+    for seed in range(5):
+        build(epochs=1, seed=seed).fit(values, labels)
+    assert len(keras_classifier._OUTPUTS) <= 3
 
 
 def test_each_epoch_brings_other_batches_and_the_seed_settles_them():

@@ -28,20 +28,18 @@ def changed(change) -> bytes:
 
 
 def test_a_graph_computes_what_it_says():
-    graph = Graph((None, 2))
-    value = chain(graph, graph.input, ("Mul", graph.numbers(3.0)), ("Add", graph.numbers(1.0, 2.0)))
+    graph, two = Graph((None, 2)), np.float32([1, 2])
+    value = chain(graph, graph.input, ("Mul", graph.number(3)), ("Add", graph.constant(two)))
     network = LightNetwork(graph.content(value, (None, 2)))
     values = np.random.default_rng(0).normal(size=(4, 5, 2)).astype(np.float32)
-    np.testing.assert_allclose(
-        network.predict_on_batch(values), values * 3 + np.float32([1, 2]), rtol=1e-6
-    )
+    np.testing.assert_allclose(network.predict_on_batch(values), values * 3 + two, rtol=1e-6)
     assert network.input_shape == network.output_shape == (None, None, 2)
 
 
 def test_equal_constants_are_kept_once():
     graph = Graph((2,))
-    assert graph.numbers(1.0, 2.0) == graph.numbers(1.0, 2.0) != graph.numbers(1.0, 3.0)
-    assert graph.axes(1) != graph.numbers(1.0)
+    assert graph.axes(1, 2) == graph.axes(1, 2) != graph.axes(1, 3)
+    assert graph.axes(1) != graph.constant(np.float32([1]))
 
 
 def test_the_same_graph_is_the_same_file():
@@ -51,17 +49,17 @@ def test_the_same_graph_is_the_same_file():
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04K\x01.", bytes(1000)])
 def test_other_files_are_refused(content, tmp_path):
     (tmp_path / "a.onnx").write_bytes(content)
-    with pytest.raises(ModelError, match=r"a\.onnx: not a usable exported network") as caught:
+    with pytest.raises(ModelError) as caught:
         light.load(tmp_path / "a.onnx")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_or_too_large_file_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError):
         light.load(tmp_path / "none.onnx")
     monkeypatch.setattr(light, "LARGEST_BYTES", 50)
     (tmp_path / "a.onnx").write_bytes(doubled())
-    with pytest.raises(ModelError, match="more than"):
+    with pytest.raises(ModelError):
         light.load(tmp_path / "a.onnx")
 
 
@@ -109,19 +107,19 @@ def function(model):
 
 @pytest.mark.parametrize("change", [loop, custom, elsewhere, enormous, two_inputs, function])
 def test_what_is_no_plain_graph_is_refused(change):
-    with pytest.raises(ModelError, match="not a usable exported network"):
+    with pytest.raises(ModelError):
         LightNetwork(changed(change))
 
 
 def test_values_of_another_shape_are_a_model_error():
-    with pytest.raises(ModelError, match="not a usable"):
+    with pytest.raises(ModelError):
         LightNetwork(doubled(3)).predict_on_batch(np.ones((1, 4), np.float32))
 
 
 def test_an_export_that_differs_from_the_original_is_not_kept(tmp_path):
     values = np.ones((2, 3), np.float32)
     for reference in (lambda v: 2 * v + 1e-3, lambda v: 2 * v[:, :2], lambda v: v * np.nan):
-        with pytest.raises(NotExportable, match="off the original"):
+        with pytest.raises(NotExportable):
             light.export(doubled(), tmp_path / "a.onnx", reference, values)
     assert not list(tmp_path.iterdir())
     light.export(doubled(), tmp_path / "a.onnx", lambda v: 2 * v, values)

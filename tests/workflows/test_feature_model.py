@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.audio import classifiers
+from multimodal_ser.audio.features import functionals, random_convolutions
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 from multimodal_ser.workflows.feature_model import FeatureModel
 
+NAMES = functionals.names()[:100] + random_convolutions.names()[:57]
 FAST = {
-    "vote_per_feature_set": {"blocks": (100, 57)},
+    "vote_per_feature_set": {"names": NAMES},
     "random_forest": {"n_estimators": 30},
     "xgboost": {"n_estimators": 10},
     "gradient_boosting": {"n_estimators": 10},
