@@ -58,7 +58,7 @@ def show_scores(scores: pd.DataFrame) -> None:
     if "p_best" in scores:
         shown["p against best"] = [_text(value) for value in scores["p_best"]]
     shown["clips"] = scores["n"].astype(int)
-    if "seconds" in scores:
+    if "seconds" in scores and scores["seconds"].notna().all():  # a finished model has none
         shown["seconds"] = scores["seconds"].map("{:.0f}".format)
     show(shown)
 

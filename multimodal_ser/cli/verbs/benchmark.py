@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from multimodal_ser.evaluation.runs import Run
+    from multimodal_ser.workflows.recipes import Recipe
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -73,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     options.audio = options.audio if "audio" in modalities else "none"
     options.video = options.video if "video" in modalities else "none"
     recipes = requests.recipes_of(options)
+    recipes = recipes if "fusion" in modalities else _apart(recipes)
     for recipe in recipes:
         training.check(recipe)
     clips, extra = requests.training_clips(options)
@@ -118,6 +121,17 @@ def _modalities(text: str) -> list[str]:
     if "fusion" in chosen and not {"audio", "video"} <= set(chosen):
         raise SerError("fusion needs both others; give --modalities audio,video,fusion")
     return chosen
+
+
+def _apart(recipes: list[Recipe]) -> list[Recipe]:
+    """Return each recipe's modalities as recipes of their own, which nothing fuses."""
+    others = {"audio": {"video": None}, "video": {"audio": None}}
+    return [
+        replace(recipe, **other)
+        for recipe in recipes
+        for modality, other in others.items()
+        if getattr(recipe, modality)
+    ]
 
 
 def _keep_run(run: Run, folder: Path) -> Run:

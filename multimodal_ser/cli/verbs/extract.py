@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import training
-    from multimodal_ser.workflows.data import extract, read_tables
+    from multimodal_ser.workflows.data import extract, frame_params, read_tables
+    from multimodal_ser.workflows.recipes import FRAMES
 
     recipe = requests.recipes_of(options)[0]
     training.check_front_ends(recipe)
@@ -47,8 +48,11 @@ def run(options: argparse.Namespace) -> int:
     data = extract(clips, recipe, tables=read_tables(options.tables), **work)
     if options.output:
         tableio.write_features(cast("Features", data.inputs[heard[0]]), options.output)
+    networks = [one for one in recipe.learners if one.input == FRAMES]
+    whole = {one.key for one in networks if frame_params(recipe, one.classifier).crop == "frame"}
     parts = [
-        f"{key} of {len(found.clips)} clips{_faces(found)}" for key, found in data.inputs.items()
+        f"{key} of {len(found.clips)} clips{'' if key in whole else _faces(found)}"
+        for key, found in data.inputs.items()
     ]
     print(f"{', '.join(parts)}, kept in {work['cache'].folder or 'memory only'}")
     return requests.say_failures(data.failures)
