@@ -46,7 +46,7 @@ class SexFirst:
         params: Mapping | None = None,
         sex_classifier: str = "svc",
         sex_params: Mapping | None = None,
-    ):
+    ) -> None:
         shared = {"seed": seed, "params": params}
         self.sex = AudioModel(
             feature_set, sex_classifier, labels=SEXES, seed=seed, params=sex_params

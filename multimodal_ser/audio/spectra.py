@@ -72,7 +72,7 @@ class Spectra:
         window_samples: int = WINDOW_SAMPLES,
         hop_samples: int = HOP_SAMPLES,
         n_mels: int = N_MELS,
-    ):
+    ) -> None:
         self.signal = check_signal(signal)
         self.rate_hz = rate_hz
         self.window_samples = window_samples

@@ -6,8 +6,16 @@ fitted on training clips alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def support_vectors(*, c: float, gamma: str | float = "auto", scale: bool = True, seed: int = 0):
+if TYPE_CHECKING:
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.pipeline import Pipeline
+
+
+def support_vectors(
+    *, c: float, gamma: str | float = "auto", scale: bool = True, seed: int = 0
+) -> Pipeline:
     """Return a support vector classifier with an RBF kernel.
 
     Args:
@@ -31,7 +39,7 @@ def support_vectors(*, c: float, gamma: str | float = "auto", scale: bool = True
     )
 
 
-def regression(*, c: float, max_iter: int = 1000, seed: int = 0):
+def regression(*, c: float, max_iter: int = 1000, seed: int = 0) -> Pipeline:
     """Return multinomial logistic regression.
 
     Args:
@@ -67,7 +75,7 @@ def perceptrons(
     solver: str = "adam",
     batch_size: int | None = None,
     scale: bool = True,
-):
+) -> VotingClassifier:
     """Return the mean of small perceptrons that differ in their seed.
 
     One hidden layer, a fixed number of epochs: early stopping would hold out

@@ -7,11 +7,15 @@ import json
 import zipfile
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 #: Types beyond scikit-learn's own that a model file may name. A file that
 #: names any other type is refused.
@@ -44,7 +48,7 @@ _MOVED = {
 }
 
 
-def probabilities(module: ModuleType, estimator, values: np.ndarray) -> np.ndarray:
+def probabilities(module: ModuleType, estimator: BaseEstimator, values: np.ndarray) -> np.ndarray:
     """Return a fitted estimator's probabilities.
 
     Args:
@@ -61,7 +65,7 @@ def probabilities(module: ModuleType, estimator, values: np.ndarray) -> np.ndarr
     return estimator.predict_proba(values)
 
 
-def save(estimator, folder: str | Path) -> None:
+def save(estimator: BaseEstimator, folder: str | Path) -> None:
     """Write a fitted estimator into a folder, as data, without pickle.
 
     Raises:
@@ -78,7 +82,7 @@ def save(estimator, folder: str | Path) -> None:
     write_atomically(folder / "estimator.skops", lambda file: file.write(content))
 
 
-def load(folder: str | Path, module: ModuleType):
+def load(folder: str | Path, module: ModuleType) -> BaseEstimator:
     """Read what :func:`save` wrote.
 
     Args:

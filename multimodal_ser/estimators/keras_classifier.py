@@ -79,7 +79,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         n_components: int | None = None,
         augment: bool = False,
         network_params: Mapping | None = None,
-    ):
+    ) -> None:
         self.module = module
         self.epochs = epochs
         self.batch_size = batch_size
@@ -94,7 +94,9 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         self.augment = augment
         self.network_params = network_params
 
-    def fit(self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None):
+    def fit(
+        self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None
+    ) -> KerasClassifier:
         """Fit on training clips.
 
         Args:

@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError
 
+if TYPE_CHECKING:
+    import keras
 
-def load_keras(seed: int | None = None):
+
+def load_keras(seed: int | None = None) -> ModuleType:
     """Return the ``keras`` module, with its chatter off and seeds set.
 
     Args:
@@ -36,7 +41,7 @@ def load_keras(seed: int | None = None):
     return keras
 
 
-def unreplicated(optimizer):
+def unreplicated(optimizer: keras.Optimizer) -> keras.Optimizer:
     """Return an optimizer that does not sum gradients over machines, there being one.
 
     For that sum, of one summand, Keras 3 with TensorFlow registers a gradient
@@ -55,7 +60,7 @@ def unreplicated(optimizer):
     return optimizer
 
 
-def save_network(network, path: str | Path) -> None:
+def save_network(network: keras.Model, path: str | Path) -> None:
     """Write a network as a ``.keras`` file, atomically, without its optimizer's state.
 
     Raises:
@@ -72,7 +77,7 @@ def save_network(network, path: str | Path) -> None:
         write_atomically(path, lambda file: file.write(draft.read_bytes()))
 
 
-def load_network(path: str | Path):
+def load_network(path: str | Path) -> keras.Model:
     """Read a ``.keras`` file without running any code that it may carry.
 
     Returns:

@@ -28,7 +28,7 @@ class Columns(TransformerMixin, BaseEstimator):
         [[1, 2], [5, 6]]
     """
 
-    def __init__(self, start: int = 0, stop: int | None = None):
+    def __init__(self, start: int = 0, stop: int | None = None) -> None:
         self.start = start
         self.stop = stop
 
@@ -61,7 +61,13 @@ class SoftVote(VotingClassifier):
         pooling: one of :data:`POOLINGS`.
     """
 
-    def __init__(self, estimators, *, weights=None, pooling: str = "geometric"):
+    def __init__(
+        self,
+        estimators: Sequence[tuple[str, BaseEstimator]],
+        *,
+        weights: Sequence[float] | None = None,
+        pooling: str = "geometric",
+    ) -> None:
         super().__init__(estimators, voting="soft", weights=weights)
         self.pooling = pooling
 

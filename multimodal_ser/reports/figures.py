@@ -42,7 +42,7 @@ def _percent_axis(axis, label: str) -> None:
 
 
 @svg.drawn
-def confusion(counts: pd.DataFrame, name: str = "the model"):
+def confusion(counts: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     """Draw a confusion matrix: colour is the share of the true label, text the count.
 
     Args:
@@ -97,7 +97,9 @@ def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
 
 
 @svg.drawn
-def curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"):
+def curves(
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"
+) -> svg.Drawing:
     """Draw one-vs-rest curves, a line a label and a bold one for their mean.
 
     Args:
@@ -129,7 +131,7 @@ def curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: 
 
 
 @svg.drawn
-def reliability(bins: pd.DataFrame, name: str = "the model"):
+def reliability(bins: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     """Draw how often predictions of each confidence were right, and how many there were.
 
     Args:
@@ -165,7 +167,7 @@ def actors(
     points: pd.DataFrame,
     overall: pd.DataFrame,
     colours: Mapping[str, int],
-):
+) -> svg.Drawing:
     """Draw each actor's score, and above them the whole with its interval.
 
     Args:
@@ -206,7 +208,9 @@ def _look(at: int) -> dict:
 
 
 @svg.drawn
-def bars(values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "recall, %"):
+def bars(
+    values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "recall, %"
+) -> svg.Drawing:
     """Draw grouped bars: a group per label, a bar per model or modality.
 
     Args:
@@ -236,7 +240,7 @@ def bars(values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "re
 
 
 @svg.drawn
-def gains(values: pd.Series, what: str):
+def gains(values: pd.Series, what: str) -> svg.Drawing:
     """Draw what fusion adds or takes, a bar each, to the right or to the left.
 
     Args:
@@ -263,7 +267,7 @@ def gains(values: pd.Series, what: str):
 
 
 @svg.drawn
-def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]):
+def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]) -> svg.Drawing:
     """Draw how the values of features are spread within each label: a box a label.
 
     A box holds the middle half of a label's clips, the line in it is the median,
@@ -349,7 +353,7 @@ def _in_words(feature: object) -> str:
 
 
 @svg.drawn
-def timeline(frames: pd.DataFrame, name: str = "the clip"):
+def timeline(frames: pd.DataFrame, name: str = "the clip") -> svg.Drawing:
     """Draw one clip's probabilities over time, stacked to 100 %.
 
     Args:

@@ -81,7 +81,9 @@ def uar(probabilities: pd.DataFrame, truth: pd.Series) -> float:
     return float(np.mean(np.diag(counts)[present] / counts.sum(axis=1)[present]))
 
 
-def curve_lines(probabilities: pd.DataFrame, truth: pd.Series, kind: str):
+def curve_lines(
+    probabilities: pd.DataFrame, truth: pd.Series, kind: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return one-vs-rest curves, by scikit-learn.
 
     Args:

@@ -190,7 +190,9 @@ class FrameStore:
         ((2, 48, 48), [('a', 0), ('a', 1)])
     """
 
-    def __init__(self, entries: Mapping[str, tuple | ClipFrames], cache: Cache | None = None):
+    def __init__(
+        self, entries: Mapping[str, tuple | ClipFrames], cache: Cache | None = None
+    ) -> None:
         self.clips = pd.Index(list(entries), dtype=object, name="clip")
         self._entries, self._cache = dict(entries), cache
         self._usable = {clip: _usable(entry) for clip, entry in self._entries.items()}

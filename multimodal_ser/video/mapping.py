@@ -16,6 +16,7 @@ fearful and contempt. RAVDESS has calm instead of contempt. Three things are don
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ import pandas as pd
 from multimodal_ser.errors import TableError
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.tables import EMOTIONS
+
+if TYPE_CHECKING:
+    import keras
 
 CALM_SHARE = 0.5
 
@@ -90,7 +94,7 @@ def to_emotions(
     return pd.DataFrame(values, probabilities.index, list(EMOTIONS))
 
 
-def mapped(network, matrix: np.ndarray):
+def mapped(network: keras.Model, matrix: np.ndarray) -> keras.Model:
     """Return a network whose outputs are probabilities of EMOTIONS.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import as_input, frame_batches
 from multimodal_ser.video.extract import VERSION, ClipFrames, FrameParams, FrameStore
 from multimodal_ser.video.training import callbacks, make_optimizer, resume
+
+if TYPE_CHECKING:
+    import keras
 
 #: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
@@ -69,7 +73,7 @@ class VideoModel:
         weights: str | Path | None = None,
         training: Training | None = None,
         augment: bool | Callable = True,
-    ):
+    ) -> None:
         module = backbones.load(backbone)
         self.backbone, self.labels = backbone, _check_labels(labels)
         self.params = params or module.PARAMS
@@ -96,7 +100,7 @@ class VideoModel:
         return f"{self.input}:{self.backbone}"
 
     @property
-    def network(self):
+    def network(self) -> keras.Model:
         """The ``keras.Model``, built or read when first needed.
 
         Who asks for it may train it, so from then on it predicts, too.
@@ -209,7 +213,9 @@ class VideoModel:
         after = pd.DataFrame(log.history, index=pd.Index(log.epoch, name="epoch"))
         return pd.concat([before, after])
 
-    def predict_frames(self, store: FrameStore, clips: pd.DataFrame | Iterable[str]):
+    def predict_frames(
+        self, store: FrameStore, clips: pd.DataFrame | Iterable[str]
+    ) -> pd.DataFrame:
         """Return the probabilities of every sampled frame.
 
         Args:
@@ -320,7 +326,7 @@ class VideoModel:
         return model
 
     @classmethod
-    def of_network(cls, backbone: str, network, **settings) -> VideoModel:
+    def of_network(cls, backbone: str, network: keras.Model, **settings: Any) -> VideoModel:
         """Return a model around a network that was trained elsewhere.
 
         Args:

@@ -6,6 +6,7 @@ import json
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,13 @@ from multimodal_ser.errors import UnknownName
 from multimodal_ser.estimators.networks import load_keras, unreplicated
 from multimodal_ser.video.backbones import Training
 
+if TYPE_CHECKING:
+    import keras
+
 STATE = "state.npz"
 
 
-def make_optimizer(training: Training, steps_per_epoch: int):
+def make_optimizer(training: Training, steps_per_epoch: int) -> keras.Optimizer:
     """Return the ``keras.Optimizer`` of a training.
 
     Args:
@@ -53,8 +57,8 @@ def make_optimizer(training: Training, steps_per_epoch: int):
 
 def callbacks(
     training: Training,
-    network,
-    batches,
+    network: keras.Model,
+    batches: keras.utils.PyDataset,
     *,
     validated: bool,
     checkpoint: Path | None,
@@ -93,7 +97,7 @@ def callbacks(
     return made
 
 
-def resume(network, checkpoint: Path | None) -> tuple[int, pd.DataFrame]:
+def resume(network: keras.Model, checkpoint: Path | None) -> tuple[int, pd.DataFrame]:
     """Put a compiled network where an interrupted fit left it.
 
     Args:

@@ -39,7 +39,7 @@ def build(
     svc_c: float = 3.0,
     lr_c: float = 0.003,
     mlp_params: Mapping | None = None,
-):
+) -> SoftVote:
     """Return the unfitted estimator.
 
     Args:

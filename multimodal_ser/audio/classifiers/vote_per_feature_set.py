@@ -27,7 +27,7 @@ def build(
     members: Sequence[str] = ("logistic_regression", "mlp"),
     first_c: float = 0.003,
     second_c: float = 0.0003,
-):
+) -> SoftVote:
     """Return the unfitted estimator.
 
     Args:
@@ -76,7 +76,7 @@ def _check(blocks: Sequence[int], members: Sequence[str]) -> None:
             raise SerError(f"{name} cannot be a member of a vote; give classifiers of vectors")
 
 
-def check_width(n_values: int, *, blocks: Sequence[int] = BLOCKS, **_params) -> None:
+def check_width(n_values: int, *, blocks: Sequence[int] = BLOCKS, **_params: object) -> None:
     """Refuse features that have fewer values than the blocks.
 
     Raises:
