@@ -79,7 +79,8 @@ def extract_many(
     modules = {name: feature_sets.load(name) for name in names}
     paths = clips["audio"].dropna()
     folder = cache.folder if cache else None
-    items = {clip: (path, tuple(names), folder) for clip, path in paths.items()}
+    pairs = zip(paths.index, paths, strict=True)
+    items = {clip: (path, tuple(names), folder) for clip, path in pairs}
     kept, failures = {}, []
     for outcome in map_clips(
         clip_feature_sets, items, workers=workers, description="audio features", progress=progress

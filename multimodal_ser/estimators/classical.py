@@ -106,10 +106,10 @@ def perceptrons(
     # With this tolerance no epoch counts as better than the one before, so
     # training ends after n_iter_no_change + 2 epochs: a stated number, and no
     # warning that it has not converged. L-BFGS has a tolerance of its own.
-    stop = {"tol": 1e9, "n_iter_no_change": max(epochs - 2, 1), "max_iter": epochs + 2}
-    stop = (
-        {"max_iter": epochs} if solver == "lbfgs" else stop | {"batch_size": batch_size or "auto"}
-    )
+    stop: dict[str, object] = {"max_iter": epochs}
+    if solver != "lbfgs":
+        stop = {"tol": 1e9, "n_iter_no_change": max(epochs - 2, 1), "max_iter": epochs + 2}
+        stop["batch_size"] = batch_size or "auto"
     shape = {"hidden_layer_sizes": (hidden,), "alpha": alpha, "learning_rate_init": learning_rate}
     shape |= {"activation": activation, "solver": solver}
     networks = [

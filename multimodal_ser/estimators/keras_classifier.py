@@ -195,7 +195,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         arrays = {"mean": self.mean_, "scale": self.scale_, "classes": np.asarray(self.classes_)}
         if self.components_ is not None:
             arrays["components"] = self.components_
-        np.savez(Path(folder) / "scaling.npz", **arrays)
+        # NumPy's stub takes an array for allow_pickle.
+        np.savez(Path(folder) / "scaling.npz", **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, folder: str | Path, module: str) -> KerasClassifier:
@@ -245,7 +246,7 @@ def _through(network, values: np.ndarray) -> np.ndarray:
     network gives them the same output every time.
     """
     outputs = _OUTPUTS.setdefault(_print_of(network), {})
-    keys = [hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    keys = [hashlib.sha256(np.ascontiguousarray(row).data).digest() for row in values]
     new = {key: at for at, key in enumerate(keys) if key not in outputs}
     if len(outputs) + len(new) > _REMEMBERED:
         outputs.clear()
@@ -265,7 +266,7 @@ _OUTPUTS: dict[bytes, dict[bytes, np.ndarray]] = {}
 def _print_of(network) -> bytes:
     digest = hashlib.sha256()
     for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight))
+        digest.update(np.ascontiguousarray(weight).data)
     return digest.digest()
 
 

@@ -94,7 +94,7 @@ class ClipFrames(NamedTuple):
         usable: bool ``(n,)``: whether the row has a picture to predict from.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     time_s: np.ndarray
     box: np.ndarray
     pictures: np.ndarray
@@ -301,7 +301,8 @@ def extract(
         >>> store, failures = extract(clips, FrameParams(), cache=Cache("x"))  # doctest: +SKIP
     """
     films = tables.check_clips(clips)["video"].dropna()
-    items = {clip: (str(path), params, cache.folder) for clip, path in films.items()}
+    pairs = zip(films.index, films, strict=True)
+    items = {clip: (str(path), params, cache.folder) for clip, path in pairs}
     entries, failures = {}, []
     outcomes = map_clips(
         _extract_one, items, workers=workers, description="video", progress=progress

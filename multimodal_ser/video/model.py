@@ -231,7 +231,8 @@ class VideoModel:
             ModelError: the stored pictures have another size than the model's.
         """
         ids = clips.index if isinstance(clips, pd.DataFrame) else clips
-        rows, usable = [], []
+        rows: list[tuple[str, int, float]] = []
+        usable: list[bool] = []
 
         def pictures() -> Iterator[np.ndarray]:
             for clip in ids:
@@ -382,7 +383,8 @@ def regroup(arrays: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         >>> [len(array) for array in regroup([np.zeros(3), np.zeros(0), np.zeros(4)], 5)]
         [5, 2]
     """
-    waiting, count = [], 0
+    waiting: list[np.ndarray] = []
+    count = 0
     for array in arrays:
         begin = 0
         while count + len(array) - begin >= size:
@@ -417,9 +419,10 @@ missing required field `backbone`; make it again
             f"{what} names version {record.frames_version} of the frames, this program makes "
             f"version {VERSION}; train the model again"
         )
-    arguments = {"backbone": record.backbone, "labels": record.labels, "seed": record.seed}
+    arguments: dict[str, Any] = {"backbone": record.backbone, "labels": record.labels}
+    params: dict[str, Any] = record.params  # of whatever types the file has
     try:
-        arguments["params"] = FrameParams(**record.params)
+        arguments |= {"seed": record.seed, "params": FrameParams(**params)}
         VideoModel(**arguments)
     except (SerError, TypeError, ValueError) as error:
         raise ModelError(f"{what} is wrong: {error!s:.300}") from None

@@ -69,7 +69,7 @@ class Plan(NamedTuple):
             decoding begins anew.
     """
 
-    index: dict[int, int]
+    index: dict[int, int]  # type: ignore[assignment]  # hides tuple.index
     runs: list[tuple[int, int]]
 
 

@@ -138,7 +138,8 @@ def _state_callback(keras, network, path: Path):
         variables = [*network.variables, *network.optimizer.variables]
         named = {f"value_{i}": np.asarray(v) for i, v in enumerate(variables)}
         about = json.dumps({"epochs": epoch + 1, "log": log})
-        write_atomically(path, lambda file: np.savez(file, about=about, **named))
+        # NumPy's stub takes an array for allow_pickle.
+        write_atomically(path, lambda file: np.savez(file, about=about, **named))  # type: ignore[arg-type]
 
     return keras.callbacks.LambdaCallback(
         on_epoch_end=keep, on_train_end=lambda logs=None: path.unlink(missing_ok=True)

@@ -120,7 +120,8 @@ def build(module: str, *, seed: int, weights: str | None, **params: Any) -> Kera
     """
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
-    settings = {"epochs": 30, "learning_rate": 3e-4, "batch_size": 32, "optimizer": "adam"}
+    settings: dict[str, Any] = {"epochs": 30, "learning_rate": 3e-4, "batch_size": 32}
+    settings["optimizer"] = "adam"
     return KerasClassifier(
         module,
         seed=seed,

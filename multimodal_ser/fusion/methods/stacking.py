@@ -35,7 +35,7 @@ def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.n
     """Return matrices and biases with the least penalised log-loss."""
     l2 = options["l2"] or choose_strength(held, STRENGTHS, _scores)
     weights, bias = _regression(held, l2)
-    return {"weights": weights, "bias": bias, "l2": np.float64(l2)}
+    return {"weights": weights, "bias": bias, "l2": np.asarray(l2, float)}
 
 
 def _regression(held: HeldOut, l2: float) -> tuple[np.ndarray, np.ndarray]:

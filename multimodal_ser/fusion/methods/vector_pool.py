@@ -31,7 +31,7 @@ def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.n
     """Return weights and biases with the least penalised log-loss."""
     l2 = options["l2"] or choose_strength(held, STRENGTHS, _scores)
     weights, bias = vector_weights(logs(held.values), held.codes, l2)
-    return {"weights": weights, "bias": bias, "l2": np.float64(l2)}
+    return {"weights": weights, "bias": bias, "l2": np.asarray(l2, float)}
 
 
 def _scores(fit_on: HeldOut, test: HeldOut, l2: float) -> np.ndarray:
