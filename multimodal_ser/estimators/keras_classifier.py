@@ -95,7 +95,10 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         self.network_params = network_params
 
     def fit(
-        self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> KerasClassifier:
         """Fit on training clips.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 
@@ -25,7 +25,7 @@ class PairwiseSVC(SVC):
         return pairwise_probabilities(self, X)
 
 
-def pairwise_probabilities(estimator: BaseEstimator, values: np.ndarray) -> np.ndarray:
+def pairwise_probabilities(estimator: SVC | Pipeline, values: np.ndarray) -> np.ndarray:
     """Return probabilities made of the margins between each two classes.
 
     A class's score is the sum of the logarithms of the logistic functions of
