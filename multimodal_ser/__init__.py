@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 VERSION = "0.1.0"
 __version__ = VERSION
@@ -44,7 +45,7 @@ _HOMES = {
 __all__ = ["VERSION", *_HOMES]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -27,7 +27,7 @@ class MediaError(SerError):
         'a.mp4: it is empty (0 bytes); copy it again'
     """
 
-    def __init__(self, path: str | Path, problem: str, remedy: str):
+    def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
         super().__init__(str(path), problem, remedy)
         self.path, self.problem, self.remedy = str(path), problem, remedy
 
@@ -63,7 +63,7 @@ class UnknownName(SerError):
         "there is no classifier 'svm'; choose one of: svc, conv1d"
     """
 
-    def __init__(self, kind: str, name: str, names: tuple[str, ...]):
+    def __init__(self, kind: str, name: str, names: tuple[str, ...]) -> None:
         super().__init__(kind, name, names)
         self.kind, self.name, self.names = kind, name, names
 

@@ -334,7 +334,7 @@ def augmented_copies(
     for number in range(1, copies + 1):
         part = heard.set_axis([f"{clip}#{number}" for clip in heard.index], axis=0)
         parts.append(part.rename_axis("clip"))
-        for clip, path in part["audio"].items():
+        for clip, path in zip(part.index, part["audio"], strict=True):
             items[clip] = (path, feature_set, params, _seed_of(clip, seed), folder)
     outcomes = map_clips(
         _copy_features, items, workers=workers, description="augmented copies", progress=progress

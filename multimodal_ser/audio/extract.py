@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -78,7 +79,8 @@ def extract_many(
     modules = {name: feature_sets.load(name) for name in names}
     paths = clips["audio"].dropna()
     folder = cache.folder if cache else None
-    items = {clip: (path, tuple(names), folder) for clip, path in paths.items()}
+    pairs = zip(paths.index, paths, strict=True)
+    items = {clip: (path, tuple(names), folder) for clip, path in pairs}
     kept, failures = {}, []
     for outcome in map_clips(
         clip_feature_sets, items, workers=workers, description="audio features", progress=progress
@@ -97,7 +99,9 @@ def _table(kept: Mapping[str, Mapping], name: str, names: tuple[str, ...]) -> Fe
     return Features(pd.Index(list(kept), name="clip", dtype=object), values, names)
 
 
-def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray | None:
+def clip_features(
+    path: str, feature_set: str, cache_folder: str | Path | None = None
+) -> np.ndarray | None:
     """Return one recording's features, from the cache where they are known.
 
     Args:
@@ -116,7 +120,7 @@ def clip_features(path: str, feature_set: str, cache_folder=None) -> np.ndarray 
 
 
 def clip_feature_sets(
-    path: str, names: Sequence[str], cache_folder=None
+    path: str, names: Sequence[str], cache_folder: str | Path | None = None
 ) -> dict[str, np.ndarray] | None:
     """Return several sets of one recording's features, see :func:`clip_features`.
 

@@ -158,7 +158,7 @@ def count_peaks(values: np.ndarray, prominence: float) -> int:
     values = values[steps]
     inner = values[1:-1]
     peaks = np.flatnonzero((inner > values[:-2]) & (inner > values[2:])) + 1
-    return sum(_prominence(values, peak) >= prominence for peak in peaks)
+    return sum(_prominence(values, peak) >= prominence for peak in peaks.tolist())
 
 
 def _prominence(values: np.ndarray, peak: int) -> float:

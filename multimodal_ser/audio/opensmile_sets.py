@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import functools
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multimodal_ser.audio.signal import check_signal
 from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    import opensmile
 
 #: The rate of the corpora that the sets were made for.
 RATE_HZ = 16000
@@ -29,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @functools.cache
-def extractor(feature_set: str):
+def extractor(feature_set: str) -> opensmile.Smile:
     """Return openSMILE's extractor of functionals, and say its licence once.
 
     Args:

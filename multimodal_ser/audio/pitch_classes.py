@@ -155,9 +155,9 @@ def constant_q(signal: np.ndarray, rate_hz: int, hop_samples: int, tuning: float
         found[:, N_OCTAVES - 1 - octave] = (bank @ bins).T
         if octave + 1 < N_OCTAVES:
             signal = _halved(signal)
-    found = found.reshape(n_frames, -1)
-    found /= roots
-    return np.abs(found)
+    flat = found.reshape(n_frames, -1)
+    flat /= roots
+    return np.abs(flat)
 
 
 def _halved(signal: np.ndarray) -> np.ndarray:
@@ -253,6 +253,6 @@ def tonnetz(chroma: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _tonal_axes() -> np.ndarray:
-    turns = np.repeat([7 / 6, 3 / 2, 2 / 3], 2)[:, None] * np.arange(N_CLASSES)
+    turns: np.ndarray = np.repeat([7 / 6, 3 / 2, 2 / 3], 2)[:, None] * np.arange(N_CLASSES)
     turns[::2] -= 0.5  # of pi: a sine
     return (np.repeat([1, 1, 0.5], 2)[:, None] * np.cos(np.pi * turns)).T

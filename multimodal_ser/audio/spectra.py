@@ -72,7 +72,7 @@ class Spectra:
         window_samples: int = WINDOW_SAMPLES,
         hop_samples: int = HOP_SAMPLES,
         n_mels: int = N_MELS,
-    ):
+    ) -> None:
         self.signal = check_signal(signal)
         self.rate_hz = rate_hz
         self.window_samples = window_samples
@@ -216,8 +216,8 @@ class Spectra:
         """
         from scipy.fft import irfft, rfft
 
-        ends = {"mode": "linear_ramp", "end_values": 0}
-        padded = np.pad(self.onset_strength.astype(np.float64), TEMPO_FRAMES // 2, **ends)
+        strength = self.onset_strength.astype(np.float64)
+        padded = np.pad(strength, TEMPO_FRAMES // 2, mode="linear_ramp", end_values=0)
         around = np.lib.stride_tricks.sliding_window_view(padded, TEMPO_FRAMES)[: self.n_frames]
         spectrum = rfft(around * hann(TEMPO_FRAMES), 2 * TEMPO_FRAMES, axis=1)
         power = spectrum.real**2 + spectrum.imag**2

@@ -122,7 +122,7 @@ def parse_name(path: str | Path) -> Name:
         raise SerError(f"{path}: this is not a CREMA-D name; expected one such as 1001_DFA_ANG_XX")
     *rest, intensity = match.groups()
     # The distribution has a file 1040_ITH_SAD_X, which its tables call _XX.
-    name = Name(*rest, "XX" if intensity == "X" else intensity)
+    name = Name._make((*rest, "XX" if intensity == "X" else intensity))
     known = (ACTORS, SENTENCES, EMOTION_OF, INTENSITY_OF)
     for field, value, values in zip(Name._fields, name, known, strict=True):
         if value not in values:

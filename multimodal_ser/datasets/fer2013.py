@@ -205,8 +205,8 @@ def _read_csv(folder: Path) -> FacePictures:
     try:
         faces = pd.read_csv(folder / "fer2013.csv")
         votes = pd.read_csv(folder / "fer2013new.csv")
-        pictures = [np.array(text.split(), np.uint8) for text in faces["pixels"]]
-        pictures = np.stack(pictures).reshape(-1, SIZE_PX, SIZE_PX)
+        rows = [np.array(text.split(), np.uint8) for text in faces["pixels"]]
+        pictures = np.stack(rows).reshape(-1, SIZE_PX, SIZE_PX)
         usage = faces["Usage"].map(USAGES.index).to_numpy(np.int8)
         # FER+ has one row a picture, in the order of fer2013.csv.
         counted = votes.iloc[:, 2 : 2 + VOTE_COLUMNS].to_numpy(np.uint8)

@@ -307,8 +307,8 @@ def _missing(takes: dict[str, dict], root: str) -> list[tuple[str, str, str]]:
             expected = expected_takes(channel, actor)
             lost = sorted(expected - held)
             if lost:
-                files = [f"{modality}-{clip.removeprefix(NAME + '/')}" for clip in lost]
-                some = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
+                names = [f"{modality}-{clip.removeprefix(NAME + '/')}" for clip in lost]
+                some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
                 text = f"{len(lost)} of {len(expected)} {what} files of actor {actor}: {some}"
                 found.append(("missing", root, text))
     return found

@@ -623,6 +623,10 @@ def _poses(
     return poses
 
 
+def _rgb(*channels: float) -> np.ndarray:
+    return np.array(channels, np.float32)
+
+
 def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     line = np.linspace(-1, 1, side, dtype=np.float32)
     return line[None, :], line[:, None]
@@ -650,9 +654,9 @@ def _over(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray
 def _portrait(actor: Actor, side: int) -> np.ndarray:
     """Return the parts that do not move: uint8 ``(side, side, 3)``."""
     across, down = _grid(side)
-    image = np.ones((side, side, 1), np.float32) * np.float32([176, 182, 188])
+    image = np.ones((side, side, 1), np.float32) * _rgb(176, 182, 188)
     image = image * (1.06 - 0.1 * down)[..., None]
-    hair = np.float32(actor.hair) * _strands(actor, side)
+    hair = _rgb(*actor.hair) * _strands(actor, side)
     if actor.long_hair:
         behind = np.hypot(across / (0.56 * actor.width), (down - 0.05) / 0.82) - 1
         image = _over(image, _inside(0.5 * behind, side), 0.8 * hair)
@@ -664,8 +668,8 @@ def _portrait(actor: Actor, side: int) -> np.ndarray:
 def _body(actor: Actor, image: np.ndarray, side: int) -> np.ndarray:
     """Add shoulders, neck, and ears where hair does not cover them."""
     across, down = _grid(side)
-    skin = np.float32(actor.skin)
-    shirt = np.float32(actor.shirt) * (1.1 - 0.3 * np.abs(across))[..., None]
+    skin = _rgb(*actor.skin)
+    shirt = _rgb(*actor.shirt) * (1.1 - 0.3 * np.abs(across))[..., None]
     shoulders = np.hypot(across / 0.82, (down - 1.2) / 0.5) - 1
     image = _over(image, _inside(0.5 * shoulders, side), shirt)
     neck = np.maximum(np.abs(across) - 0.2 * actor.width, np.hypot(across, down - 0.55) - 0.36)
@@ -701,7 +705,7 @@ def _skin(actor: Actor, side: int) -> np.ndarray:
     light -= 0.09 * _blob(side, 0, 0.425, 0.10, 0.03)  # below the lip
     light += 0.04 * _blob(side, 0, 0.50, 0.08, 0.05)  # chin
     blush = _both(side, 0.25 * actor.width, 0.14, 0.10, 0.08)[..., None]
-    return np.float32(actor.skin) * light[..., None] + blush * np.float32([8, -4, -4])
+    return _rgb(*actor.skin) * light[..., None] + blush * _rgb(8, -4, -4)
 
 
 def _hair_mask(actor: Actor, side: int) -> np.ndarray:
@@ -791,7 +795,7 @@ def _draw_clipped(canvas: np.ndarray, outline: np.ndarray, layers: list[tuple]) 
     canvas[part] = canvas[part] + weight * (layer[part].astype(np.float32) - canvas[part])
 
 
-def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, ...]:
+def _shade(colour: tuple[int, ...], factor: float) -> tuple[int, ...]:
     return tuple(int(min(255, part * factor)) for part in colour)
 
 
@@ -843,7 +847,7 @@ def _draw_mouth(canvas: np.ndarray, actor: Actor, face: Face) -> None:
     inside = np.concatenate([np.stack([x, inner_up], 1), np.stack([x, inner_low], 1)[::-1]])
     inside[: len(x), 1] -= 0.004
     inside[len(x) :, 1] += 0.004
-    red = tuple(int(part) for part in np.float32(actor.skin) * [0.72, 0.48, 0.48])
+    red = tuple(int(part) for part in _rgb(*actor.skin) * [0.72, 0.48, 0.48])
     _fill(canvas, upper, _shade(red, 0.85))
     _fill(canvas, lower, red)
     teeth_low = np.minimum(inner_up + 0.04, inner_low - 0.35 * (inner_low - inner_up))

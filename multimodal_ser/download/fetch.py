@@ -149,7 +149,7 @@ class ResumingDownloader:
         progress: show a bar.
     """
 
-    def __init__(self, part: Path, *, resume: bool = True, progress: bool = False):
+    def __init__(self, part: Path, *, resume: bool = True, progress: bool = False) -> None:
         self.part, self.resume, self.progress = part, resume, progress
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:

@@ -99,7 +99,8 @@ def _refusing(archive: Path) -> Iterator[None]:
 
 def _choose(opened: zipfile.ZipFile, wanted: dict[str, str]) -> dict[str, zipfile.ZipInfo]:
     """Return path -> member, each of them safe."""
-    infos, chosen = opened.infolist(), {}
+    infos = opened.infolist()
+    chosen: dict[str, zipfile.ZipInfo] = {}
     if len(infos) > MOST_MEMBERS:
         raise zipfile.BadZipFile(f"{len(infos)} members, more than {MOST_MEMBERS}")
     for info in infos:

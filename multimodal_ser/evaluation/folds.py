@@ -219,7 +219,8 @@ def with_extra(train: pd.DataFrame, extra: pd.DataFrame, held_out: pd.DataFrame)
             "could be of somebody who is tested; fill the column actor"
         )
     scheme, given = train["emotion"].dtype, extra["emotion"].astype(object)
-    extra = extra.assign(emotion=given.where(given.isin(scheme.categories)).astype(scheme))
+    known = given.isin(train["emotion"].cat.categories)
+    extra = extra.assign(emotion=given.where(known).astype(scheme))
     theirs = np.isin(actor_groups(extra), actor_groups(held_out))
     wanted = extra["emotion"].notna() & ~theirs & ~extra.index.isin(train.index)
     return pd.concat([train, extra[wanted]]) if wanted.any() else train

@@ -186,4 +186,4 @@ def aligned(probabilities: pd.DataFrame, truth: pd.Series) -> tuple[np.ndarray, 
             f"{len(unknown)} predicted clip(s) have no true label among the columns, "
             f"first {unknown[0]!r}; score labelled clips only"
         )
-    return given.to_numpy(dtype=float), given.columns.get_indexer(labels)
+    return given.to_numpy(dtype=float), given.columns.get_indexer(pd.Index(labels))

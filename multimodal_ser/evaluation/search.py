@@ -144,7 +144,7 @@ def _estimator(build, params: Mapping):
 
 def _candidates(
     method: str, space: Mapping, n_draws: int | None, seed: int, score: Callable
-) -> Sequence | Iterator:
+) -> _Lazy:
     """Return the scored candidates, each scored when its turn comes."""
     from sklearn.model_selection import ParameterGrid, ParameterSampler
 

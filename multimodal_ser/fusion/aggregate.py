@@ -44,14 +44,15 @@ def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
     """
     if method not in NAMES:
         raise UnknownName("way to combine frames", method, NAMES)
+    # Of a table both np.log and np.exp make a table, which NumPy's stubs do not know.
     if method == "attention":
         frames = frames.mul(_certainty_weights(frames), axis=0)
     elif method == "log_pool":
-        frames = np.log(frames.clip(lower=FLOOR))
+        frames = np.log(frames.clip(lower=FLOOR))  # type: ignore[assignment]
     groups = frames.groupby(level="clip", sort=False)
     pooled = groups.median() if method == "median" else groups.mean()
     if method == "log_pool":
-        pooled = np.exp(pooled.sub(pooled.max(axis=1), axis=0))
+        pooled = np.exp(pooled.sub(pooled.max(axis=1), axis=0))  # type: ignore[assignment]
     return pooled.div(pooled.sum(axis=1, min_count=1), axis=0)
 
 

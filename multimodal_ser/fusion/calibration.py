@@ -156,6 +156,7 @@ def _labelled(
 ) -> tuple[pd.Index, np.ndarray, np.ndarray]:
     """Return the clips that have both, their log-probabilities and their true columns."""
     given = probabilities.dropna(how="all")
-    codes = given.columns.get_indexer(truth.reindex(given.index).astype(object))
+    labels = pd.Index(truth.reindex(given.index).astype(object))
+    codes = given.columns.get_indexer(labels)
     kept = codes >= 0
     return given.index[kept], logs(given.to_numpy(dtype=float)[kept]), codes[kept]

@@ -191,15 +191,16 @@ class Fuser:
         fused = self(tables)
         _, clips, values = self._checked(tables)
         winners = np.nan_to_num(fused.to_numpy(), nan=-1).argmax(axis=1)
-        table = pd.DataFrame(np.nan, index=clips, columns=[*tables, "prior"])
-        for names, rows, part in _patterns(tuple(tables), values):
+        order = tuple(tables)
+        shares = np.full((len(clips), len(order) + 1), np.nan)
+        for names, rows, part in _patterns(order, values):
             excess = np.zeros((len(names) + 1, len(rows)))
             for chosen in self._pools(names):
                 at = [*(names.index(name) for name in chosen), len(names)]
                 excess[at] += self._excess(chosen, part, names, winners[rows])
-            columns = [*(table.columns.get_loc(name) for name in names), len(tables)]
-            table.iloc[rows, columns] = as_shares(excess).T
-        return table
+            columns = [*map(order.index, names), len(order)]
+            shares[rows[:, None], columns] = as_shares(excess).T
+        return pd.DataFrame(shares, clips, [*order, "prior"])
 
     def _excess(self, chosen: Names, part: np.ndarray, names: Names, winners) -> np.ndarray:
         terms, bias = self._evidence(chosen, part, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from multimodal_ser.reports import findings
 from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.tables import MODALITIES
 
-_MACROS = TEMPLATES.get_template("macros.html").module
+_MACROS: Any = TEMPLATES.get_template("macros.html").module
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class View:
         """Score a run and choose what to draw."""
         scores = findings.summaries(run)
         best = findings.best_model(run, scores)
+        assert best is not None, "a run has a model"
         return cls(run, scores, findings.shown_models(run, scores), best, prefix)
 
     @property

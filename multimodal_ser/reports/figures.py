@@ -42,7 +42,7 @@ def _percent_axis(axis, label: str) -> None:
 
 
 @svg.drawn
-def confusion(counts: pd.DataFrame, name: str = "the model"):
+def confusion(counts: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     """Draw a confusion matrix: colour is the share of the true label, text the count.
 
     Args:
@@ -82,11 +82,10 @@ def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
 
     places = list(np.ndindex(*share.shape))
     squares = [Rectangle((column - 0.47, row - 0.47), 0.94, 0.94) for row, column in places]
-    fill = {"facecolor": svg.HEAT, "linewidth": 0, "alpha": np.maximum(share, 0.04).ravel()}
-    axes.add_collection(PatchCollection(squares, **fill))
+    alpha = np.maximum(share, 0.04).ravel()
+    axes.add_collection(PatchCollection(squares, facecolor=svg.HEAT, linewidth=0, alpha=alpha))
     own = [square for square, (row, column) in zip(squares, places, strict=True) if row == column]
-    frame = {"facecolor": "none", "edgecolor": svg.INK, "linewidth": 0.7}
-    axes.add_collection(PatchCollection(own, **frame))
+    axes.add_collection(PatchCollection(own, facecolor="none", edgecolor=svg.INK, linewidth=0.7))
     for row, column in places:
         count = int(counts[row, column])
         if count:
@@ -97,7 +96,9 @@ def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
 
 
 @svg.drawn
-def curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"):
+def curves(
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"
+) -> svg.Drawing:
     """Draw one-vs-rest curves, a line a label and a bold one for their mean.
 
     Args:
@@ -129,7 +130,7 @@ def curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: 
 
 
 @svg.drawn
-def reliability(bins: pd.DataFrame, name: str = "the model"):
+def reliability(bins: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     """Draw how often predictions of each confidence were right, and how many there were.
 
     Args:
@@ -165,7 +166,7 @@ def actors(
     points: pd.DataFrame,
     overall: pd.DataFrame,
     colours: Mapping[str, int],
-):
+) -> svg.Drawing:
     """Draw each actor's score, and above them the whole with its interval.
 
     Args:
@@ -177,13 +178,13 @@ def actors(
     count = len(points)
     head = len(overall)
     figure, axes = svg.new_figure(WIDTH, 60 + 15 * count + 14 * head)
-    for at, (model, row) in enumerate(overall.iterrows()):
+    ends = overall[["value", "low", "high"]]
+    for at, (model, value, low, high) in enumerate(ends.itertuples()):
         look = _look(colours[model])
         height = -1.1 - 0.9 * (head - 1 - at)
-        if np.isfinite(row["low"]):
-            ends = [row["low"], row["high"]]
-            axes.plot(ends, [height] * 2, color=look["color"], linewidth=2.5)
-        axes.plot(row["value"], height, **look, markersize=8)
+        if np.isfinite(low):
+            axes.plot([low, high], [height] * 2, color=look["color"], linewidth=2.5)
+        axes.plot(value, height, **look, markersize=8)
         axes.plot(points[model], np.arange(count), **look, markersize=5.5, alpha=0.9)
     axes.axhline(-0.55, color=svg.MUTED, linewidth=0.8)
     axes.hlines(range(count), 0, 1, color=svg.LINE, linewidth=0.6, zorder=0)
@@ -206,7 +207,9 @@ def _look(at: int) -> dict:
 
 
 @svg.drawn
-def bars(values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "recall, %"):
+def bars(
+    values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "recall, %"
+) -> svg.Drawing:
     """Draw grouped bars: a group per label, a bar per model or modality.
 
     Args:
@@ -236,7 +239,7 @@ def bars(values: pd.DataFrame, colours: Mapping[str, int], axis_label: str = "re
 
 
 @svg.drawn
-def gains(values: pd.Series, what: str):
+def gains(values: pd.Series, what: str) -> svg.Drawing:
     """Draw what fusion adds or takes, a bar each, to the right or to the left.
 
     Args:
@@ -263,7 +266,7 @@ def gains(values: pd.Series, what: str):
 
 
 @svg.drawn
-def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]):
+def distributions(values: pd.DataFrame, groups: pd.Series, labels: Sequence[str]) -> svg.Drawing:
     """Draw how the values of features are spread within each label: a box a label.
 
     A box holds the middle half of a label's clips, the line in it is the median,
@@ -349,7 +352,7 @@ def _in_words(feature: object) -> str:
 
 
 @svg.drawn
-def timeline(frames: pd.DataFrame, name: str = "the clip"):
+def timeline(frames: pd.DataFrame, name: str = "the clip") -> svg.Drawing:
     """Draw one clip's probabilities over time, stacked to 100 %.
 
     Args:
@@ -372,13 +375,13 @@ def timeline(frames: pd.DataFrame, name: str = "the clip"):
     return figure, f"Probabilities of {name} over time, one colour per label"
 
 
-def _edges(times: Sequence[float]) -> np.ndarray:
+def _edges(seconds: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return where each frame's column begins and ends, ``(n, 2)``.
 
     A frame stands for half the way to its neighbours, and where they are far
     (frames without a face lie between) for half the usual step.
     """
-    times = np.asarray(times, dtype=float)
+    times = np.asarray(seconds, dtype=float)
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 1.0
     half = np.where(steps <= 1.5 * usual, steps, usual) / 2

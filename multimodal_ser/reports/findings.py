@@ -43,8 +43,8 @@ def shown_models(run: Run, scores: pd.DataFrame) -> list[RunModel]:
 def best_model(run: Run, scores: pd.DataFrame, modality: str | None = None) -> RunModel | None:
     """Return the model with the highest UAR, of one modality or of all."""
     found = [m for m in run.models if modality in (None, m.modality)]
-    uar = [np.nan_to_num(scores.loc[m.name, "uar"], nan=-1) for m in found]
-    return found[int(np.argmax(uar))] if found else None
+    uar = scores["uar"].fillna(-1)
+    return max(found, key=lambda model: uar[model.name], default=None)
 
 
 def actor_names(clips: pd.DataFrame) -> pd.Series:
@@ -81,7 +81,9 @@ def uar(probabilities: pd.DataFrame, truth: pd.Series) -> float:
     return float(np.mean(np.diag(counts)[present] / counts.sum(axis=1)[present]))
 
 
-def curve_lines(probabilities: pd.DataFrame, truth: pd.Series, kind: str):
+def curve_lines(
+    probabilities: pd.DataFrame, truth: pd.Series, kind: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return one-vs-rest curves, by scikit-learn.
 
     Args:
@@ -198,7 +200,8 @@ class Fusion:
 def fusion(run: Run, model: RunModel, scores: pd.DataFrame) -> Fusion:
     """Compare a fused model with the parts it names, clip by clip."""
     parts = {modality: run.model(name) for modality, name in model.parts.items()}
-    better = max(parts.values(), key=lambda part: np.nan_to_num(scores.loc[part.name, "uar"], -1))
+    uar = scores["uar"].fillna(-1)
+    better = max(parts.values(), key=lambda part: uar[part.name])
     both = _on_shared(model, better)
     truth = run.clips["emotion"]
     recall = [metrics.per_class(m.probabilities, truth)["recall"] for m in both]
@@ -250,7 +253,8 @@ def _cases(fused: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
         return ", ".join(words)
 
     cases = pd.Series([case(clip) for clip in fused.index], fused.index, dtype=object)
-    table = fused["right"].groupby(cases).agg(clips="size", fused_right="sum")
+    groups = fused["right"].groupby(cases)
+    table = pd.DataFrame({"clips": groups.size(), "fused_right": groups.sum()})
     return table.sort_values("clips", ascending=False, kind="stable")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 
 from multimodal_ser.evaluation import metrics
@@ -33,7 +32,7 @@ def scores(view: View) -> dict:
 
 
 def _uar(view: View, model: RunModel) -> float:
-    return float(np.nan_to_num(view.scores.loc[model.name, "uar"], nan=-1))
+    return float(view.scores["uar"].fillna(-1)[model.name])
 
 
 def classes(view: View) -> dict:
@@ -62,9 +61,8 @@ def _curves(view: View, kind: str) -> dict[str, Markup]:
 
 def _areas(view: View, model: RunModel) -> list[list[str]]:
     by_class = metrics.per_class(model.probabilities, view.truth)
-    means = view.scores.loc[model.name]
     return [
-        [model.name, words, percent(means[name]), *map(percent, by_class[name])]
+        [model.name, words, percent(view.scores[name][model.name]), *map(percent, by_class[name])]
         for name, words in _AREAS.items()
     ]
 

@@ -13,8 +13,17 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
+
+#: A figure and its description in words.
+Drawing: TypeAlias = "tuple[Figure, str]"
+P = ParamSpec("P")
 
 #: Roles of colours while drawing; what becomes of each is in :data:`_FINAL`.
 INK, MUTED, LINE = "#010101", "#020202", "#030303"
@@ -35,7 +44,7 @@ _FINAL = {
     **{colour: f"var(--s{at})" for at, colour in enumerate(SERIES)},
     **{colour: f"var(--l{at})" for at, colour in enumerate(LABELS)},
 }
-_STYLE = {
+_STYLE: dict[RcKeyType, object] = {
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.labelsize": 11,
@@ -63,7 +72,9 @@ _STYLE = {
 }
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
     """Return a figure of so many page pixels, and its axes.
 
     Args:
@@ -75,19 +86,20 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout=layout)
     FigureCanvasAgg(figure)
     figure.patch.set_visible(False)
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
     return figure, figure.subplots(rows, columns, **options)
 
 
-def drawn(draw: Callable) -> Callable:
+def drawn(draw: Callable[P, Drawing]) -> Callable[P, Markup]:
     """Decorate a function that returns a figure and its description: it returns SVG."""
 
     @functools.wraps(draw)
-    def wrapper(*arguments, **options) -> Markup:
+    def wrapper(*arguments: P.args, **options: P.kwargs) -> Markup:
         import matplotlib
 
         # 'font.size' and the like are read while artists are made.

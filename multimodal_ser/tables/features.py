@@ -56,7 +56,7 @@ class Features:
             [[2.0]]
         """
         wanted = list(clips)
-        rows = self.clips.get_indexer(wanted)
+        rows = self.clips.get_indexer(pd.Index(wanted))
         if (rows < 0).any():
             lost = [clip for clip, row in zip(wanted, rows, strict=True) if row < 0]
             raise TableError(

@@ -129,7 +129,8 @@ def write_features(features: Features, path: str | Path) -> None:
     check_features_ending(path, features.values.shape[1:])
     if Path(path).suffix.lower() == ARRAYS:
         texts = {"clips": np.array(features.clips, str), "names": np.array(features.names, str)}
-        write_atomically(path, lambda file: np.savez(file, values=features.values, **texts))
+        # NumPy's stub takes an array for allow_pickle.
+        write_atomically(path, lambda file: np.savez(file, values=features.values, **texts))  # type: ignore[arg-type]
         return
     table = pd.DataFrame(features.values, index=features.clips, columns=list(features.names))
     write(table.rename_axis("clip"), path)

@@ -49,7 +49,7 @@ class Scheme(NamedTuple):
 
 def _merged(labels: Mapping[str, tuple[str, ...]]) -> Scheme:
     """Return a scheme that looks at the emotion alone: label -> its emotions."""
-    of = {
+    of: dict[tuple[str | None, str | None], str] = {
         (sex, emotion): label
         for label, emotions in labels.items()
         for emotion in emotions
@@ -63,8 +63,9 @@ def _kept(*emotions: str) -> Scheme:
 
 
 def _by_sex() -> Scheme:
-    of = {(sex, emotion): f"{sex}_{emotion}" for sex in SEXES for emotion in EMOTIONS}
-    return Scheme(tuple(of.values()), of)
+    pairs = [(sex, emotion) for sex in SEXES for emotion in EMOTIONS]
+    labels = tuple(map("_".join, pairs))
+    return Scheme(labels, dict(zip(pairs, labels, strict=True)))
 
 
 def _sex() -> Scheme:

@@ -87,7 +87,8 @@ def top(probabilities: pd.DataFrame, count: int = 2) -> pd.DataFrame:
     result = pd.DataFrame(index=probabilities.index)
     for rank in range(order.shape[1]):
         chosen = labels[order[:, rank]]
-        result[f"emotion_{rank + 1}"] = np.where(absent, None, chosen)
+        chosen[absent] = None
+        result[f"emotion_{rank + 1}"] = chosen
         result[f"confidence_{rank + 1}"] = np.take_along_axis(values, order, 1)[:, rank]
     return result
 

@@ -142,7 +142,7 @@ def apart(extra: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
 def _refuse_strangers(extra: pd.DataFrame, clips: pd.DataFrame) -> None:
     unnamed = clips[clips["actor"].isna()]
-    anywhere = extra["dataset"].isna().any()
+    anywhere = bool(extra["dataset"].isna().any())
     where = unnamed["dataset"]
     doubtful = unnamed[where.isna() | where.isin(extra["dataset"]) | anywhere]
     if len(doubtful):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import TableError
 from multimodal_ser.video.extract import FrameStore
+
+if TYPE_CHECKING:
+    import keras
 
 #: The most that augmentation changes a picture: a shift as a fraction of the
 #: side, a turn in degrees, a factor and an offset of brightness. Small enough
@@ -33,7 +37,7 @@ def frame_batches(
     augment: bool | Callable[[np.ndarray, np.random.Generator], np.ndarray],
     shuffle: bool | None = None,
     steps: int | None = None,
-):
+) -> keras.utils.PyDataset:
     """Return the usable frames of clips as a ``keras.utils.PyDataset``.
 
     Args:

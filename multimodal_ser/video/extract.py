@@ -94,7 +94,7 @@ class ClipFrames(NamedTuple):
         usable: bool ``(n,)``: whether the row has a picture to predict from.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     time_s: np.ndarray
     box: np.ndarray
     pictures: np.ndarray
@@ -190,7 +190,9 @@ class FrameStore:
         ((2, 48, 48), [('a', 0), ('a', 1)])
     """
 
-    def __init__(self, entries: Mapping[str, tuple | ClipFrames], cache: Cache | None = None):
+    def __init__(
+        self, entries: Mapping[str, tuple | ClipFrames], cache: Cache | None = None
+    ) -> None:
         self.clips = pd.Index(list(entries), dtype=object, name="clip")
         self._entries, self._cache = dict(entries), cache
         self._usable = {clip: _usable(entry) for clip, entry in self._entries.items()}
@@ -299,7 +301,8 @@ def extract(
         >>> store, failures = extract(clips, FrameParams(), cache=Cache("x"))  # doctest: +SKIP
     """
     films = tables.check_clips(clips)["video"].dropna()
-    items = {clip: (str(path), params, cache.folder) for clip, path in films.items()}
+    pairs = zip(films.index, films, strict=True)
+    items = {clip: (str(path), params, cache.folder) for clip, path in pairs}
     entries, failures = {}, []
     outcomes = map_clips(
         _extract_one, items, workers=workers, description="video", progress=progress

@@ -47,7 +47,7 @@ class Frame(NamedTuple):
         gray: uint8 ``(height, width)``, upright, 0 black to 255 white.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index
     time_s: float
     gray: np.ndarray
 
@@ -290,13 +290,13 @@ def _decode_all(path: Path, sampling: Sampling) -> Iterator[Frame]:
     wanted = sampling.picker()
     with _open(path) as container:
         stream = _picture_stream(container, path)
-        start, time_s, index = None, 0.0, -1
+        start, time_s = None, 0.0
         for index, picture in enumerate(_pictures(container, stream)):
             time_s = _time(picture, index, stream)
             start = time_s if start is None else start
             if wanted(index, time_s - start, picture.key_frame) and not picture.is_corrupt:
                 yield Frame(index, time_s - start, upright_gray(picture))
-        if index >= 0:
+        if start is not None:
             seen_s = time_s - start + _frame_seconds(stream)
             check_whole(path, "picture", seen_s, _stated_seconds(container, stream, start))
 

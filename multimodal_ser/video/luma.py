@@ -9,8 +9,12 @@ films of high definition), FFmpeg converts it.
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import av
 
 #: Formats whose first plane is 8-bit luma.
 LUMA_FIRST = ("yuv420p", "yuv422p", "yuv444p", "nv12", "nv21")
@@ -24,7 +28,7 @@ BT601 = (2, 5, 6)
 FULL_RANGE = 2
 
 
-def upright_gray(picture) -> np.ndarray:
+def upright_gray(picture: av.VideoFrame) -> np.ndarray:
     """Return a picture as grey bytes, turned as its rotation mark says.
 
     Args:

@@ -16,6 +16,7 @@ fearful and contempt. RAVDESS has calm instead of contempt. Three things are don
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ import pandas as pd
 from multimodal_ser.errors import TableError
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.tables import EMOTIONS
+
+if TYPE_CHECKING:
+    import keras
 
 CALM_SHARE = 0.5
 
@@ -48,13 +52,13 @@ def weights(
         >>> weights(["neutral", "contempt"], [0.5, 0.5])[:, :2].tolist()
         [[1.0, 1.0], [0.0, 0.0]]
     """
-    prior = np.ones(len(labels)) if prior is None else np.asarray(prior, float)
-    if not 0 <= calm_share <= 1 or not (prior > 0).all():
-        raise ValueError(f"the prior {prior} and calm's share {calm_share} must be above 0")
+    shares = np.ones(len(labels)) if prior is None else np.asarray(prior, float)
+    if not 0 <= calm_share <= 1 or not (shares > 0).all():
+        raise ValueError(f"the prior {shares} and calm's share {calm_share} must be above 0")
     matrix = np.zeros((len(labels), len(EMOTIONS)), np.float32)
     for row, label in enumerate(labels):
         if label in EMOTIONS:
-            matrix[row, EMOTIONS.index(label)] = 1 / prior[row]
+            matrix[row, EMOTIONS.index(label)] = 1 / shares[row]
     if "calm" not in labels and "neutral" in labels:
         row, neutral, calm = labels.index("neutral"), *map(EMOTIONS.index, ("neutral", "calm"))
         matrix[row, calm] = matrix[row, neutral] * calm_share
@@ -90,7 +94,7 @@ def to_emotions(
     return pd.DataFrame(values, probabilities.index, list(EMOTIONS))
 
 
-def mapped(network, matrix: np.ndarray):
+def mapped(network: keras.Model, matrix: np.ndarray) -> keras.Model:
     """Return a network whose outputs are probabilities of EMOTIONS.
 
     Args:

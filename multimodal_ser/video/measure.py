@@ -39,7 +39,8 @@ def extract(
         ``video``).
     """
     films = clips["video"].dropna()
-    items = {clip: (str(path), name, params, cache.folder) for clip, path in films.items()}
+    pairs = zip(films.index, films, strict=True)
+    items = {clip: (str(path), name, params, cache.folder) for clip, path in pairs}
     kept, failures = {}, []
     outcomes = map_clips(_measured, items, workers=workers, description=name, progress=progress)
     for clip, values, error in outcomes:
@@ -67,6 +68,6 @@ def _measured(path: str, name: str, params: FrameParams, folder: Path | None) ->
         found = faces.detect_faces(film, params.detector)
         return {"values": module.summarise(module.sequence(found))}
 
-    key = {"every": params.every, "every_seconds": params.every_seconds}
+    key: dict[str, object] = {"every": params.every, "every_seconds": params.every_seconds}
     key |= {"keyframes_only": params.keyframes_only, "detector": params.detector}
     return Cache(folder).make(path, module.NAME, module.VERSION, key, compute)["values"]

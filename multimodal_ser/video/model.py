@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import as_input, frame_batches
 from multimodal_ser.video.extract import VERSION, ClipFrames, FrameParams, FrameStore
 from multimodal_ser.video.training import callbacks, make_optimizer, resume
+
+if TYPE_CHECKING:
+    import keras
 
 #: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
@@ -70,7 +73,7 @@ class VideoModel:
         weights: str | Path | None = None,
         training: Training | None = None,
         augment: bool | Callable = True,
-    ):
+    ) -> None:
         module = backbones.load(backbone)
         self.backbone, self.labels = backbone, _check_labels(labels)
         self.params = params or module.PARAMS
@@ -97,7 +100,7 @@ class VideoModel:
         return f"{self.input}:{self.backbone}"
 
     @property
-    def network(self):
+    def network(self) -> keras.Model:
         """The ``keras.Model``, built or read when first needed.
 
         Who asks for it may train it, so from then on it predicts, too.
@@ -210,7 +213,9 @@ class VideoModel:
         after = pd.DataFrame(log.history, index=pd.Index(log.epoch, name="epoch"))
         return pd.concat([before, after])
 
-    def predict_frames(self, store: FrameStore, clips: pd.DataFrame | Iterable[str]):
+    def predict_frames(
+        self, store: FrameStore, clips: pd.DataFrame | Iterable[str]
+    ) -> pd.DataFrame:
         """Return the probabilities of every sampled frame.
 
         Args:
@@ -226,7 +231,8 @@ class VideoModel:
             ModelError: the stored pictures have another size than the model's.
         """
         ids = clips.index if isinstance(clips, pd.DataFrame) else clips
-        rows, usable = [], []
+        rows: list[tuple[str, int, float]] = []
+        usable: list[bool] = []
 
         def pictures() -> Iterator[np.ndarray]:
             for clip in ids:
@@ -321,7 +327,7 @@ class VideoModel:
         return model
 
     @classmethod
-    def of_network(cls, backbone: str, network, **settings) -> VideoModel:
+    def of_network(cls, backbone: str, network: keras.Model, **settings: Any) -> VideoModel:
         """Return a model around a network that was trained elsewhere.
 
         Args:
@@ -377,7 +383,8 @@ def regroup(arrays: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         >>> [len(array) for array in regroup([np.zeros(3), np.zeros(0), np.zeros(4)], 5)]
         [5, 2]
     """
-    waiting, count = [], 0
+    waiting: list[np.ndarray] = []
+    count = 0
     for array in arrays:
         begin = 0
         while count + len(array) - begin >= size:
@@ -412,9 +419,10 @@ missing required field `backbone`; make it again
             f"{what} names version {record.frames_version} of the frames, this program makes "
             f"version {VERSION}; train the model again"
         )
-    arguments = {"backbone": record.backbone, "labels": record.labels, "seed": record.seed}
+    arguments: dict[str, Any] = {"backbone": record.backbone, "labels": record.labels}
+    params: dict[str, Any] = record.params  # of whatever types the file has
     try:
-        arguments["params"] = FrameParams(**record.params)
+        arguments |= {"seed": record.seed, "params": FrameParams(**params)}
         VideoModel(**arguments)
     except (SerError, TypeError, ValueError) as error:
         raise ModelError(f"{what} is wrong: {error!s:.300}") from None

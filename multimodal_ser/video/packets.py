@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from multimodal_ser.video.sampling import Sampling
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 #: Codecs that put one shown frame in every packet, and at whose key frames
 #: decoding can begin. Others are decoded whole: MPEG-4 Part 2 and VP8 films
@@ -65,11 +69,11 @@ class Plan(NamedTuple):
             decoding begins anew.
     """
 
-    index: dict[int, int]
+    index: dict[int, int]  # type: ignore[assignment]  # hides tuple.index
     runs: list[tuple[int, int]]
 
 
-def survey(container, stream) -> Survey | None:
+def survey(container: InputContainer, stream: VideoStream) -> Survey | None:
     """Read all packets of a stream, decoding none.
 
     Args:
@@ -179,7 +183,7 @@ def _runs(begins: np.ndarray, positions: np.ndarray) -> list[tuple[int, int]]:
     return runs
 
 
-def has_idr(packet, length_bytes: int) -> bool:
+def has_idr(packet: bytes | memoryview, length_bytes: int) -> bool:
     """Return whether an H.264 packet holds a slice of an IDR picture.
 
     Args:

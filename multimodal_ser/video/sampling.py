@@ -67,12 +67,13 @@ class Sampling:
         """
         if self.keyframes_only:
             return lambda index, time_s, is_key: is_key
-        if self.every is not None:
-            return lambda index, time_s, is_key: index % self.every == 0
-        return _time_picker(self.every_seconds)
+        if self.every_seconds is not None:
+            return _time_picker(self.every_seconds)
+        every = self.every or EVERY
+        return lambda index, time_s, is_key: index % every == 0
 
 
-def _is_seconds(value: object) -> bool:
+def _is_seconds(value: float) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value >= SLACK_S
 
 

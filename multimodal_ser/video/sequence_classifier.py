@@ -40,7 +40,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float = 1e-3,
         patience: int = 20,
         seed: int = 0,
-    ):
+    ) -> None:
         self.module = module
         self.epochs = epochs
         self.batch_size = batch_size
@@ -48,7 +48,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         self.patience = patience
         self.seed = seed
 
-    def fit(self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None):
+    def fit(
+        self, values: np.ndarray, labels: np.ndarray, validation: tuple | None = None
+    ) -> SequenceClassifier:
         """Fit on the training clips that have a frame.
 
         Args:

@@ -6,6 +6,7 @@ import json
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,13 @@ from multimodal_ser.errors import UnknownName
 from multimodal_ser.estimators.networks import load_keras, unreplicated
 from multimodal_ser.video.backbones import Training
 
+if TYPE_CHECKING:
+    import keras
+
 STATE = "state.npz"
 
 
-def make_optimizer(training: Training, steps_per_epoch: int):
+def make_optimizer(training: Training, steps_per_epoch: int) -> keras.Optimizer:
     """Return the ``keras.Optimizer`` of a training.
 
     Args:
@@ -53,8 +57,8 @@ def make_optimizer(training: Training, steps_per_epoch: int):
 
 def callbacks(
     training: Training,
-    network,
-    batches,
+    network: keras.Model,
+    batches: keras.utils.PyDataset,
     *,
     validated: bool,
     checkpoint: Path | None,
@@ -93,7 +97,7 @@ def callbacks(
     return made
 
 
-def resume(network, checkpoint: Path | None) -> tuple[int, pd.DataFrame]:
+def resume(network: keras.Model, checkpoint: Path | None) -> tuple[int, pd.DataFrame]:
     """Put a compiled network where an interrupted fit left it.
 
     Args:
@@ -134,7 +138,8 @@ def _state_callback(keras, network, path: Path):
         variables = [*network.variables, *network.optimizer.variables]
         named = {f"value_{i}": np.asarray(v) for i, v in enumerate(variables)}
         about = json.dumps({"epochs": epoch + 1, "log": log})
-        write_atomically(path, lambda file: np.savez(file, about=about, **named))
+        # NumPy's stub takes an array for allow_pickle.
+        write_atomically(path, lambda file: np.savez(file, about=about, **named))  # type: ignore[arg-type]
 
     return keras.callbacks.LambdaCallback(
         on_epoch_end=keep, on_train_end=lambda logs=None: path.unlink(missing_ok=True)

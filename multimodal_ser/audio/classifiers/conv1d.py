@@ -11,7 +11,14 @@ training stops when their loss no longer falls.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "vector"
 N_PARAMETERS = 102_280
@@ -19,7 +26,7 @@ N_PARAMETERS = 102_280
 SEARCH = {"learning_rate": [3e-5, 1e-4, 3e-4], "epochs": [30, 60, 120]}
 
 
-def network(shape: tuple[int, ...] = (157, 1), n_classes: int = 8):
+def network(shape: tuple[int, ...] = (157, 1), n_classes: int = 8) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -48,7 +55,9 @@ def network(shape: tuple[int, ...] = (157, 1), n_classes: int = 8):
     )
 
 
-def build(*, seed: int = 0, epochs: int = 60, standardise: bool = False, **params):
+def build(
+    *, seed: int = 0, epochs: int = 60, standardise: bool = False, **params: Any
+) -> KerasClassifier:
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 

@@ -6,6 +6,11 @@ from learning its training clips by heart.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 INPUT = "vector"
 SEARCH = {
     "criterion": ["gini", "entropy"],
@@ -22,7 +27,7 @@ def build(
     max_depth: int | None = 10,
     min_samples_leaf: int = 5,
     max_features: str | None = None,
-):
+) -> BaseEstimator:
     """Return the unfitted estimator; parameters are scikit-learn's own.
 
     Example:

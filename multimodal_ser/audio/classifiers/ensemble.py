@@ -39,7 +39,7 @@ def build(
     svc_c: float = 3.0,
     lr_c: float = 0.003,
     mlp_params: Mapping | None = None,
-):
+) -> SoftVote:
     """Return the unfitted estimator.
 
     Args:
@@ -84,10 +84,9 @@ def _check(members: list[str], weights: Sequence[float] | None, pooling: str) ->
             raise SerError(f"{name} cannot be a member of a vote; give classifiers of vectors")
     if not members or len(set(members)) < len(members):
         raise SerError(f"a vote of {', '.join(members) or 'nobody'}; give each member once")
-    fits = weights is None or (
+    if weights is not None and not (
         len(weights) == len(members) and min(weights) >= 0 and sum(weights) > 0
-    )
-    if not fits:
+    ):
         raise SerError(f"weights {list(weights)} for {len(members)} members; give one each")
     if pooling not in POOLINGS:
         raise SerError(f"there is no pooling {pooling!r}; choose one of: {', '.join(POOLINGS)}")

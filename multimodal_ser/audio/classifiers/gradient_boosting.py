@@ -9,6 +9,11 @@ is scikit-learn's own default.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 INPUT = "vector"
 SEARCH = {
     "n_estimators": [50, 100, 200, 400],
@@ -27,7 +32,7 @@ def build(
     max_depth: int = 3,
     subsample: float = 1.0,
     max_features: str | None = "sqrt",
-):
+) -> BaseEstimator:
     """Return the unfitted estimator; parameters are scikit-learn's own.
 
     Example:

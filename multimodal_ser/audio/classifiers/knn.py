@@ -6,6 +6,11 @@ closeness are scikit-learn's number and the usual reading.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 INPUT = "vector"
 SEARCH = {
     "n_neighbors": [1, 3, 5, 9, 15, 25],
@@ -21,7 +26,7 @@ def build(
     weights: str = "distance",
     metric: str = "euclidean",
     scale: bool = True,
-):
+) -> Pipeline:
     """Return the unfitted estimator.
 
     Args:

@@ -6,7 +6,12 @@ deterministic mode.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 INPUT = "vector"
 SEARCH = {
@@ -31,7 +36,7 @@ def build(
     colsample_bytree: float = 1.0,
     reg_lambda: float = 0.0,
     n_jobs: int | None = 1,
-):
+) -> BaseEstimator:
     """Return the unfitted estimator; parameters are LightGBM's own.
 
     ``subsample`` is drawn anew for every tree.

@@ -7,13 +7,18 @@ The penalty suits feature sets of thousands of values: with ``functionals``
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 INPUT = "vector"
 SEARCH = {"c": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
-def build(*, seed: int = 0, c: float = 0.003, max_iter: int = 1000):
+def build(*, seed: int = 0, c: float = 0.003, max_iter: int = 1000) -> Pipeline:
     """Return the unfitted estimator.
 
     Args:

@@ -13,10 +13,17 @@ stretches of time and frequency (SpecAugment) and is mixed with another
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from multimodal_ser.audio.augment import mixup, spec_augment
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "frames"
 SEARCH = {"learning_rate": [5e-4, 1e-3, 2e-3], "epochs": [30, 50, 80]}
@@ -28,7 +35,7 @@ _UNITS = 64
 _SHIFT = 0.05
 
 
-def network(shape: tuple[int, ...], n_classes: int):
+def network(shape: tuple[int, ...], n_classes: int) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -97,8 +104,8 @@ def build(
     learning_rate: float = 1e-3,
     batch_size: int = 32,
     augment: bool = True,
-    **params,
-):
+    **params: Any,
+) -> KerasClassifier:
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 

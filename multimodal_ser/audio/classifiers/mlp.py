@@ -7,7 +7,12 @@ units); the mean of several is steadier.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import VotingClassifier
 
 INPUT = "vector"
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [25, 50, 100]}
@@ -44,7 +49,7 @@ def build(
     solver: str = "adam",
     batch_size: int | None = None,
     scale: bool = True,
-):
+) -> VotingClassifier:
     """Return the unfitted estimator.
 
     Args:

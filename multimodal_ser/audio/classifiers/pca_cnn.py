@@ -11,7 +11,14 @@ reading, for which its text is silent.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "vector"
 N_COMPONENTS = 66
@@ -20,7 +27,7 @@ SEARCH = {"learning_rate": [0.003, 0.01, 0.03], "epochs": [30, 60, 100]}
 _WIDTHS = (32, 64, 128, 256)
 
 
-def network(shape: tuple[int, ...] = (N_COMPONENTS, 1), n_classes: int = 8):
+def network(shape: tuple[int, ...] = (N_COMPONENTS, 1), n_classes: int = 8) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -55,8 +62,8 @@ def build(
     batch_size: int = 16,
     learning_rate: float = 0.01,
     n_components: int = N_COMPONENTS,
-    **params,
-):
+    **params: Any,
+) -> KerasClassifier:
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 

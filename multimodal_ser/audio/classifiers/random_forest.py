@@ -6,6 +6,11 @@ split, about 2000 trees. The defaults are the middle of that.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 INPUT = "vector"
 #: The randomised search of AEI 2019, 50 draws.
 SEARCH = {
@@ -35,7 +40,7 @@ def build(
     min_samples_leaf: int = 1,
     bootstrap: bool = False,
     n_jobs: int | None = None,
-):
+) -> BaseEstimator:
     """Return the unfitted estimator; parameters are scikit-learn's own."""
     from sklearn.ensemble import RandomForestClassifier
 

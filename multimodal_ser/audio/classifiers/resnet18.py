@@ -10,7 +10,14 @@ to ``size_px``, because an epoch at the source's 224 takes a CPU minutes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "image"
 #: Of 3 input channels and 1,000 classes, without the statistics of the batch
@@ -24,7 +31,7 @@ def network(
     n_classes: int = 8,
     width: int = 64,
     size_px: int | None = None,
-):
+) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -84,8 +91,8 @@ def build(
     batch_size: int = 32,
     size_px: int | None = 96,
     width: int = 64,
-    **params,
-):
+    **params: Any,
+) -> KerasClassifier:
     """Return the unfitted estimator.
 
     Args:

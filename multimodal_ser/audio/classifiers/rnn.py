@@ -8,13 +8,20 @@ from: we take that reading, one value a step, a recurrent layer of 128 units
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "sequence"
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
 
 
-def network(shape: tuple[int, ...], n_classes: int, units: int = 128):
+def network(shape: tuple[int, ...], n_classes: int, units: int = 128) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -44,8 +51,8 @@ def build(
     epochs: int = 40,
     learning_rate: float = 1e-3,
     batch_size: int = 32,
-    **params,
-):
+    **params: Any,
+) -> KerasClassifier:
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 

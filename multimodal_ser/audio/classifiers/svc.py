@@ -8,8 +8,13 @@ the 28 margins; calibration is a later step's task.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
 from multimodal_ser.estimators.pairwise import pairwise_probabilities as probabilities
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 __all__ = ["SEARCH", "build", "probabilities"]
 
@@ -17,7 +22,9 @@ INPUT = "vector"
 SEARCH = {"c": [0.1, 0.3, 1.0, 3.0, 10.0, 30.0], "gamma": ["auto", 0.001, 0.003, 0.01, 0.03]}
 
 
-def build(*, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: bool = True):
+def build(
+    *, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: bool = True
+) -> Pipeline:
     """Return the unfitted estimator.
 
     Args:

@@ -9,9 +9,16 @@ random ones; random ones are trained along with the head.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.errors import MissingWeights
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 SEARCH = {"learning_rate": [1e-4, 3e-4, 1e-3], "epochs": [15, 30, 60]}
 IMAGENET = "imagenet"
@@ -22,7 +29,7 @@ def base(
     preprocess: Callable,
     shape: tuple[int, ...],
     weights: str | None,
-):
+) -> keras.Model:
     """Return the network from images to feature maps.
 
     Args:
@@ -71,7 +78,7 @@ def _missing(application: str, weights: str, error: Exception) -> MissingWeights
     )
 
 
-def head(shape: tuple[int, ...], n_classes: int):
+def head(shape: tuple[int, ...], n_classes: int) -> keras.Model:
     """Return what learns from frozen feature maps: dense 256, dropout, softmax."""
     keras = load_keras()
     features = keras.Input(shape)
@@ -84,25 +91,25 @@ def _head(layers, features, n_classes: int):
     return layers.Dense(n_classes, activation="softmax")(x)
 
 
-def whole(trunk, n_classes: int):
+def whole(trunk: keras.Model, n_classes: int) -> keras.Model:
     """Return a trunk and a head that are trained together."""
     keras = load_keras()
     outputs = _head(keras.layers, trunk.output, n_classes)
     return keras.Model(trunk.input, outputs, name=trunk.name.replace("features", "whole"))
 
 
-def vgg_input(keras, image):
+def vgg_input(keras: ModuleType, image: keras.KerasTensor) -> keras.KerasTensor:
     """Turn RGB 0 to 255 into BGR minus ImageNet's mean, as the VGG networks want it."""
     offset = [-103.939, -116.779, -123.68]
     return keras.layers.Rescaling(1.0, offset)(keras.ops.flip(image, axis=-1))
 
 
-def mobilenet_input(keras, image):
+def mobilenet_input(keras: ModuleType, image: keras.KerasTensor) -> keras.KerasTensor:
     """Turn 0 to 255 into -1 to 1, as MobileNet wants it."""
     return keras.layers.Rescaling(1 / 127.5, -1.0)(image)
 
 
-def build(module: str, *, seed: int, weights: str | None, **params):
+def build(module: str, *, seed: int, weights: str | None, **params: Any) -> KerasClassifier:
     """Return the unfitted estimator of a module of this kind.
 
     Args:
@@ -113,7 +120,8 @@ def build(module: str, *, seed: int, weights: str | None, **params):
     """
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
-    settings = {"epochs": 30, "learning_rate": 3e-4, "batch_size": 32, "optimizer": "adam"}
+    settings: dict[str, Any] = {"epochs": 30, "learning_rate": 3e-4, "batch_size": 32}
+    settings["optimizer"] = "adam"
     return KerasClassifier(
         module,
         seed=seed,

@@ -11,8 +11,14 @@ of 8 instead of 4, keep an epoch on a CPU in seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 INPUT = "waveform"
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
@@ -23,7 +29,7 @@ def network(
     n_classes: int,
     widths: Sequence[int] = (64, 64, 128, 128, 256),
     first_stride: int = 8,
-):
+) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -58,8 +64,8 @@ def build(
     epochs: int = 40,
     learning_rate: float = 1e-3,
     batch_size: int = 16,
-    **params,
-):
+    **params: Any,
+) -> KerasClassifier:
     """Return the unfitted estimator; parameters are :class:`KerasClassifier`'s."""
     from multimodal_ser.estimators.keras_classifier import KerasClassifier
 

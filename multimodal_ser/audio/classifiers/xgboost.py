@@ -5,6 +5,11 @@ The search of AEI 2019 ended at eta 0.1, gamma 0, depth 6 and a subsample of 0.3
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 INPUT = "vector"
 #: The randomised search of AEI 2019, 50 draws.
 SEARCH = {
@@ -24,7 +29,7 @@ def build(
     max_depth: int = 6,
     subsample: float = 0.35,
     n_jobs: int | None = None,
-):
+) -> BaseEstimator:
     """Return the unfitted estimator; parameters are XGBoost's own."""
     from xgboost import XGBClassifier
 

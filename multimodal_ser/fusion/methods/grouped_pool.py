@@ -16,6 +16,8 @@ this is ``log_pool``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from multimodal_ser.fusion.numeric import HIGHEST_WEIGHT, HeldOut, log_loss, logs, normalise
@@ -28,12 +30,12 @@ OPTIONS: dict = {"groups": {}}
 _LIMIT = 5.0
 
 
-def shapes(names, n_labels, options) -> dict[str, tuple[int, ...]]:
+def shapes(names: Sequence[str], n_labels: int, options: Mapping) -> dict[str, tuple[int, ...]]:
     """Return one weight a group, one share a model."""
     return {"weights": (len(_membership(names, options)),), "shares": (len(names),)}
 
 
-def fit(held: HeldOut, names, options) -> dict[str, np.ndarray]:
+def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.ndarray]:
     """Return the weights and shares with the least log-loss."""
     from scipy.optimize import minimize
 
@@ -52,7 +54,9 @@ def fit(held: HeldOut, names, options) -> dict[str, np.ndarray]:
     return unpack(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
 
 
-def evidence(values, parameters, names, options) -> np.ndarray:
+def evidence(
+    values: np.ndarray, parameters: Mapping[str, np.ndarray], names: Sequence[str], options: Mapping
+) -> np.ndarray:
     """Return each group's weighted log-probability, divided among its models.
 
     A model's part of its group's evidence for a label is its part of the

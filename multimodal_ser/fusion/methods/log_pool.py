@@ -8,6 +8,8 @@ for one modality the pool is temperature scaling, ``w = 1 / T``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from multimodal_ser.fusion.numeric import HeldOut, logs, pool_weights
@@ -17,16 +19,18 @@ LOGARITHMIC = True
 OPTIONS: dict = {}
 
 
-def shapes(names, n_labels, options) -> dict[str, tuple[int, ...]]:
+def shapes(names: Sequence[str], n_labels: int, options: Mapping) -> dict[str, tuple[int, ...]]:
     """Return one weight a modality."""
     return {"weights": (len(names),)}
 
 
-def fit(held: HeldOut, names, options) -> dict[str, np.ndarray]:
+def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.ndarray]:
     """Return the weights with the least log-loss."""
     return {"weights": pool_weights(logs(held.values), held.codes)}
 
 
-def evidence(values, parameters, names, options) -> np.ndarray:
+def evidence(
+    values: np.ndarray, parameters: Mapping[str, np.ndarray], names: Sequence[str], options: Mapping
+) -> np.ndarray:
     """Return the weighted log-probabilities."""
     return parameters["weights"][:, None, None] * logs(values)

@@ -13,6 +13,8 @@ predicted and never quite impossible.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from multimodal_ser.fusion.numeric import FLOOR, HeldOut, choose_strength, logs
@@ -24,16 +26,16 @@ OPTIONS: dict = {"l2": None}
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
-def shapes(names, n_labels, options) -> dict[str, tuple[int, ...]]:
+def shapes(names: Sequence[str], n_labels: int, options: Mapping) -> dict[str, tuple[int, ...]]:
     """Return a matrix a modality (label said, label meant), biases, and the penalty."""
     return {"weights": (len(names), n_labels, n_labels), "bias": (n_labels,), "l2": ()}
 
 
-def fit(held: HeldOut, names, options) -> dict[str, np.ndarray]:
+def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.ndarray]:
     """Return matrices and biases with the least penalised log-loss."""
     l2 = options["l2"] or choose_strength(held, STRENGTHS, _scores)
     weights, bias = _regression(held, l2)
-    return {"weights": weights, "bias": bias, "l2": np.float64(l2)}
+    return {"weights": weights, "bias": bias, "l2": np.asarray(l2, float)}
 
 
 def _regression(held: HeldOut, l2: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +59,8 @@ def _scores(fit_on: HeldOut, test: HeldOut, l2: float) -> np.ndarray:
     return np.einsum("mnj,mjk->nk", logs(test.values), weights) + bias
 
 
-def evidence(values, parameters, names, options) -> np.ndarray:
+def evidence(
+    values: np.ndarray, parameters: Mapping[str, np.ndarray], names: Sequence[str], options: Mapping
+) -> np.ndarray:
     """Return what each modality's log-probabilities say for each label, without the bias."""
     return np.einsum("mnj,mjk->mnk", logs(values), parameters["weights"])

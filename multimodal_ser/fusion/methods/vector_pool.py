@@ -9,6 +9,8 @@ it is chosen on inner folds of the actors that are fitted on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from multimodal_ser.fusion.numeric import HeldOut, choose_strength, logs, vector_weights
@@ -20,16 +22,16 @@ OPTIONS: dict = {"l2": None}
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 
 
-def shapes(names, n_labels, options) -> dict[str, tuple[int, ...]]:
+def shapes(names: Sequence[str], n_labels: int, options: Mapping) -> dict[str, tuple[int, ...]]:
     """Return one weight a modality and label, one bias a label, and the penalty."""
     return {"weights": (len(names), n_labels), "bias": (n_labels,), "l2": ()}
 
 
-def fit(held: HeldOut, names, options) -> dict[str, np.ndarray]:
+def fit(held: HeldOut, names: Sequence[str], options: Mapping) -> dict[str, np.ndarray]:
     """Return weights and biases with the least penalised log-loss."""
     l2 = options["l2"] or choose_strength(held, STRENGTHS, _scores)
     weights, bias = vector_weights(logs(held.values), held.codes, l2)
-    return {"weights": weights, "bias": bias, "l2": np.float64(l2)}
+    return {"weights": weights, "bias": bias, "l2": np.asarray(l2, float)}
 
 
 def _scores(fit_on: HeldOut, test: HeldOut, l2: float) -> np.ndarray:
@@ -37,6 +39,8 @@ def _scores(fit_on: HeldOut, test: HeldOut, l2: float) -> np.ndarray:
     return np.einsum("mk,mnk->nk", weights, logs(test.values)) + bias
 
 
-def evidence(values, parameters, names, options) -> np.ndarray:
+def evidence(
+    values: np.ndarray, parameters: Mapping[str, np.ndarray], names: Sequence[str], options: Mapping
+) -> np.ndarray:
     """Return the weighted log-probabilities, without the bias."""
     return parameters["weights"][:, None, :] * logs(values)

@@ -16,10 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from multimodal_ser.errors import ModelError
 from multimodal_ser.estimators.networks import load_network
 from multimodal_ser.plugins import load_plugin
+
+if TYPE_CHECKING:
+    import keras
 
 NAMES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
 
@@ -58,7 +62,7 @@ def load(name: str) -> ModuleType:
     return load_plugin(__name__, "video backbone", name, NAMES)
 
 
-def start_from(network, path: str | Path | None):
+def start_from(network: keras.Model, path: str | Path | None) -> keras.Model:
     """Give a network the weights of a saved one of the same layers.
 
     Args:

@@ -31,10 +31,15 @@ it trains; where that is too much, use ``aei_cnn_pooled``.
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.video.backbones import Training, start_from
 from multimodal_ser.video.extract import FrameParams
+
+if TYPE_CHECKING:
+    import keras
 
 PARAMS = FrameParams(every=20, size_px=256, crop="frame")
 SIZES = range(256, 257)
@@ -54,7 +59,7 @@ MOMENTUM = 0.9
 DROPOUT = 0.5
 
 
-def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None):
+def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None) -> keras.Model:
     """Return the network, not compiled.
 
     Args:
@@ -78,7 +83,7 @@ def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = Non
     return start_from(keras.Sequential([keras.Input(size), *layers], name="aei_cnn"), weights)
 
 
-def convolutions(keras) -> list:
+def convolutions(keras: ModuleType) -> list:
     """Return the convolutional layers: 240 normalised channels, 277,936 parameters."""
     layers = []
     for number, (width, kernel) in enumerate(CONVOLUTIONS):
@@ -91,7 +96,7 @@ def convolutions(keras) -> list:
     return layers
 
 
-def head(keras, n_classes: int) -> list:
+def head(keras: ModuleType, n_classes: int) -> list:
     """Return the dense layers: 32, dropout, 32, dropout, softmax."""
     return [
         keras.layers.Dense(32, activation="sigmoid"),

@@ -15,18 +15,22 @@ picture at 128 px is about 44x78 px; ``crop="face"`` keeps its shape.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.video.backbones import Training, start_from
 from multimodal_ser.video.backbones.aei_cnn import convolutions, head
 from multimodal_ser.video.extract import FrameParams
 
+if TYPE_CHECKING:
+    import keras
+
 PARAMS = FrameParams(every=20, size_px=128, crop="frame")
 SIZES = range(16, 1025)
 TRAINING = Training(batch_size=32, epochs=50, steps_per_epoch=25, learning_rate=1e-3)
 
 
-def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None):
+def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None) -> keras.Model:
     """Return the network, not compiled.
 
     Args:

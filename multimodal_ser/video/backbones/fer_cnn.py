@@ -17,10 +17,15 @@ it is an ordinary small face network.
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.video.backbones import Training, start_from
 from multimodal_ser.video.extract import FrameParams
+
+if TYPE_CHECKING:
+    import keras
 
 PARAMS = FrameParams(every=20, size_px=48, crop="face")
 SIZES = range(48, 49)
@@ -34,7 +39,7 @@ DROPOUT = 0.5
 HEAD_LAYERS = 5
 
 
-def build(*, n_classes: int = 7, seed: int = 0, weights: str | Path | None = None):
+def build(*, n_classes: int = 7, seed: int = 0, weights: str | Path | None = None) -> keras.Model:
     """Return the network, not compiled.
 
     Args:
@@ -58,7 +63,7 @@ def build(*, n_classes: int = 7, seed: int = 0, weights: str | Path | None = Non
     return start_from(keras.Sequential(layers, name="fer_cnn"), weights)
 
 
-def base(keras) -> list:
+def base(keras: ModuleType) -> list:
     """Return the layers up to the 4x4x128 map: 240,256 parameters."""
     layers = []
     for width, pooled in ((32, False), (64, True), (128, True), (128, True)):
@@ -68,7 +73,7 @@ def base(keras) -> list:
     return layers
 
 
-def head(keras, n_classes: int) -> list:
+def head(keras: ModuleType, n_classes: int) -> list:
     """Return the layers from the 4x4x128 map to the softmax."""
     return [
         keras.layers.Dropout(DROPOUT),

@@ -16,10 +16,14 @@ Sources: K. He et al., "Deep residual learning for image recognition", CVPR
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.video.backbones import Training, start_from
 from multimodal_ser.video.extract import FrameParams
+
+if TYPE_CHECKING:
+    import keras
 
 PARAMS = FrameParams(every=20, size_px=48, crop="face")
 SIZES = range(48, 49)
@@ -35,7 +39,7 @@ BLOCKS = ((48, 2), (96, 2), (96, 1), (136, 2), (136, 1))
 DROPOUT = 0.3
 
 
-def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None):
+def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None) -> keras.Model:
     """Return the network, not compiled.
 
     Args:

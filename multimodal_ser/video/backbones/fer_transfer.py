@@ -13,16 +13,20 @@ was frozen; here all layers are trained on, at a lower rate than a new network's
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.estimators.networks import load_keras, load_network
 from multimodal_ser.video.backbones import Training, copy_weights, fer_cnn
+
+if TYPE_CHECKING:
+    import keras
 
 PARAMS = fer_cnn.PARAMS
 SIZES = fer_cnn.SIZES
 TRAINING = Training(batch_size=32, epochs=50, steps_per_epoch=25, learning_rate=3e-4)
 
 
-def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None):
+def build(*, n_classes: int = 8, seed: int = 0, weights: str | Path | None = None) -> keras.Model:
     """Return the network, not compiled.
 
     Args:

@@ -6,13 +6,18 @@ folds of the Luna folds choose 0.03 to 0.3.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 SEQUENCES = False
 SEARCH = {"c": [0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
-def build(*, seed: int = 0, c: float = 0.1, max_iter: int = 1000):
+def build(*, seed: int = 0, c: float = 0.1, max_iter: int = 1000) -> Pipeline:
     """Return the unfitted estimator; see :func:`classical.regression`.
 
     Example:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import VotingClassifier
 
 SEQUENCES = False
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [50, 100, 200]}
@@ -16,7 +21,7 @@ def build(
     epochs: int = 100,
     learning_rate: float = 1e-3,
     n_seeds: int = 3,
-):
+) -> VotingClassifier:
     """Return the unfitted estimator; see :func:`classical.perceptrons`.
 
     Example:

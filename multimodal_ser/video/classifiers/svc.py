@@ -6,8 +6,13 @@ folds of the Luna folds choose 1 or 3.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multimodal_ser.estimators import classical
 from multimodal_ser.estimators.pairwise import pairwise_probabilities as probabilities
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 __all__ = ["SEARCH", "SEQUENCES", "build", "probabilities"]
 
@@ -15,7 +20,9 @@ SEQUENCES = False
 SEARCH = {"c": [0.3, 1.0, 3.0, 10.0], "gamma": ["auto", 0.003, 0.01, 0.03, 0.1]}
 
 
-def build(*, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: bool = True):
+def build(
+    *, seed: int = 0, c: float = 1.0, gamma: str | float = "auto", scale: bool = True
+) -> Pipeline:
     """Return the unfitted estimator; see :func:`classical.support_vectors`.
 
     Example:

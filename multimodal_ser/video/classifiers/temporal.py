@@ -14,7 +14,14 @@ known is that it learns what synthetic sequences hold.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal_ser.estimators.networks import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+    from multimodal_ser.video.sequence_classifier import SequenceClassifier
 
 SEQUENCES = True
 SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
@@ -23,7 +30,7 @@ SEARCH = {"learning_rate": [3e-4, 1e-3, 3e-3], "epochs": [20, 40, 80]}
 CHANNELS, KERNEL_FRAMES = 40, 5
 
 
-def network(shape: tuple[int | None, int] = (None, 44), n_classes: int = 8):
+def network(shape: tuple[int | None, int] = (None, 44), n_classes: int = 8) -> keras.Model:
     """Return the uncompiled network.
 
     Args:
@@ -55,7 +62,7 @@ def network(shape: tuple[int | None, int] = (None, 44), n_classes: int = 8):
     return keras.Model(inputs, layers.Dense(n_classes, activation="softmax")(hidden))
 
 
-def build(*, seed: int = 0, **params):
+def build(*, seed: int = 0, **params: Any) -> SequenceClassifier:
     """Return the unfitted estimator; parameters are :class:`SequenceClassifier`'s."""
     from multimodal_ser.video.sequence_classifier import SequenceClassifier
 

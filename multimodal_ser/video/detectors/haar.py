@@ -60,7 +60,7 @@ def detect(gray: np.ndarray) -> list[Box]:
             small, scaleFactor=SCALE, minNeighbors=NEIGHBOURS
         )
     return [
-        Box(*(float(value) / scale for value in box), float(n) / (float(n) + NEIGHBOURS))
+        Box._make((*(float(v) / scale for v in box), float(n) / (float(n) + NEIGHBOURS)))
         for box, n in zip(boxes, counts, strict=True)
     ]
 

@@ -72,7 +72,7 @@ def detect(gray: np.ndarray) -> list[Box]:
     # Columns 4 to 13 are five points of the face.
     rows = np.empty((0, 15)) if found is None else found.astype(float)
     usable = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
-    return [Box(*(row[:4] / scale).tolist(), float(row[14])) for row in usable]
+    return [Box._make((*(row[:4] / scale).tolist(), float(row[14]))) for row in usable]
 
 
 @cache
