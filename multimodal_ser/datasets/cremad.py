@@ -23,7 +23,7 @@ The sound of 1076_MTI_SAD_XX is silent: it is left out of the clips table and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,7 +123,7 @@ def parse_name(path: str | Path) -> Name:
     *rest, intensity = match.groups()
     # The distribution has a file 1040_ITH_SAD_X, which its tables call _XX.
     name = Name._make((*rest, "XX" if intensity == "X" else intensity))
-    known = (ACTORS, SENTENCES, EMOTION_OF, INTENSITY_OF)
+    known: tuple[Collection[str], ...] = (ACTORS, SENTENCES, EMOTION_OF, INTENSITY_OF)
     for field, value, values in zip(Name._fields, name, known, strict=True):
         if value not in values:
             raise SerError(

@@ -198,7 +198,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         arrays = {"mean": self.mean_, "scale": self.scale_, "classes": np.asarray(self.classes_)}
         if self.components_ is not None:
             arrays["components"] = self.components_
-        np.savez(Path(folder) / "scaling.npz", **arrays)
+        np.savez(Path(folder) / "scaling.npz", **arrays)  # type: ignore[arg-type]  # named arrays
 
     @classmethod
     def load(cls, folder: str | Path, module: str) -> KerasClassifier:
@@ -248,7 +248,7 @@ def _through(network, values: np.ndarray) -> np.ndarray:
     network gives them the same output every time.
     """
     network_key = _print_of(network)
-    keys = [network_key + hashlib.sha256(np.ascontiguousarray(row)).digest() for row in values]
+    keys = [network_key + hashlib.sha256(row.tobytes()).digest() for row in values]
     outputs = {key: _OUTPUTS[key] for key in keys if key in _OUTPUTS}
     new = {key: at for at, key in enumerate(keys) if key not in outputs}
     rows = list(new.values())
@@ -269,7 +269,7 @@ _OUTPUTS: dict[bytes, np.ndarray] = {}
 def _print_of(network) -> bytes:
     digest = hashlib.sha256()
     for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight))
+        digest.update(weight.tobytes())
     return digest.digest()
 
 

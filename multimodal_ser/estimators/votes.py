@@ -27,7 +27,8 @@ class Columns(ColumnTransformer):
         """Become the transformer of the columns ``start`` to ``stop`` of the file."""
         self.__class__ = ColumnTransformer
         columns = slice(state["start"], state["stop"])
-        self.__init__([("columns", "passthrough", columns)])
+        # It is one by now: what unpickling leaves to the class is done by its own.
+        ColumnTransformer.__init__(self, [("columns", "passthrough", columns)])
         if "n_features_in_" in state:  # a vote holds its members unfitted too
             self.fit(np.zeros((1, state["n_features_in_"])))
 

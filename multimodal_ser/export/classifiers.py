@@ -79,7 +79,8 @@ def trial_values(estimator: BaseEstimator, n_clips: int = 8, seed: int = 0) -> n
     """
     rng = np.random.default_rng(seed)
     if _is_keras(estimator):
-        shape, mean, scale = _keras_shape(estimator), estimator.mean_, estimator.scale_
+        shape: tuple = _keras_shape(estimator)
+        mean, scale = estimator.mean_, estimator.scale_
     else:
         shape = (estimator.n_features_in_,)
         mean, scale = np.zeros(shape), np.ones(shape)
@@ -156,7 +157,7 @@ def _linear(graph: Graph, values: str, weights: np.ndarray, bias: np.ndarray) ->
 
 def _two_columns(graph: Graph, score: str) -> str:
     """Return the softmax of 0 and a score, the logistic function and its complement."""
-    scores = graph.add("MatMul", score, graph.constant(np.float32([[0, 1]])))
+    scores = graph.add("MatMul", score, graph.constant(np.array([[0, 1]], np.float32)))
     return graph.add("Softmax", scores, axis=1)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 
 from multimodal_ser.export.runtime import OPSET
@@ -36,16 +38,16 @@ class Graph:
         self._weights: list = []
         self._known: dict[tuple, str] = {}
 
-    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add a node of one output and return that output's name."""
         name = f"v{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
-    def constant(self, values: np.ndarray) -> str:
+    def constant(self, values: npt.ArrayLike) -> str:
         """Return the name of a constant; equal ones are kept once."""
         array = np.ascontiguousarray(values)
-        key = (array.dtype.str, array.shape, hashlib.sha256(array).digest())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         if key not in self._known:
             self._known[key] = f"w{len(self._weights)}"
             self._weights.append(numpy_helper.from_array(array, self._known[key]))

@@ -70,9 +70,9 @@ def _n_bytes(weight: keras.Variable) -> int:
 
 def _exported(network: keras.Model, large: list[keras.Variable]) -> bytes:
     """Return what Keras writes; the large weights are inputs behind the first."""
-    keras = load_keras()
+    library = load_keras()
 
-    class Fed(keras.Model):
+    class Fed(library.Model):  # type: ignore[misc, name-defined]  # loaded when it is needed
         def call(self, values: object, *weights: object) -> object:
             given = {id(weight): value for weight, value in zip(large, weights, strict=True)}
             trained, other = (
@@ -85,7 +85,7 @@ def _exported(network: keras.Model, large: list[keras.Variable]) -> bytes:
     fed.network, fed.built = network, True  # so that Keras finds the variables
     shapes = [network.input_shape, *(weight.shape for weight in large)]
     signature = [
-        keras.InputSpec(shape=shape, dtype="float32", name=name)
+        library.InputSpec(shape=shape, dtype="float32", name=name)
         for shape, name in zip(shapes, ["values", *_names(large)], strict=True)
     ]
     with tempfile.TemporaryDirectory() as folder, _quiet(), _unrolled(network):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import (
@@ -125,7 +125,7 @@ def _modalities(text: str) -> list[str]:
 
 def _apart(recipes: list[Recipe]) -> list[Recipe]:
     """Return each recipe's modalities as recipes of their own, which nothing fuses."""
-    others = {"audio": {"video": None}, "video": {"audio": None}}
+    others: dict[str, dict[str, Any]] = {"audio": {"video": None}, "video": {"audio": None}}
     return [
         replace(recipe, **other)
         for recipe in recipes
