@@ -16,8 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from multimodal_ser.compute import workers as processes
-from multimodal_ser.compute.ordered import in_order
-from multimodal_ser.compute.workers import Outcome
+from multimodal_ser.compute.workers import Outcome, in_order
 from multimodal_ser.errors import SerError
 
 #: How long to wait for the scheduler to answer, and for a worker to come back
