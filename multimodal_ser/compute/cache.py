@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def default_folder() -> Path:
     return Path(base) / "multimodal_ser"
 
 
-def content_key(path: str | Path, name: str, version: int, params: Mapping) -> str:
+def content_key(path: str | Path, name: str, version: int, params: Mapping[str, Any]) -> str:
     """Return the key of one file under one extractor.
 
     Args:
@@ -59,6 +60,10 @@ def content_key(path: str | Path, name: str, version: int, params: Mapping) -> s
 
     Raises:
         OSError: the file cannot be read.
+
+    Example:
+        >>> len(content_key(__file__, "mfcc", 1, {"rate_hz": 22050}))
+        64
     """
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -82,7 +87,7 @@ class Cache:
         [0, 1, 2]
     """
 
-    def __init__(self, folder: str | Path | None):
+    def __init__(self, folder: str | Path | None) -> None:
         self.folder = Path(folder) if folder is not None else None
 
     def path(self, key: str) -> Path:
@@ -113,7 +118,7 @@ class Cache:
         path = self.path(key)
         _remove_litter(path.parent)
         try:
-            write_atomically(path, lambda file: np.savez(file, **arrays))
+            write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         except OSError as error:
             raise StoreError(
                 f"{self.folder}: features cannot be kept there ({error.strerror or error}); "
@@ -126,7 +131,7 @@ class Cache:
         path: str | Path,
         name: str,
         version: int,
-        params: Mapping,
+        params: Mapping[str, Any],
         function: Callable[[], Mapping[str, np.ndarray]],
     ) -> dict[str, np.ndarray]:
         """Return the entry of a file, calling ``function`` only when there is none.
@@ -177,7 +182,7 @@ def _remove_litter(folder: Path) -> None:
                         os.unlink(entry.path)
 
 
-def write_atomically(path: str | Path, write: Callable) -> None:
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
 
     Args:
@@ -213,7 +218,7 @@ def write_atomically(path: str | Path, write: Callable) -> None:
 
 def _umask() -> int:
     # The mask can only be read by setting it; mkstemp ignores it and makes
-    # files that nobody but their owner can read.
+    # files that only their owner can read.
     mask = os.umask(0)
     os.umask(mask)
     return mask

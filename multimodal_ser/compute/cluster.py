@@ -2,11 +2,10 @@
 
 Every Dask worker computes its clips as this machine would, in child processes
 that may die (:mod:`multimodal_ser.compute.workers`), so results and failures are the
-same. A worker that is lost with its machine is Dask's affair: its clips go to
-the others.
+same. When a Dask worker is lost with its machine, Dask gives its clips to the others.
 
-Whoever can reach a Dask scheduler can run code on its workers, for what it
-passes on are pickles: only for trusted networks, or with TLS as set in Dask's
+Anyone who can reach a Dask scheduler can run code on its workers, because it
+passes on pickles: only for trusted networks, or with TLS as set in Dask's
 configuration (https://distributed.dask.org/en/stable/tls.html).
 """
 
@@ -14,11 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from multimodal_ser.compute import workers as processes
-from multimodal_ser.compute.ordered import in_order
-from multimodal_ser.compute.workers import Outcome
+from multimodal_ser.compute.workers import Outcome, in_order
 from multimodal_ser.errors import SerError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 #: How long to wait for the scheduler to answer, and for a worker to come back
 #: when there is none.
@@ -58,7 +60,7 @@ def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
         client.close()  # which also gives up what is in flight
 
 
-def _connect(scheduler: str):
+def _connect(scheduler: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:
@@ -76,9 +78,9 @@ def _connect(scheduler: str):
 
 
 class _Workers:
-    """What workers a cluster has, asked now and then."""
+    """How many threads a cluster has, looked up every few seconds."""
 
-    def __init__(self, client, scheduler: str):
+    def __init__(self, client: Client, scheduler: str) -> None:
         self._client, self._scheduler = client, scheduler
         self._seen = self._asked = time.monotonic()
         self._threads = self._count()
@@ -95,7 +97,7 @@ class _Workers:
         return self._threads
 
     def check(self) -> None:
-        """Say so when there has been no worker for a while."""
+        """Raise SerError when there has been no worker for a while."""
         if self.threads():
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > WORKERLESS_SECONDS:
@@ -105,7 +107,7 @@ class _Workers:
             )
 
 
-def _result(future, call: tuple, seen: _Workers) -> Outcome:
+def _result(future: Future, call: tuple, seen: _Workers) -> Outcome:
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from multimodal_ser.errors import MediaError
 
-#: A film of which less than this share can be read is refused; a last packet
+#: A recording of which less than this share can be read is refused; a last packet
 #: that is missing or broken is not worth losing a recording for.
 WHOLE_SHARE = 0.9
 
@@ -48,10 +48,10 @@ def check_file(path: str | Path) -> Path:
 
 
 def check_whole(path: str | Path, what: str, read_s: float, stated_s: float) -> None:
-    """Refuse a film of which much less can be read than its header promises.
+    """Refuse a recording of which much less can be read than its header promises.
 
     Args:
-        path: the film.
+        path: the file.
         what: ``sound`` or ``picture``.
         read_s: seconds that could be decoded.
         stated_s: seconds that the header states; 0 when it states none.

@@ -14,18 +14,18 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from multimodal_ser.compute import workers as processes
-from multimodal_ser.compute.ordered import in_order
-from multimodal_ser.compute.workers import Outcome
+from multimodal_ser.compute.workers import Outcome, in_order
 from multimodal_ser.errors import SerError
 
 __all__ = ["Engine", "Outcome", "map_clips", "time_limit"]
 
 #: The time limit of a clip when none is given: so many seconds, and so many
-#: more for each megabyte of its file. A film of an hour has hundreds of
+#: more for each megabyte of its file. A video of an hour has hundreds of
 #: megabytes, and a RAVDESS take of 1.5 MB is read in less than a second.
 LIMIT_SECONDS, LIMIT_SECONDS_PER_MB = 300.0, 10.0
 
@@ -41,14 +41,14 @@ class Engine:
     Wherever the library takes ``workers``, it takes an engine too.
 
     Attributes:
-        workers: processes on this machine; None takes one a core.
+        workers: processes on this machine; None takes one per core.
         timeout_seconds: time limit of a clip; None takes
             :data:`LIMIT_SECONDS` and :data:`LIMIT_SECONDS_PER_MB`.
         scheduler: address of a Dask scheduler, such as
             ``tcp://192.0.2.1:8786``, whose workers compute instead of this
             machine's. They need this package, and the recordings and the cache
-            under the same paths. Who can reach a Dask scheduler can run code
-            on its workers: keep it within a trusted network, or use TLS
+            under the same paths. Anyone who can reach a Dask scheduler can run
+            code on its workers: keep it within a trusted network, or use TLS
             (Dask's configuration ``distributed.comm.tls``).
         in_process: whether to compute in this very process, which saves the
             start of another but dies with the decoder. None does so for a
@@ -69,7 +69,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
-            raise SerError(f"workers is {self.workers}; give 1 or more, or nothing: one a core")
+            raise SerError(f"workers is {self.workers}; give 1 or more, or nothing: one per core")
         if self.timeout_seconds is not None and not 0 < self.timeout_seconds < 1e7:
             raise SerError(f"the time limit is {self.timeout_seconds} s; give more than 0 s")
         if self.scheduler is not None and "://" not in self.scheduler:
@@ -91,7 +91,7 @@ class Engine:
             >>> Engine.of(3), Engine.of(Engine(2), several=True).in_process
             (Engine(workers=3, ...), False)
         """
-        engine = workers if isinstance(workers, cls) else cls(workers)
+        engine = workers if isinstance(workers, Engine) else cls(workers)
         if several and engine.in_process is None:
             engine = replace(engine, in_process=False)
         return engine
@@ -115,10 +115,9 @@ def map_clips(
         function: pure, and best of a module; its result must be picklable.
         items: clip id -> tuple of arguments. If the first is a path, failures
             name it and the time limit looks at its size.
-        workers: processes, None for one a core, or an :class:`Engine`.
+        workers: processes, None for one per core, or an :class:`Engine`.
         description: shown before the progress bar.
-        progress: whether to show a bar on standard error, with clips a second
-            and the time left.
+        progress: whether to show a bar on standard error.
 
     Yields:
         One :class:`Outcome` per item, in the order of ``items``.
@@ -134,15 +133,15 @@ def map_clips(
     """
     from tqdm import tqdm
 
-    engine = Engine.of(workers)
-    bar = tqdm(total=len(items), desc=description, unit="clip", disable=not progress)
-    with bar:
-        for outcome in _outcomes(function, items, engine):
+    with tqdm(total=len(items), desc=description, unit="clip", disable=not progress) as bar:
+        for outcome in _outcomes(function, items, Engine.of(workers)):
             bar.update()
             yield outcome
 
 
-def _outcomes(function: Callable, items: Mapping[str, tuple], engine: Engine) -> Iterator[Outcome]:
+def _outcomes(
+    function: Callable[..., Any], items: Mapping[str, tuple], engine: Engine
+) -> Iterator[Outcome]:
     if not items:
         return
     if _stays_here(items, engine):
@@ -162,7 +161,7 @@ def _outcomes(function: Callable, items: Mapping[str, tuple], engine: Engine) ->
         yield from _run_calls(calls, min(engine.workers or _cores(), len(items)))
 
 
-def _stays_here(items: Mapping, engine: Engine) -> bool:
+def _stays_here(items: Mapping[str, tuple], engine: Engine) -> bool:
     if engine.in_process is not None or engine.scheduler is not None:
         return bool(engine.in_process)
     return len(items) == 1 and engine.timeout_seconds is None and not processes.any_ready()
@@ -193,14 +192,21 @@ def time_limit(arguments: tuple) -> float:
 
 def _run_calls(calls: Iterable[tuple], count: int) -> Iterator[Outcome]:
     """Run calls in ``count`` child processes, each watched by a thread of its own."""
-    crew, tasks = processes.Crew(), queue.SimpleQueue()
-    for _ in range(count):
-        threading.Thread(target=_watch, args=(crew, tasks), daemon=True).start()
+    crew = [processes.take() for _ in range(count)]
+    tasks: queue.SimpleQueue[tuple[Future, tuple] | None] = queue.SimpleQueue()
+    for worker in crew:  # daemons: they must not keep an interpreter that ends
+        threading.Thread(target=_watch, args=(worker, tasks), daemon=True).start()
     try:
         yield from in_order(calls, lambda call: _submit(tasks, call), lambda: AHEAD * count)
+    except BaseException:  # the caller's, too: it stopped early
+        for worker in crew:
+            worker.stop()
+        raise
+    else:
+        for worker in crew:
+            processes.give_back(worker)
     finally:
-        crew.stop()
-        for _ in range(count):
+        for _ in crew:
             tasks.put(None)
 
 
@@ -210,18 +216,18 @@ def _submit(tasks: queue.SimpleQueue, call: tuple) -> Future:
     return future
 
 
-def _watch(crew: processes.Crew, tasks: queue.SimpleQueue) -> None:
-    while (task := tasks.get()) is not None:
+def _watch(worker: processes.Worker, tasks: queue.SimpleQueue) -> None:
+    while (task := tasks.get()) is not None and not worker.stopped:
         future, call = task
-        if crew.stopped:
-            continue
         try:
-            future.set_result(crew.run(*call))
-        except BaseException as error:  # told to whoever waits for the result
+            future.set_result(worker.run(*call))
+        except BaseException as error:  # for the caller, who waits for the result
             future.set_exception(error)
+    if worker.stopped:
+        worker.end()
 
 
-def one_blas_thread():
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Return a context in which this process's linear algebra takes one thread.
 
     The problems of a fit here are so small that threads mostly wait for each

@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         file.write(b"half of the new")
         raise OSError("no space left on device")
 
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OSError):
         write_atomically(target, fail)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
@@ -129,15 +129,17 @@ def test_no_space_is_told_with_its_reason(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(StoreError, match="No space left on device"):
+    with pytest.raises(StoreError):
         Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
-    with pytest.raises(OSError, match=r"t\.csv"):
+    with pytest.raises(OSError) as raised:
         write_atomically(tmp_path / "t.csv", full)
+    assert raised.value.errno == errno.ENOSPC
+    assert raised.value.filename == str(tmp_path / "t.csv")
 
 
 def test_a_store_that_is_no_folder_is_an_error(tmp_path, clip):
     (tmp_path / "store").write_text("a file")
-    with pytest.raises(StoreError, match="name another folder"):
+    with pytest.raises(StoreError):
         make(Cache(tmp_path / "store"), clip, calls=[])
 
 
@@ -161,8 +163,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path, clip):
         clip.write_bytes(b"the rest of the copy came in")
         return {"values": np.arange(3)}
 
-    with pytest.raises(MediaError, match="changed while it was read"):
+    with pytest.raises(MediaError) as raised:
         cache.make(clip, "set", 1, {}, function)
+    assert raised.value.path == str(clip)
     assert not (tmp_path / "cache").exists()
 
 

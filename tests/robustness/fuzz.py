@@ -57,7 +57,7 @@ def predict(sources, model: Path, folder: Path, *more) -> tuple[int, pd.DataFram
 
 
 def account(paths, predictions: pd.DataFrame, failures: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a file: how it was damaged, and what became of it."""
+    """Return one row per file: how it was damaged, and what became of it."""
     predicted = set(predictions["path"])
     errors = failures.groupby("path")["error"].agg(" | ".join)
     rows = []

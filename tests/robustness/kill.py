@@ -1,4 +1,4 @@
-"""Kill a batch at random moments, take it up again, and compare the tables.
+"""Kill a batch at random moments, resume it, and compare the tables.
 
     python tests/robustness/kill.py --data RAVDESS/Actor_05 --n 20 --seed 0
 
