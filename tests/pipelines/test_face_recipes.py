@@ -56,7 +56,7 @@ def fer_file(tmp_path_factory):
 
 
 def test_a_network_is_trained_trained_on_and_measured(fer_file, tmp_path, main, capsys):
-    words = ("--data", fer_file, "--epochs", 1)
+    words = ("--data", fer_file, "--epochs", 1, "--backbone", "fer_cnn")
     assert main("train_fer", *words, "--output", tmp_path / "a") == 0
     assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 1
     again = ("--labels", "fer2013", "--start", tmp_path / "a", "--output", tmp_path / "b")
@@ -65,7 +65,7 @@ def test_a_network_is_trained_trained_on_and_measured(fer_file, tmp_path, main, 
     words = ("--data", fer_file, "--networks", tmp_path / "a", tmp_path / "b")
     assert main("evaluate_fer", *words, "--output", tmp_path / "tables") == 0
     assert "100 training pictures, 30 private test pictures" in capsys.readouterr().out
-    assert (tmp_path / "tables" / "ferplus.md").read_text().count("fer_resnet") == 2
+    assert (tmp_path / "tables" / "ferplus.md").read_text().count("fer_cnn") == 2
 
 
 def test_a_rare_class_of_fer2013_weighs_more(fer_file, recipe):
@@ -115,7 +115,7 @@ class TestReleasedModels:
         return folder
 
     def test_the_network_before_the_mapping_is_read_out_of_the_released_one(self, face, released):
-        models, _, inner = face
+        models, part, inner = face
         found = models.released_face()
         faces = np.random.default_rng(0).integers(0, 255, (5, 48, 48), np.uint8)
         expected = inner.predict_on_batch(models.evaluate_fer.as_input(faces))
@@ -127,7 +127,7 @@ class TestReleasedModels:
     def test_models_are_made_with_what_calibration_was_kept(
         self, face, released, fer_file, tmp_path, monkeypatch, main
     ):
-        models, _part, inner = face
+        models, _, inner = face
         rows = [
             {"clip": f"{a}-{e}", "actor": f"{a:02}", "dataset": "ravdess", "emotion": e}
             for a in range(1, 25)

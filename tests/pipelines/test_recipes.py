@@ -61,9 +61,9 @@ def test_benchmark_batch_and_prediction(corpus, tmp_path, main, capsys):
 
 def test_audio_and_action_units_end_in_a_table_runs_and_a_page(tmp_path, main, monkeypatch):
     module = importlib.import_module("audio_action_units")
-    monkeypatch.setattr(module, "AUDIO", ("mfcc_rms", "mfcc_chroma_mel"))  # quicker
+    monkeypatch.setattr(module, "AUDIO", ("mfcc_rms",))  # quicker
     corpus = tmp_path / "corpus"
-    synthetic.make_corpus(corpus, actors=5, takes=1, video=False, progress=False)
+    synthetic.make_corpus(corpus, actors=4, takes=1, video=False, progress=False)
     clips = ravdess.index(corpus)
     rng = np.random.default_rng(0)
     codes = clips["emotion"].cat.codes.to_numpy()
@@ -81,8 +81,8 @@ def test_audio_and_action_units_end_in_a_table_runs_and_a_page(tmp_path, main, m
         "adapted": (False, "person"),
         "leaky": (True, "none"),
     }
-    assert [model.modality for model in runs["strict"].models] == [*["audio"] * 3, "video", "fused"]
-    strict = runs["strict"].models[3].probabilities.idxmax(axis=1)
+    assert [model.modality for model in runs["strict"].models] == ["audio", "video", "fused"]
+    strict = runs["strict"].models[1].probabilities.idxmax(axis=1)
     assert (strict == clips.loc[strict.index, "emotion"]).mean() > 1 / 8
     assert (tmp_path / "runs" / "report.html").exists()
 
