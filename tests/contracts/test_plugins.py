@@ -59,7 +59,7 @@ def test_feature_sets_say_their_own_names(modality):
         module = features.load(name)
         assert name == module.NAME
         if name in getattr(features, "OPENSMILE", ()) and not find_spec("opensmile"):
-            with pytest.raises(SerError, match="pip install"):
+            with pytest.raises(SerError):
                 module.names()
             continue
         assert len(set(module.names())) == len(module.names())
