@@ -1,10 +1,10 @@
 """What sampling only key frames does to the predictions of a model's face part.
 
-    python benchmarks/key_frames.py --data FILMS --model models/ravdess
+    python benchmarks/key_frames.py --data VIDEOS --model models/ravdess
 
-A row a film: how many pictures each way samples, what the face part predicts
+One row per video: how many frames each way samples, what the face part predicts
 from them, the probability of that, and the total variation distance between
-the two answers (0: the same; 1: nothing in common). The emotion is the film's
+the two answers (0: the same; 1: nothing in common). The emotion is the video's
 own where its name tells. Written to ``benchmarks/results``.
 """
 
@@ -22,7 +22,7 @@ from _environment import header
 from multimodal_ser.cli import terminal
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.datasets import folder
-from multimodal_ser.fusion import aggregate, calibration
+from multimodal_ser.errors import SerError
 from multimodal_ser.video.extract import extract
 from multimodal_ser.workflows.inference import Model, load_model
 
@@ -33,7 +33,7 @@ WAYS = {"every 20th": {"every": 20}, "key frames": {"every": None, "keyframes_on
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of films")
+    parser.add_argument("--data", required=True, help="folder of videos")
     parser.add_argument("--model", help="a model's folder or name (default: the released one)")
     parser.add_argument("--output", help="(default: benchmarks/results/key_frames_DATE.md)")
     options = parser.parse_args()
@@ -42,7 +42,7 @@ def main() -> None:
     same = (table["every 20th"] == table["key frames"]).mean()
     text = "\n".join(f"- {line}" for line in header(["av", "onnxruntime"], os.cpu_count() or 1))
     text = f"# Key frames against every 20th frame\n\n{text}\n\n{terminal.markdown(table)}\n"
-    text += f"\nThe same emotion in {same:.0%} of {len(table)} films; the mean distance is "
+    text += f"\nThe same emotion in {same:.0%} of {len(table)} videos; the mean distance is "
     text += f"{table['distance'].mean():.3f}.\n"
     target = Path(options.output or RESULTS / f"key_frames_{date.today()}.md")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,24 +51,25 @@ def main() -> None:
 
 
 def compare(model: Model, clips: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a film; see the top of this file."""
+    """Return one row per video; see the top of this file."""
     told, counts = {}, {}
-    own = model.video.params
+    network = next((one for one in model.learners.values() if one.kind == "frames"), None)
+    if network is None:
+        raise SerError(f"{model!r} has no network over frames; name another --model")
     for name, change in WAYS.items():
-        model.video.params = replace(own, **change)
-        store, _ = extract(clips, model.video.params, cache=Cache(None), progress=False)
-        pooled = aggregate.pool_frames(model.video.predict_frames(store, clips), model.pooling)
-        told[name] = calibration.soften(pooled, model.temperatures.get("video", 1.0))
+        store, _ = extract(
+            clips, replace(network.params, **change), cache=Cache(None), progress=False
+        )
+        told[name] = model.probabilities(store.clips, {network.key: store})["video"]
         counts[name] = pd.Series({clip: len(store[clip].index) for clip in store.clips})
-    model.video.params = own
     first = told["every 20th"]
     rows = {
-        "film": first.index,
+        "video": first.index,
         "emotion": clips.loc[first.index, "emotion"].astype(str).to_numpy(),
     }
     for name, table in told.items():
         table = table.reindex(first.index)
-        rows |= {f"{name}: pictures": counts[name].reindex(first.index).to_numpy()}
+        rows |= {f"{name}: frames": counts[name].reindex(first.index).to_numpy()}
         rows |= {
             name: table.idxmax(axis=1).to_numpy(),
             f"{name}: %": 100 * table.max(axis=1).to_numpy(),

@@ -110,10 +110,10 @@ def plain(paths: list[Path], networks: dict, crop: str) -> list:
 
 def ours(paths: list[Path], model) -> list:
     """Return the same, from this library."""
-    from multimodal_ser import predict
+    from multimodal_ser import Cache, predict
     from multimodal_ser.compute.parallel import Engine
 
-    table, failures = predict(paths, model, workers=Engine(in_process=True))
+    table, failures = predict(paths, model, cache=Cache(None), workers=Engine(in_process=True))
     assert failures.empty, failures
     fused = table[table["modality"] == "fused"].set_index("path")["emotion"]
     labels = list(model.labels)
@@ -125,20 +125,20 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
     import numpy as np
     import pandas as pd
 
-    from multimodal_ser.audio.model import AudioModel
     from multimodal_ser.tables import EMOTIONS, Features, make_clips
     from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.model import VideoModel
+    from multimodal_ser.workflows.feature_model import FeatureModel
     from multimodal_ser.workflows.inference import Model, load_model
 
     clips = make_clips([{"clip": f"c{i:02}", "emotion": EMOTIONS[i % 8]} for i in range(16)])
     values = np.random.default_rng(0).normal(size=(16, 157)).astype(np.float32)
     features = Features(pd.Index(clips.index), values, tuple(map(str, range(157))))
-    audio = AudioModel("mfcc_rms", "conv1d", params={"epochs": 1}).fit(features, clips)
+    audio = FeatureModel("mfcc_rms", "conv1d", params={"epochs": 1}).fit(features, clips)
     params = FrameParams(every=EVERY, size_px=SIZE_PX, crop=crop)
     video = VideoModel("fer_transfer", params=params)
     networks = {"audio": audio.estimator.network_, "video": video.network}
-    Model(audio, video).save(folder)
+    Model({one.name: one for one in (audio, video)}).save(folder)
     return networks, load_model(folder)
 
 

@@ -9,11 +9,13 @@ from multimodal_ser.workflows import released
 
 setuptools = pytest.importorskip("setuptools")
 
+WEIGHTS = "learners/00-svc/estimator.onnx"
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    (tmp_path / "models" / "some" / "audio").mkdir(parents=True)
-    for name in ("params.json", "audio/estimator.onnx"):
+    (tmp_path / "models" / "some" / "learners" / "00-svc").mkdir(parents=True)
+    for name in ("params.json", WEIGHTS):
         (tmp_path / "models" / "some" / name).write_text(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(released.MODELS_VARIABLE, raising=False)
@@ -35,8 +37,8 @@ def test_a_wheel_carries_the_models_where_they_are_looked_for(project, monkeypat
     command = build(monkeypatch, project / "built", editable=False)
     monkeypatch.setattr(released, "_PACKAGE", project / "built" / "multimodal_ser")
     assert released.released_models() == ("some",)
-    weights = released.find("some") / "audio" / "estimator.onnx"
-    assert weights.read_text() == "audio/estimator.onnx"
+    weights = released.find("some") / WEIGHTS
+    assert weights.read_text() == WEIGHTS
     outputs = {Path(path).name for path in command.get_outputs()}
     assert {"params.json", "estimator.onnx"} <= outputs
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import pickle
 import shutil
@@ -23,6 +24,8 @@ STRANGE = (
     "\ud800", "a\nb", "\x1b[2J", "<script>", [], {}, [[]], [None], ["sad"], ["sad", "sad"],
     [1, 2], {"": 0}, {"audio": -1}, {"audio": "1"}, {"x": {"y": []}}, list(range(300)),
 )  # fmt: skip
+#: Where the stand-in keeps its learners.
+AUDIO, VIDEO = "learners/00-mfcc-rms-ensemble", "learners/01-fer-resnet"
 
 
 class Trap:
@@ -94,7 +97,7 @@ def test_params_with_strange_values_are_refused(model):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"[" * 100_000, b'{"format": 1' + b" " * 2**23, b"1e999", b'"\\ud800"'],
+    [b"", b"\xff\xfe", b"[" * 100_000, b'{"format": 2' + b" " * 2**23, b"1e999", b'"\\ud800"'],
 )
 def test_params_that_are_no_description_are_refused(model, content):
     (model / "params.json").write_bytes(content)
@@ -102,20 +105,33 @@ def test_params_that_are_no_description_are_refused(model, content):
 
 
 def test_params_cannot_lead_out_of_the_folder(model):
-    params = json.loads((model / "params.json").read_text())
-    for key in ("feature_set", "classifier"):
-        (model / "params.json").write_text(
-            json.dumps({**params, "audio": {**params["audio"], key: "../../../cli"}})
-        )
+    text = (model / "params.json").read_text()
+    for at, key in itertools.product((0, 1), ("input", "classifier", "backbone", "folder", "name")):
+        params = json.loads(text)
+        params["learners"][at][key] = "../../../cli"
+        (model / "params.json").write_text(json.dumps(params))
         assert load_or_refuse(model)
 
 
+def test_weights_outside_the_folder_are_not_opened(model, tmp_path):
+    """A whole learner lies beside the folder: only its place makes it wrong."""
+    shutil.copytree(model / AUDIO, tmp_path / "beside")
+    path = model / "params.json"
+    text = path.read_text().replace(f'"{AUDIO}"', '"../beside"')
+    assert text != path.read_text()
+    path.write_text(text)
+    assert load_or_refuse(model)
+    (model / "linked").symlink_to(tmp_path / "beside")
+    path.write_text(text.replace('"../beside"', '"linked"'))
+    assert load_or_refuse(model)
+
+
 @pytest.mark.parametrize(
-    "file", ["audio/estimator.onnx", "video/network.onnx", "audio/estimator.skops"]
+    "file", [f"{AUDIO}/estimator.onnx", f"{VIDEO}/network.onnx", f"{AUDIO}/estimator.skops"]
 )
 def test_a_pickle_in_place_of_weights_is_refused(model, tmp_path, file):
     if file.endswith("skops"):
-        (model / "audio/estimator.onnx").unlink()
+        (model / AUDIO / "estimator.onnx").unlink()
     (model / file).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     assert load_or_refuse(model)
     assert not (tmp_path / "sprung").exists()
@@ -132,9 +148,9 @@ def zipped(**files: bytes) -> bytes:
 def test_a_pickle_within_skops_or_keras_is_refused(model, tmp_path):
     trap = pickle.dumps(Trap(tmp_path / "sprung"))
     schema = {"__class__": "Trap", "__module__": "tests.test_safety", "__loader__": "ObjectNode"}
-    (model / "audio/estimator.onnx").unlink()
+    (model / AUDIO / "estimator.onnx").unlink()
     for files in ({"schema__json": json.dumps(schema).encode()}, {"schema__json": trap}):
-        (model / "audio/estimator.skops").write_bytes(zipped(**files, data__pkl=trap))
+        (model / AUDIO / "estimator.skops").write_bytes(zipped(**files, data__pkl=trap))
         assert load_or_refuse(model)
     assert not (tmp_path / "sprung").exists()
 
@@ -146,8 +162,8 @@ def test_a_keras_file_that_brings_code_is_refused(model, tmp_path):
     code = f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"
     network = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Lambda(eval(code))])
     mark.unlink(missing_ok=True)
-    (model / "video/network.onnx").unlink()
-    network.save(model / "video/network.keras")
+    (model / VIDEO / "network.onnx").unlink()
+    network.save(model / VIDEO / "network.keras")
     mark.unlink(missing_ok=True)
     assert load_or_refuse(model)
     assert not mark.exists()
@@ -178,7 +194,7 @@ def predictions():
     shares = {label: 0.05 for label in EMOTIONS} | {"sad": 0.65}
     return table.assign(
         modality="audio", emotion="sad", second="calm", confidence=0.65, **shares,
-        audio_share=np.nan, video_share=np.nan, face_rate=np.nan,
+        audio_share=np.nan, video_share=np.nan, face_rate=np.nan, note="",
     )  # fmt: skip
 
 

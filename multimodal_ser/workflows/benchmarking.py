@@ -299,12 +299,14 @@ def benchmark(
     work: Work = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
     data = extract(clips, recipes, extra=extra, tables=read_tables(tables), **work)
     store = Path(run_folder) / ".folds" if run_folder else None
-    bench = Bench(data, scheme, store=store, workers=processes(engine), progress=progress)
+    # A table of folds may be that of a leaky scheme, whose inner folds are leaky too.
+    leaky = shares_actors(clips, folds)
+    inner = LEAKY[0] if leaky else scheme
+    bench = Bench(data, inner, store=store, workers=processes(engine), progress=progress)
     models = bench.measure(recipes, folds)
     seconds = round(time.monotonic() - started, 1)
     run = _make_run(clips, base, scheme, models, seconds, identity)
-    leaky = run.leaky or shares_actors(clips, folds)
-    run = replace(run, title=run.title + _title_end(base, extra), leaky=leaky)
+    run = replace(run, title=run.title + _title_end(base, extra), leaky=run.leaky or leaky)
     return run, data.failures.drop_duplicates(ignore_index=True)
 
 

@@ -171,6 +171,7 @@ class FeatureModel:
 
         Raises:
             ModelError: the model has not been fitted, or learnt from other values.
+            SerError: the classifier learnt from too few clips.
         """
         if self._light is None and self.estimator is None:
             raise ModelError(f"{self.name} has not been fitted; call fit or load first")
@@ -190,7 +191,13 @@ class FeatureModel:
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
         if self._light is not None:
             return _normalised(self._light.predict_on_batch(values))
-        return files.probabilities(self._module, self.estimator, values)
+        try:
+            return files.probabilities(self._module, self.estimator, values)
+        except ValueError as error:  # such as more neighbours wanted than there are clips
+            raise SerError(
+                f"{self.name} cannot predict ({error!s:.200}); train it on more clips, or choose "
+                "another classifier"
+            ) from error
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""

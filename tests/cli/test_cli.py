@@ -6,20 +6,18 @@ import sys
 import pandas as pd
 import pytest
 
+import multimodal_ser as mser
 from multimodal_ser.cli import main
+from multimodal_ser.evaluation import runs
+from multimodal_ser.evaluation.metrics import score
 from multimodal_ser.tables import EMOTIONS
-
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
 def model(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli-model")
-    words = ["train", str(corpus), "--output", str(folder), "--epochs", "1", "--no-cache"]
-    assert main(words) == 0
+    words = ["train", str(corpus), "--output", str(folder), "--preset", "aei2019"]
+    assert main([*words, "--epochs", "1", "--inner-folds", "2"]) == 0
     return folder
 
 
@@ -28,7 +26,8 @@ def film(corpus):
     return sorted(corpus.rglob("*.mp4"))[3]
 
 
-VERBS = ("index", "validate", "extract", "train", "benchmark", "report", "predict", "demo")
+VERBS = ("index", "validate", "extract", "train", "benchmark", "evaluate", "report")
+VERBS += ("predict", "demo", "download")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -62,22 +61,22 @@ def test_validate_says_what_is_missing(corpus, tmp_path, capsys):
 
 
 def test_extract_writes_the_features(corpus, tmp_path, capsys):
-    words = ["extract", str(corpus), "--video", "none", "--output", str(tmp_path / "f.parquet")]
-    assert main(words) == 0
+    words = ["extract", str(corpus), "--video", "none", "--features", "mfcc_rms"]
+    assert main([*words, "--output", str(tmp_path / "f.parquet")]) == 0
     assert pd.read_parquet(tmp_path / "f.parquet").shape == (32, 158)
-    assert "audio features of 32 clips" in capsys.readouterr().out
+    assert "mfcc_rms of 32 clips" in capsys.readouterr().out
 
 
 def test_extract_says_how_often_a_face_was_found(corpus, tmp_path, capsys):
-    words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--cache", str(tmp_path)]
-    main(words)
+    words = ["extract", str(corpus), "--audio", "none", "--video", "fer_cnn"]
+    main([*words, "--crop", "face", "--cache", str(tmp_path)])
     said = capsys.readouterr().out
     share, least = re.search(
-        r"32 clips \(a face in (\d+)% .* least (\d+)% in ravdess/", said
+        r"fer_cnn of 32 clips \(.* (\d+)% .* (\d+)% in ravdess/", said
     ).groups()
     assert 0 < int(least) <= int(share) <= 100
-    main([*words[:4], "--crop", "frame", "--cache", str(tmp_path)])
-    assert "a face in" not in capsys.readouterr().out
+    main([*words, "--crop", "frame", "--cache", str(tmp_path)])
+    assert "%" not in capsys.readouterr().out
 
 
 def test_a_detector_without_weights_is_one_line(corpus, tmp_path, monkeypatch, capsys):
@@ -85,10 +84,9 @@ def test_a_detector_without_weights_is_one_line(corpus, tmp_path, monkeypatch, c
     monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
     words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--detector", "yunet"]
     # One worker: two that were started by tests before may name different folders.
-    assert main([*words, "--workers", "1"]) == 1
-    said = capsys.readouterr().err
-    assert said.count("error:") == 1
-    assert "multimodal-ser download weights --names yunet" in said
+    assert main([*words, "--workers", "1"]) == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
+    assert len(lines) == 1 and "multimodal-ser download weights --names yunet" in lines[0]
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
@@ -100,7 +98,7 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     table = tableio.read(path)
     assert list(table.columns) == [
         "clip", "path", "modality", "emotion", "second", "confidence", *EMOTIONS,
-        "audio_share", "video_share", "face_rate",
+        "audio_share", "video_share", "face_rate", "note",
     ]  # fmt: skip
     fused = table.iloc[2]
     assert abs(fused["audio_share"]) + abs(fused["video_share"]) == pytest.approx(1)
@@ -114,17 +112,21 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
 
 def test_benchmark_keeps_a_run_and_reports_it(corpus, tmp_path, capsys):
     words = ["benchmark", "--data", str(corpus), "--protocol", "leave_one_actor_out"]
-    words += ["--modalities", "audio", "--audio", "svc,logistic_regression"]
-    for name, more in (("strict", []), ("adapted", ["--adapted"])):
-        assert main([*words, *more, "--run", str(tmp_path / name)]) == 0
-    shown = capsys.readouterr().out
-    assert "speaker-adapted" in shown
-    assert "p against best" in shown
-    runs = [str(tmp_path / "strict"), str(tmp_path / "adapted")]
-    assert main(["report", *runs, "--output", str(tmp_path / "both.html")]) == 0
+    words += ["--modalities", "audio", "--audio", "knn,decision_tree", "--inner-folds", "2"]
+    for name, more in (("strict", []), ("adapted", ["--adapt", "person"])):
+        scores = ["--output", str(tmp_path / f"{name}.csv"), "--run", str(tmp_path / name)]
+        assert main([*words, *more, *scores]) == 0
+    for name, marked in (("strict", False), ("adapted", True)):
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert table["model"].tolist() == ["mfcc_rms:knn", "mfcc_rms:decision_tree"]
+        assert table["protocol"].str.contains("adapted").all() == marked
+        assert runs.read_run(tmp_path / name).adaptation == ("person" if marked else "none")
+    assert "adapted" in capsys.readouterr().out
+    folders = [str(tmp_path / "strict"), str(tmp_path / "adapted")]
+    assert main(["report", *folders, "--output", str(tmp_path / "both.html")]) == 0
     page = (tmp_path / "both.html").read_text()
-    assert "logistic_regression" in page
-    assert "speaker-adapted" in page.lower()
+    assert "decision_tree" in page
+    assert "adapted" in page.lower()
 
 
 def test_predict_shows_a_timeline(film, model, capsys):
@@ -179,26 +181,30 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
         out.mux(voice.encode(None))
     words = ["predict", str(tmp_path), "--model", str(model), "--output", str(tmp_path / "p.csv")]
     assert main(words) == 1
-    assert "wall.mp4: no face" in capsys.readouterr().err
+    assert "wall.mp4" in capsys.readouterr().err
     assert set(pd.read_csv(tmp_path / "p.csv")["modality"]) == {"audio", "fused"}
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["index", "no/such/folder"], "there is no such folder"),
-        (["predict", "x.mp4", "--model", "no-model"], "no released model of this name"),
-        (["benchmark", "{corpus}", "--protocol", "kfold"], "choose one of: aei"),
-        (["benchmark", "{corpus}", "--protocol", "aei"], "the clips have: 01"),
-        (
-            ["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"],
-            "choose one of: conv1d",
-        ),
-        (["train", "{corpus}", "--video", "cnn", "--output", "{tmp}"], "choose one of: aei_cnn"),
-        (["index"], "no data given"),
-        (["benchmark", "{corpus}", "--modalities", "smell"], "choose among audio"),
-        (["benchmark", "{corpus}", "--modalities", "audio,fusion"], "fusion needs both"),
-        (["index", "{corpus}", "--output", "{tmp}/c.xls"], "use one of .csv"),
+        (["index", "no/such/folder"], "no/such/folder"),
+        (["predict", "x.mp4", "--model", "no-model"], "no-model"),
+        (["benchmark", "{corpus}", "--protocol", "kfold"], "aei, luna5"),
+        (["benchmark", "{corpus}", "--protocol", "aei"], "01, 02, 03, 04"),
+        (["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"], "conv1d"),
+        (["train", "{corpus}", "--video", "cnn", "--output", "{tmp}"], "aei_cnn"),
+        (["train", "{corpus}", "--audio", "svc,knn", "--output", "{tmp}"], "2"),
+        (["train", "{corpus}", "--audio", "svc+svc", "--output", "{tmp}"], "mfcc_rms:svc"),
+        (["train", "{corpus}", "--inner-folds", "1", "--output", "{tmp}"], "1"),
+        (["train", "{corpus}", "--video", "action_units", "--output", "{tmp}"], "action_units"),
+        (["train", "{corpus}", "--video", "action_units=no.csv", "--output", "{tmp}"], "no.csv"),
+        (["evaluate", "{corpus}", "--table", "units.csv"], "units.csv"),
+        (["evaluate", "{corpus}", "--model", "no-model"], "no-model"),
+        (["index"], "no data"),
+        (["benchmark", "{corpus}", "--modalities", "smell"], "smell"),
+        (["benchmark", "{corpus}", "--modalities", "audio,fusion"], "audio,video,fusion"),
+        (["index", "{corpus}", "--output", "{tmp}/c.xls"], ".csv"),
     ],
 )
 def test_impossible_requests_end_with_one_line_and_status_2(words, said, corpus, tmp_path, capsys):
@@ -207,6 +213,80 @@ def test_impossible_requests_end_with_one_line_and_status_2(words, said, corpus,
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def files_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("more", [[], ["--timeline"]])
+def test_a_report_does_not_change_the_table(film, model, tmp_path, more):
+    for name, page in (("a", []), ("b", ["--report", str(tmp_path / "page.html")])):
+        words = ["predict", str(film), "--model", str(model), "--quiet", *more, *page]
+        assert main([*words, "--output", str(tmp_path / f"{name}.csv")]) == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert ("frame" in pd.read_csv(tmp_path / "b.csv")) == bool(more)
+    assert (tmp_path / "page.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("first", ["python", "command"])
+def test_python_and_the_command_keep_features_in_one_place(
+    film, model, tmp_path, monkeypatch, first
+):
+    place = tmp_path / "cache"
+    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(place))
+    words = ["predict", str(film), "--model", str(model), "--quiet"]
+    words += ["--output", str(tmp_path / "p.parquet")]
+
+    def by_python():
+        return mser.predict(film, model)[0]
+
+    def by_command():
+        assert main(words) == 0
+        return pd.read_parquet(tmp_path / "p.parquet")
+
+    one, two = (by_python, by_command) if first == "python" else (by_command, by_python)
+    before, kept = one(), files_of(place)
+    assert kept
+
+    def read(*_args, **_kwargs):
+        raise AssertionError("a recording was opened")
+
+    monkeypatch.setattr("multimodal_ser.audio.features.mfcc_rms.extract", read)
+    monkeypatch.setattr("multimodal_ser.video.extract.extract_clip", read, raising=False)
+    after = two()
+    assert files_of(place) == kept
+    pd.testing.assert_frame_equal(before, after, check_dtype=False)
+
+
+def test_evaluate_scores_a_finished_model(corpus, model, tmp_path, capsys):
+    words = ["evaluate", str(corpus), "--model", str(model), "--quiet"]
+    words += ["--output", str(tmp_path / "s.csv"), "--run", str(tmp_path / "run")]
+    assert main(words) == 0
+    scores = pd.read_csv(tmp_path / "s.csv")
+    assert scores["modality"].tolist() == ["audio", "video", "fused"]
+    assert (scores["protocol"] == "evaluate").all() and (scores["n"] == 32).all()
+    run = runs.read_run(tmp_path / "run")
+    expected = score(run.model("fused").probabilities, run.clips["emotion"])
+    assert scores["uar"][2] == pytest.approx(expected["uar"])
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "32" in capsys.readouterr().out
+    other = ["evaluate", str(corpus), "--model", str(model), "--sex", "male", "--quiet"]
+    assert main([*other, "--run", str(tmp_path / "run")]) == 2
+    assert main([*words[:5], "--adapt", "person"]) == 2
+
+
+def test_a_run_of_another_benchmark_is_not_overwritten(corpus, tmp_path, capsys):
+    words = ["benchmark", str(corpus), "--modalities", "audio", "--features", "mfcc_rms"]
+    words += ["--protocol", "actors", "--inner-folds", "2", "--run", str(tmp_path / "run")]
+    assert main([*words, "--audio", "knn"]) == 0
+    assert main([*words, "--audio", "decision_tree"]) == 0
+    names = [model.name for model in runs.read_run(tmp_path / "run").models]
+    assert names == ["mfcc_rms:knn", "mfcc_rms:decision_tree"]
+    kept = files_of(tmp_path / "run")
+    for more in (["--seed", "1"], ["--labels", "four"], ["--adapt", "set"], ["--sex", "male"]):
+        assert main([*words, "--audio", "knn", *more]) == 2
+    assert files_of(tmp_path / "run") == kept
 
 
 def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):

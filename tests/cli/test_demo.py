@@ -1,12 +1,10 @@
-import dataclasses
-
 import pandas as pd
 
 from multimodal_ser.cli import demo
 
 
 def test_the_demo_goes_the_whole_way_and_says_where_everything_lies(tmp_path, capsys, monkeypatch):
-    quick = dataclasses.replace(demo._recipe(0), video_params={"epochs": 1})
+    quick = demo._recipe(0).with_params(epochs=1)
     monkeypatch.setattr(demo, "_recipe", lambda seed: quick)
     assert demo.run(tmp_path, actors=4, takes=1) == 0
     shown = capsys.readouterr().out

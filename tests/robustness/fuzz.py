@@ -31,7 +31,8 @@ def small_model(folder: Path, corpus: Path | None = None, *more: str) -> Path:
     if corpus is None:
         corpus = folder / "corpus"
         synthetic.make_corpus(corpus, actors=4, seed=0, progress=False)
-    words = ["train", corpus, "--output", folder / "model", "--epochs", "1", *more]
+    words = ["train", corpus, "--output", folder / "model", "--preset", "aei2019", *more]
+    words += ["--epochs", "1", "--inner-folds", "2"]
     done = command(*words, "--no-cache", "--quiet")
     if done.returncode:
         raise SystemExit(f"no model could be trained: {done.stderr}")

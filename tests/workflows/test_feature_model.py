@@ -16,7 +16,7 @@ FAST = {
     "random_forest": {"n_estimators": 30},
     "xgboost": {"n_estimators": 10},
     "gradient_boosting": {"n_estimators": 10},
-    "conv1d": {"epochs": 8, "learning_rate": 1e-3, "standardise": True},
+    "conv1d": {"epochs": 5, "learning_rate": 2e-3, "standardise": True},
 }
 #: The classifiers of feature vectors that learn within a second; the contract
 #: over all of them is in tests/audio/test_classifiers.py.
@@ -139,6 +139,15 @@ def test_one_class_is_not_enough(learnable):
     features, clips = learnable
     with pytest.raises(SerError):
         FeatureModel().fit(features, clips[clips["emotion"] == "sad"])
+
+
+def test_fewer_clips_than_a_classifier_needs_are_refused(learnable):
+    features, clips = learnable
+    model = FeatureModel(classifier="knn", params={"n_neighbors": 5}).fit(
+        features, clips.iloc[:8:3]
+    )
+    with pytest.raises(SerError):
+        model.predict(features)
 
 
 def test_names_that_do_not_exist_list_those_that_do():
