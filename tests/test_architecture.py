@@ -26,7 +26,7 @@ TIERS = (
 TIER_OF = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 TOP_ROOM = {"__init__.py", "__main__.py", "errors.py", "plugins.py", "py.typed"}
 #: Rooms whose public functions are not all typed yet.
-UNTYPED_ROOMS = {"compute", "export", "workflows"}
+UNTYPED_ROOMS: set[str] = set()
 HEAVY = {"tensorflow", "keras", "librosa", "cv2", "av", "sklearn", "xgboost", "torch"}
 
 
