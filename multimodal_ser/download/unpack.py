@@ -79,7 +79,7 @@ def unpack(
             raise zipfile.BadZipFile(f"over {MOST_EXPANSION} times its size when unpacked")
         todo = {path: info for path, info in members.items() if not _is_there(folder, path, info)}
         for path, info in tqdm(todo.items(), archive.name, leave=False, disable=not progress):
-            write_atomically(folder / path, lambda file, info=info: _copy(opened, info, file))
+            write_atomically(folder / path, partial(_copy, opened, info))
     return len(todo)
 
 

@@ -32,7 +32,7 @@ class Graph:
 
     input = "values"
 
-    def __init__(self, shape: Sequence[int | None]):
+    def __init__(self, shape: Sequence[int | None]) -> None:
         self._shape = tuple(shape)
         self._nodes: list = []
         self._weights: list = []

@@ -62,7 +62,7 @@ class LightNetwork:
         (None, 48, 48, 1)
     """
 
-    def __init__(self, content: bytes, source: str | Path = "network"):
+    def __init__(self, content: bytes, source: str | Path = "network") -> None:
         check(content, source)
         import onnxruntime
 

@@ -91,7 +91,7 @@ class Bench:
         store: Path | None = None,
         workers: int = 1,
         progress: bool = True,
-    ):
+    ) -> None:
         self.data, self.scheme, self.store = data, scheme, store
         self.workers, self.progress = workers, progress
         self.tested: dict[tuple[str, str], Tested] = {}

@@ -54,7 +54,7 @@ class FeatureModel:
         labels: Sequence[str] = EMOTIONS,
         seed: int = 0,
         params: Mapping | None = None,
-    ):
+    ) -> None:
         self.modality, self.input, self.classifier = modality, input, classifier
         if modality == "audio":
             feature_sets.load(input)
