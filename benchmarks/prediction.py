@@ -1,6 +1,6 @@
 """Time predictions: a plain script written the way system A is, and ours.
 
-Run from the repository's root, on films and speech of any kind::
+Run from the repository's root, on videos and speech of any kind::
 
     python benchmarks/prediction.py --data RAVDESS --model models/ravdess
 
@@ -14,7 +14,7 @@ trained ones. Nothing is kept between clips and rounds.
 used; every librosa function is given the signal; ``predict`` of each Keras
 network is called once a clip; the two results are multiplied.
 
-*Start.* The command is started anew for one film, its model loaded and its
+*Start.* The command is started anew for one video, its model loaded and its
 result printed; of several starts the least counts, of the wall's time, and of
 the processor's. The result is written to ``benchmarks/results``.
 """
@@ -72,7 +72,7 @@ def _plain_track(path: Path):
 
 
 def plain_picture(path: Path, network, crop: str):
-    """Return one clip's probabilities from its pictures, or None without a face."""
+    """Return one clip's probabilities from its images, or None without a face."""
     import cv2
     import numpy as np
 
@@ -209,7 +209,7 @@ def start_rows(film: Path | None, model: Path | None, times: int) -> list[tuple]
     rows = [("`multimodal-ser --help`", *starts([*command, "--help"], times))]
     if film is not None and model is not None:
         words = [*command, "predict", str(film), "--model", str(model), "--no-cache", "--quiet"]
-        rows.append(("`multimodal-ser predict` of one film", *starts(words, times)))
+        rows.append(("`multimodal-ser predict` of one video", *starts(words, times)))
     return rows
 
 
@@ -243,7 +243,7 @@ def _recordings(folder: str) -> tuple[list[Path], list[Path]]:
     speech = [path for path in every if path.suffix.lower() in SOUNDS]
     speech = [path for path in speech if path.name.startswith("03-01-")] or speech
     if not films and not speech:
-        sys.exit(f"error: {folder}: there is no film and no recording below it")
+        sys.exit(f"error: {folder}: there is no video and no recording below it")
     return films, speech
 
 
@@ -290,7 +290,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, help="folder with films and recordings")
+    parser.add_argument("--data", required=True, help="folder with videos and recordings")
     parser.add_argument("--model", metavar="FOLDER", help="a trained model, timed as well")
     parser.add_argument("--films", type=int, default=20, help="films, by links (default: 20)")
     parser.add_argument("--clips", type=int, default=100, help="speech clips (default: 100)")

@@ -1,6 +1,6 @@
 """Time sampling every 20th frame of real films: OpenCV, ours, and the decoder's limit.
 
-Run from the repository's root, on films of any kind::
+Run from the repository's root, on videos of any kind::
 
     python benchmarks/video_frames.py --data RAVDESS/Actor_05
 
@@ -8,7 +8,7 @@ Every way runs in a process of its own, in turn with the others and several
 times over, so that what else the machine does falls on all alike. The result,
 with what it was measured on, is written to ``benchmarks/results``.
 
-The ways, all ending in grey 256x256 pictures but for the two bare ones:
+The ways, all ending in grey 256x256 images but for the two bare ones:
 
 * ``opencv read``: ``VideoCapture.read`` of every frame; ``cvtColor`` and
   ``resize`` of the wanted ones. The loop that most programs have.
@@ -42,12 +42,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def opencv_read(path: Path, cores: int) -> list[np.ndarray]:
-    """Return the sampled pictures by the plain loop."""
+    """Return the sampled images by the plain loop."""
     return [_squeezed(picture) for picture in _opencv_frames(path, by_grab=False)]
 
 
 def opencv_grab(path: Path, cores: int) -> list[np.ndarray]:
-    """Return the sampled pictures by ``grab`` and ``retrieve``."""
+    """Return the sampled images by ``grab`` and ``retrieve``."""
     return [_squeezed(picture) for picture in _opencv_frames(path, by_grab=True)]
 
 
@@ -72,14 +72,14 @@ def _squeezed(picture: np.ndarray) -> np.ndarray:
 
 
 def ours(path: Path, cores: int) -> list[np.ndarray]:
-    """Return the sampled pictures by this library."""
+    """Return the sampled images by this library."""
     from multimodal_ser.video.frames import iter_frames, resize
 
     return [resize(frame.gray, SIZE_PX) for frame in iter_frames(path, every=EVERY)]
 
 
 def ours_key_frames(path: Path, cores: int) -> list[np.ndarray]:
-    """Return the key frames' pictures by this library."""
+    """Return the key frames' images by this library."""
     from multimodal_ser.video.frames import iter_frames, resize
 
     return [resize(frame.gray, SIZE_PX) for frame in iter_frames(path, keyframes_only=True)]
@@ -101,7 +101,7 @@ def bare_needed(path: Path, cores: int) -> list:
     """Decode what the wanted frames need, convert none; return nothing.
 
     Frames are taken to come in the order of their packets, and decoding to be
-    able to begin at every key frame, as in films without B-frames.
+    able to begin at every key frame, as in videos without B-frames.
     """
     import av
 
@@ -131,13 +131,13 @@ WAYS: dict[str, Callable[[Path, int], list]] = {
 
 
 def measure(paths: list[Path], cores: int, repeats: int) -> dict:
-    """Time every way over all films, in turn, and compare the pictures."""
+    """Time every way over all videos, in turn, and compare the images."""
     times: dict[str, list] = {name: [] for name in WAYS}
     pictures = {}
     _pool_map(WAYS["ours"], paths, cores)  # libraries are loaded and files read once before
     for _ in range(repeats):
         for name, way in WAYS.items():
-            # The library gives each core films of its own; the others are one
+            # The library gives each core videos of its own; the others are one
             # process, as they are written, with the threads that they take.
             mapped = _pool_map if name.startswith("ours") else _plain_map
             wall = time.perf_counter()
@@ -191,7 +191,7 @@ def _run_child(options, cores: int) -> dict:
 def _films(folder: str) -> list[Path]:
     found = sorted(path for path in Path(folder).rglob("*.mp4"))
     if not found:
-        raise SystemExit(f"{folder}: there is no mp4 in it; name a folder of films")
+        raise SystemExit(f"{folder}: there is no mp4 in it; name a folder of videos")
     return found
 
 
@@ -251,7 +251,7 @@ def table(measured: dict, cores: int) -> str:
     )
     lines += [
         "",
-        f"{found['pictures']} pictures; largest difference from `opencv read` in grey levels "
+        f"{found['pictures']} images; largest difference from `opencv read` in grey levels "
         f"of 255: {told}.",
     ]
     return "\n".join(lines)
@@ -260,7 +260,7 @@ def table(measured: dict, cores: int) -> str:
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="a folder of mp4 films")
+    parser.add_argument("--data", required=True, help="a folder of mp4 videos")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--output", help="(default: benchmarks/results/video_frames_DATE.md)")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
@@ -271,9 +271,9 @@ def main() -> None:
     head = environment(_films(options.data))
     parts = [f"# Sampling every {EVERY}th frame", "\n".join(f"- {line}" for line in head)]
     parts.append(
-        f"Least and median of {options.repeats} runs over all films; written by "
+        f"Least and median of {options.repeats} runs over all videos; written by "
         "`benchmarks/video_frames.py`, which says what each way is. On several cores ours has "
-        "a process a core, each with films of its own; the others are one process. 100 % of "
+        "a process per core, each with videos of its own; the others are one process. 100 % of "
         "a bare way's speed is as fast as it."
     )
     for cores in sorted({1, len(os.sched_getaffinity(0))}):

@@ -1,10 +1,10 @@
 r"""Face networks measured: on FER+'s private test, and as a mapping to RAVDESS's emotions.
 
-FER+: test pictures that are copies of training pictures are out; the label is
+FER+: test images that are copies of training images are out; the label is
 the emotion with more than half of ten votes. The temperature of each network is
 fitted on the public test. ``mini_XCEPTION`` is the network that many projects
 take from https://github.com/oarriaga/face_classification (MIT); it was trained
-on FER2013's own labels, knows no contempt, and is measured on the same pictures.
+on FER2013's own labels, knows no contempt, and is measured on the same images.
 
 RAVDESS: the face crops of one actor, if given, every network's FER labels mapped to the
 eight emotions, without RAVDESS video in training. One actor is an anecdote, not
@@ -64,7 +64,7 @@ def main() -> None:
     found = {network.name: on_ferplus(network, data) for network in networks}
     test = len(_labelled(data, 2)[0])
     training = int(fer2013.vote_shares(data.votes)[1][data.usage == 0].sum())
-    print(f"FER+: {training} training pictures, {test} private test pictures with a majority")
+    print(f"FER+: {training} training images, {test} private test images with a majority")
     _show(options, "ferplus", pd.DataFrame([row for row, _ in found.values()]))
     _show(options, "ferplus_classes", pd.DataFrame({n: recall for n, (_, recall) in found.items()}))
     if options.faces:
@@ -157,7 +157,7 @@ def _mapped_row(
 
 def training_prior(data: fer2013.FacePictures, network: Network) -> pd.Series:
     """Return how much each of a network's labels weighed in its training."""
-    if network.name == MINI_XCEPTION:  # every picture counted once
+    if network.name == MINI_XCEPTION:  # every image counted once
         counts = np.bincount(data.labels[data.usage == 0], minlength=len(fer2013.FER_LABELS))
         shares = pd.Series(counts / counts.sum(), fer2013.FER_LABELS)
     else:

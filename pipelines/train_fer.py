@@ -1,7 +1,7 @@
 r"""Face networks trained on FER2013, with the votes of FER+ or with its own labels.
 
 ``--labels ferplus``: the shares of FER+'s votes as soft targets, copies of
-pictures removed. The epoch with the least loss on the public test is kept; the
+images removed. The epoch with the least loss on the public test is kept; the
 private test is left to ``evaluate_fer.py``.
 
 ``--labels fer2013``: FER2013's seven labels, rare ones weighing more. Raters of FER+
@@ -66,7 +66,7 @@ def main() -> None:
         weights=Path(options.start) / "video.keras" if options.start else None,
     )
     output, started = Path(options.output), time.monotonic()
-    print(f"{len(faces.pictures)} different pictures, {(usage == 0).sum()} to train on")
+    print(f"{len(faces.pictures)} different images, {(usage == 0).sum()} to train on")
     model.fit_shares(
         store, targets[usage == 0], targets[usage == 1], checkpoint=output / ".checkpoint"
     )
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def picture_store(faces: fer2013.FacePictures, labels: str) -> tuple[FrameStore, pd.DataFrame]:
-    """Return the pictures as one-frame clips named by their row, and their targets.
+    """Return the images as one-frame clips named by their row, and their targets.
 
     Targets are columns of FER+'s labels. Rows of ``fer2013`` sum to the weight
     of their class, in which the loss is linear: the root of how much rarer than

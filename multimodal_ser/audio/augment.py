@@ -316,7 +316,7 @@ def augmented_copies(
         seed: with the clip's id and the number of the copy it settles what
             happens, whatever the other clips are.
         cache: where features are kept; None keeps nothing.
-        workers: processes, None for one a core, or an engine.
+        workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:

@@ -29,7 +29,7 @@ def extract(
 ) -> tuple[Features, pd.DataFrame]:
     """Compute a feature set for every clip that has sound.
 
-    A clip without a sound file, and a film without a sound track, is left out
+    A clip without a sound file, and a video without a sound track, is left out
     silently: a missing modality is normal. A file that cannot be read becomes
     a row of the failures.
 
@@ -37,7 +37,7 @@ def extract(
         clips: a clips table; its column ``audio`` holds the paths.
         feature_set: one of ``audio.features.NAMES``.
         cache: where results are kept; None keeps nothing.
-        workers: processes, None for one a core, or an engine.
+        workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -66,7 +66,7 @@ def extract_many(
         clips: as :func:`extract` takes them.
         names: of ``audio.features.NAMES``.
         cache: where results are kept; None keeps nothing.
-        workers: processes, None for one a core, or an engine.
+        workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -110,7 +110,7 @@ def clip_features(
         cache_folder: the cache's folder, or None.
 
     Returns:
-        An array shaped as the feature set says; None for a film without sound.
+        An array shaped as the feature set says; None for a video without sound.
 
     Raises:
         MediaError: the recording cannot be read.

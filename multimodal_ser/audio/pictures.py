@@ -1,4 +1,4 @@
-"""Spectrograms as pictures, for networks that were made for photographs."""
+"""Spectrograms as images, for networks that were made for photographs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from multimodal_ser.audio.spectra import REACH_DB
 
 
 def picture(values: np.ndarray, size: int, *, lowest: float, highest: float) -> np.ndarray:
-    """Return frames of a clip as a square grey picture.
+    """Return frames of a clip as a square grey image.
 
-    The whole clip is stretched or squeezed to the width, as the pictures of
+    The whole clip is stretched or squeezed to the width, as the images of
     the published systems are, so that the time scale differs between clips.
 
     Args:
@@ -31,14 +31,14 @@ def picture(values: np.ndarray, size: int, *, lowest: float, highest: float) -> 
 
     span = highest - lowest
     grey = np.clip((values.T[::-1] - lowest) / (span if span > 0 else np.inf), 0, 1)
-    # Averages where the picture is smaller, so that no frame is passed over.
+    # Averages where the image is smaller, so that no frame is passed over.
     small = cv2.INTER_AREA if max(grey.shape) > size else cv2.INTER_LINEAR
     resized = cv2.resize(grey.astype(np.float32), (size, size), interpolation=small)
     return np.rint(255 * resized).astype(np.uint8)
 
 
 def decibel_picture(decibels: np.ndarray, size: int) -> np.ndarray:
-    """Return a spectrogram in dB as a picture whose white is the clip's loudest.
+    """Return a spectrogram in dB as an image whose white is the clip's loudest.
 
     Args:
         decibels: ``(n_frames, n_rows)``; 80 dB below the highest is black.

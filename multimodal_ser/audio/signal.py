@@ -1,9 +1,9 @@
 """The only reader of sound.
 
-Wav, flac, ogg and mp3 are read by libsndfile; m4a and the sound inside films
+Wav, flac, ogg and mp3 are read by libsndfile; m4a and the sound inside videos
 by FFmpeg's libraries. Whatever comes in leaves as mono float32 at the wanted
 rate, resampled as ``librosa.load`` does it (soxr, HQ), piece by piece, so that
-a long film's sound is never held at its own rate.
+a long video's sound is never held at its own rate.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _LARGEST = 1e6
 
 
 class NoSound(MediaError):
-    """A film without a sound track: a missing modality, not a damaged file."""
+    """A video without a sound track: a missing modality, not a damaged file."""
 
 
 def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
     """Read a recording as mono at a given rate.
 
     Args:
-        path: wav, flac, ogg, mp3, m4a, or a film with sound.
+        path: wav, flac, ogg, mp3, m4a, or a video with sound.
         rate_hz: sampling rate of the result.
 
     Returns:
@@ -52,7 +52,7 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
         channels, as ``librosa.load(path, sr=rate_hz)`` gives it.
 
     Raises:
-        NoSound: the file is a film without a sound track.
+        NoSound: the file is a video without a sound track.
         MediaError: it is missing, empty, damaged, no recording, longer than
             :data:`LONGEST_SECONDS`, or holds values that are not numbers.
     """
@@ -123,7 +123,7 @@ def duration_seconds(path: str | Path) -> float:
     """Return a recording's length as its header states it, without decoding it.
 
     Args:
-        path: any recording that :func:`read` takes, or a silent film.
+        path: any recording that :func:`read` takes, or a silent video.
 
     Raises:
         MediaError: the file is missing, empty or damaged.
@@ -201,7 +201,7 @@ def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
 
     with _open_film(path) as film:
         if not film.streams.audio:
-            raise NoSound(path, "it has no sound track", "use its picture alone")
+            raise NoSound(path, "it has no sound track", "use its video alone")
         stream = film.streams.audio[0]
         if stream.codec_context is None:
             raise MediaError(path, "its kind of sound is unknown", "convert it to wav")

@@ -182,7 +182,7 @@ def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
         "--every-seconds", type=float, metavar="S", help="or a frame every S seconds"
     )
     sampling.add_argument(
-        "--key-frames", action="store_true", help="or the film's key frames: the fastest"
+        "--key-frames", action="store_true", help="or the video's key frames: the fastest"
     )
     group.add_argument(
         "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"

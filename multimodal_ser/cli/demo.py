@@ -41,7 +41,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     """
     started = time.monotonic()
     output = Path(output)
-    _step(1, f"Synthesise {actors} actors, 8 emotions, sound and film")
+    _step(1, f"Synthesise {actors} actors, 8 emotions, sound and video")
     synthetic.make_corpus(output / "corpus", actors=actors, takes=takes, seed=seed)
     _step(2, "Index and validate")
     clips = ravdess.index(output / "corpus")
@@ -55,13 +55,13 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     model, _ = training.train(learn, recipe, output / "model", cache=cache)
     _step(4, "Score the held-out actors")
     _score(model, recipe, test, cache, output)
-    _step(5, "Predict one held-out film, with its timeline")
+    _step(5, "Predict one held-out video, with its timeline")
     film = test["video"].iloc[len(test) // 2]
     predictions, _ = inference.predict(film, output / "model", timeline=True)
     terminal.show_predictions(predictions)
     tableio.write(predictions, output / "prediction.csv")
     clip_report(predictions, output / "prediction.html")
-    print(f"the film's true emotion is {test['emotion'].iloc[len(test) // 2]}")
+    print(f"the video's true emotion is {test['emotion'].iloc[len(test) // 2]}")
     _say_where(output, film, time.monotonic() - started)
     return 0
 

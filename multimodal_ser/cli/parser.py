@@ -27,7 +27,7 @@ def build() -> argparse.ArgumentParser:
     """Return the parser, every verb in it."""
     parser = argparse.ArgumentParser(
         prog="multimodal-ser",
-        description="Emotion recognition from audio-video clips: the sound, the picture, and both.",
+        description="Emotion recognition from audio-video clips: the sound, the image, and both.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -183,7 +183,7 @@ def work_of(options: argparse.Namespace) -> dict:
 
 def say_failures(failures: pd.DataFrame) -> int:
     """Print each failure as a line on standard error; return the exit status."""
-    # A film whose sound and picture fail for one reason is one line.
+    # A video whose sound and image fail for one reason is one line.
     for error in failures["error"].unique():
         print(f"error: {error}", file=sys.stderr)
     if len(failures):

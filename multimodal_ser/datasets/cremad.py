@@ -99,7 +99,7 @@ class Name(NamedTuple):
 
     @property
     def clip(self) -> str:
-        """The id that the sound and the film of this take share."""
+        """The id that the sound and the video of this take share."""
         return f"{NAME}/{'_'.join(self)}"
 
 
@@ -141,7 +141,7 @@ def _short(values: Iterable[str]) -> str:
 def index(root: str | Path) -> pd.DataFrame:
     """Return the clips table of a folder of CREMA-D files in any arrangement.
 
-    Sound comes from a sound file or else from the film (mp4, flv is not read);
+    Sound comes from a sound file or else from the video (mp4, flv is not read);
     of several copies the lossless one is taken. Files of other names are left
     out; :func:`validate` lists them. No recording is opened.
 

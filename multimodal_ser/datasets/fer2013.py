@@ -1,17 +1,17 @@
 """FER2013, 35,887 faces of 48x48 grey pixels, with the votes of FER+.
 
-Pictures found by an image search, 28,709 for training, 3,589 for public and
+Images found by an image search, 28,709 for training, 3,589 for public and
 3,589 for private testing, with seven emotions. FER+ had ten people look at each
 again and vote for one of eight emotions, "unknown" or "not a face". The votes
-are kept as they are: a picture with five votes for fear and four for surprise
+are kept as they are: an image with five votes for fear and four for surprise
 says more than its winner does.
 
-1,853 pictures are copies of earlier ones, several hundred of them across the
+1,853 images are copies of earlier ones, several hundred of them across the
 split; :func:`distinct` leaves the copies out.
 
 Two forms are read: the folder with the original ``fer2013.csv`` and FER+'s
 ``fer2013new.csv``, and a single ``.npz`` of the same content (arrays ``jpeg``:
-all pictures end to end, ``offset``, ``usage``, ``label``, ``ferplus_votes``).
+all images end to end, ``offset``, ``usage``, ``label``, ``ferplus_votes``).
 """
 
 from __future__ import annotations
@@ -98,17 +98,17 @@ def read(path: str | Path) -> FacePictures:
         raise SerError(f"{path}: there is no such file or folder; give FER2013's")
     found = _read_csv(path) if path.is_dir() else _read_npz(path)
     if {len(array) for array in found} != {len(found.pictures)} or not len(found.pictures):
-        raise SerError(f"{path}: its pictures, labels and votes differ in number; get it again")
+        raise SerError(f"{path}: its images, labels and votes differ in number; get it again")
     if found.votes.shape[1:] != (VOTE_COLUMNS,):
-        raise SerError(f"{path}: a picture has {found.votes.shape[1:]} votes, not {VOTE_COLUMNS}")
+        raise SerError(f"{path}: an image has {found.votes.shape[1:]} votes, not {VOTE_COLUMNS}")
     return found
 
 
 def distinct(faces: FacePictures) -> FacePictures:
-    """Leave out every picture that equals an earlier one, pixel by pixel.
+    """Leave out every image that equals an earlier one, pixel by pixel.
 
-    The order of FER2013 is training, public, private test; so a test picture
-    that is also a training picture goes, and the training picture stays.
+    The order of FER2013 is training, public, private test; so a test image
+    that is also a training image goes, and the training image stays.
 
     Example:
         >>> twice = FacePictures(*(np.zeros((2, *rest), np.uint8)
@@ -129,7 +129,7 @@ def vote_shares(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of each emotion among the votes, and which rows can be used.
 
     As Barsoum et al. (2016) did, single votes are taken for slips and
-    dropped. A picture is of use when emotions have more votes than "unknown"
+    dropped. An image is of use when emotions have more votes than "unknown"
     and "not a face" have together.
 
     Args:
@@ -194,7 +194,7 @@ def _decoded(path: Path, jpeg: np.ndarray, offset: np.ndarray) -> np.ndarray:
         coded = jpeg[offset[k] : offset[k + 1]]
         picture = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE) if len(coded) else None
         if picture is None or picture.shape != (SIZE_PX, SIZE_PX):
-            raise SerError(f"{path}: picture {k} is damaged; get the file again")
+            raise SerError(f"{path}: image {k} is damaged; get the file again")
         pictures[k] = picture
     return pictures
 
@@ -208,7 +208,7 @@ def _read_csv(folder: Path) -> FacePictures:
         rows = [np.array(text.split(), np.uint8) for text in faces["pixels"]]
         pictures = np.stack(rows).reshape(-1, SIZE_PX, SIZE_PX)
         usage = faces["Usage"].map(USAGES.index).to_numpy(np.int8)
-        # FER+ has one row a picture, in the order of fer2013.csv.
+        # FER+ has one row an image, in the order of fer2013.csv.
         counted = votes.iloc[:, 2 : 2 + VOTE_COLUMNS].to_numpy(np.uint8)
         return FacePictures(pictures, faces["emotion"].to_numpy(np.int8), counted, usage)
     except OSError as error:

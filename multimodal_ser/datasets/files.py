@@ -10,7 +10,7 @@ from multimodal_ser.errors import SerError
 
 #: Endings of files that carry sound alone, the better copy of a take first.
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
-#: Endings of files that carry pictures, and sound as a rule.
+#: Endings of files that carry images, and sound as a rule.
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 

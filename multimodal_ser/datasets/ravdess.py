@@ -2,8 +2,8 @@
 
 24 actors (odd numbers male, even female) speak, and 23 of them sing, two
 statements in eight emotions (song: six), two intensities and two repetitions.
-7,356 files: 1,440 spoken and 1,012 sung takes, each as sound with picture
-(``01-``), picture alone (``02-``) and sound alone (``03-``). A file is named by
+7,356 files: 1,440 spoken and 1,012 sung takes, each as sound with image
+(``01-``), image alone (``02-``) and sound alone (``03-``). A file is named by
 seven two-digit fields::
 
     03 - 01 - 06 - 01 - 02 - 01 - 12 .wav
@@ -114,8 +114,8 @@ def parse_name(path: str | Path) -> Name:
 def index(root: str | Path) -> pd.DataFrame:
     """Return the clips table of a folder of RAVDESS files in any arrangement.
 
-    A take's sound comes from its audio-only file or else from the film with
-    sound; its picture from the film with sound or else from the silent one.
+    A take's sound comes from its audio-only file or else from the video with
+    sound; its image from the video with sound or else from the silent one.
     Files that are not named like RAVDESS are left out; :func:`validate` lists
     them. No file is opened, so ``duration`` is missing.
 
@@ -185,7 +185,7 @@ def _row(files: dict) -> dict:
     audio = files.get("03") or files.get("01")
     video = files.get("01") or files.get("02")
     if video is not None and video.suffix.lower() in AUDIO_ENDINGS:
-        video = None  # a film's sound saved under the film's own name
+        video = None  # a video's sound saved under the video's own name
     return {
         "clip": name.clip,
         "dataset": NAME,

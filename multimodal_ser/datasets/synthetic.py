@@ -168,7 +168,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Clip:
-    """One performance, from which sound and pictures both follow.
+    """One performance, from which sound and images both follow.
 
     Attributes:
         key: seed, actor, emotion code and take, for the random generators.
@@ -204,20 +204,20 @@ def make_corpus(
 
     A file appears under its name only once it is complete, and a file that
     exists is kept, so an interrupted run goes on where it stopped. The same
-    parameters give the same wav bytes and the same decoded pictures.
+    parameters give the same wav bytes and the same decoded images.
 
     Args:
         folder: where to write; made if absent.
         actors: 1 to 24; odd numbers have a man's pitch, even a woman's.
         takes: 1 to 4 of each emotion and actor, which differ in statement and
             repetition. Half of the clips are of strong intensity, no neutral one.
-        size: width and height of the pictures, even, at least 96 pixels.
+        size: width and height of the images, even, at least 96 pixels.
         rate_hz: sample rate of the wav files, at least 16000.
-        fps: pictures a second, at least 5.
+        fps: images a second, at least 5.
         seconds: middle length of a clip, at least 0.5; slow speech lasts longer.
         seed: 0 or greater.
         video: whether to write the mp4 files; the wav files do not depend on it.
-        workers: processes; None takes one a core.
+        workers: processes; None takes one per core.
         progress: whether to show a bar on standard error.
 
     Returns:
@@ -372,7 +372,7 @@ def _complete(path: Path) -> Iterator[Path]:
 
 
 def _plan(setup: Setup, actor: int, emotion: int, take: int) -> Clip:
-    """Decide everything about one clip that its sound and its pictures share."""
+    """Decide everything about one clip that its sound and its images share."""
     key = (setup.seed, actor, emotion, take)
     own, rng = np.random.default_rng(key[:3]), np.random.default_rng((*key, PLAN))
     strong = clip_name(actor, emotion, take)[6:8] == "02"
@@ -445,7 +445,7 @@ def speak(clip: Clip, rate_hz: int) -> np.ndarray:
     """Return the sound of a clip.
 
     Returns:
-        float64 ``(n_samples,)``, within -1 to 1, as long as the pictures.
+        float64 ``(n_samples,)``, within -1 to 1, as long as the images.
     """
     rng = np.random.default_rng((*clip.key, SOUND))
     times = np.arange(round(clip.duration * rate_hz)) / rate_hz
@@ -542,18 +542,18 @@ def _pcm16(sound: np.ndarray) -> np.ndarray:
     return np.round(sound * 32767).astype(np.int16)
 
 
-# Pictures ---------------------------------------------------------------------------------
+# Images ---------------------------------------------------------------------------------
 # The face is drawn on a square canvas whose coordinates go from -1 to 1 (x to
-# the right, y down), and then turned, scaled and shifted into the picture.
+# the right, y down), and then turned, scaled and shifted into the image.
 
 
 def draw(clip: Clip, size: tuple[int, int], fps: float) -> Iterator[np.ndarray]:
-    """Yield the pictures of a clip.
+    """Yield the images of a clip.
 
     Args:
         clip: the performance.
         size: width and height in pixels.
-        fps: pictures a second.
+        fps: images a second.
 
     Yields:
         uint8 ``(height, width, 3)``, RGB, ``clip.frames`` times.
@@ -601,7 +601,7 @@ def _blinks(clip: Clip, times: np.ndarray, rng: np.random.Generator) -> np.ndarr
 def _poses(
     clip: Clip, times: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Return the 2 x 3 matrix from canvas to picture at each time, the head moving a little."""
+    """Return the 2 x 3 matrix from canvas to image at each time, the head moving a little."""
     import cv2
 
     width, height = size

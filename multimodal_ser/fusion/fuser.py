@@ -2,7 +2,7 @@
 
 A modality that is missing from a clip is never imputed. A fitted method is
 fitted once for every set of modalities that can occur, each time on the
-clips that have all of the set, so a clip without a picture is judged by
+clips that have all of the set, so a clip without an image is judged by
 weights made for sound alone. Clips of one table only count as missing in the
 others. Where a set of modalities was never seen together in the fit, the
 largest fitted sets within it answer, and their probabilities are averaged;

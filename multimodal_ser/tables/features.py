@@ -18,7 +18,7 @@ class Features:
 
     Attributes:
         clips: index ``(n_clips,)`` of clip ids, unique.
-        values: float32, or uint8 for pictures, ``(n_clips, ...)``, finite.
+        values: float32, or uint8 for images, ``(n_clips, ...)``, finite.
         names: of vectors, one name per value, units in the name; of arrays of
             more dimensions, one name per axis after the first.
     """
@@ -38,7 +38,7 @@ class Features:
         if len(self.names) != expected:
             raise TableError(
                 f"features of shape {axes} have {len(self.names)} names; give {expected}: "
-                "one a value, or one an axis where there are several"
+                "one per value, or one per axis where there are several"
             )
 
     def take(self, clips: Iterable[str]) -> np.ndarray:

@@ -240,7 +240,7 @@ def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
     if not clip:
         return "it has no clip id; give it one"
     if not files:
-        return "it names neither sound nor picture; name a file"
+        return "it names neither sound nor image; name a file"
     return "a row above has the same clip id; keep one" if clip in kept else None
 
 

@@ -1,7 +1,7 @@
 """Batches of stored frames for Keras, augmented in training only.
 
 A batch is a pure function of (seed, epoch, number), so a run that is stopped
-and taken up again sees the batches that an uninterrupted one would have seen.
+and resumed sees the batches that an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def frame_batches(
         targets: index clip, one column a label, rows sum to 1 (one-hot).
         batch_size: frames a batch.
         seed: of order and augmentation.
-        augment: whether to change the pictures by :func:`augmented`, or a function
+        augment: whether to change the images by :func:`augmented`, or a function
             of the same kind that changes them; in training only.
         shuffle: whether to mix the frames anew each epoch; None does so when
             augmenting.
@@ -54,9 +54,9 @@ def frame_batches(
             go; None gives every frame once.
 
     Returns:
-        Items are ``(pictures, targets)``: float32 ``(n, size, size, 1)`` in
+        Items are ``(images, targets)``: float32 ``(n, size, size, 1)`` in
         [0, 1] and float32 ``(n, n_labels)``. Only the frames of one batch are
-        read at a time. ``epoch``, 0 at first, is set by whoever trains: Keras
+        read at a time. ``epoch``, 0 at first, is set by anyone who trains: Keras
         tells a data set of an epoch's end from another thread, and not once.
 
     Raises:
@@ -121,7 +121,7 @@ def _batches_class():
 
 
 def as_input(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures as a network takes them.
+    """Return images as a network takes them.
 
     Args:
         pictures: uint8 ``(n, size, size)``.
@@ -137,14 +137,14 @@ def as_input(pictures: np.ndarray) -> np.ndarray:
 
 
 def augmented(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return a picture mirrored, shifted, turned and lit a little differently.
+    """Return an image mirrored, shifted, turned and lit a little differently.
 
     Args:
         picture: uint8 ``(size, size)``.
         random: where chance comes from.
 
     Returns:
-        uint8 ``(size, size)``; edges are repeated where the picture moved away.
+        uint8 ``(size, size)``; edges are repeated where the image moved away.
 
     Example:
         >>> grey = np.full((48, 48), 100, np.uint8)
@@ -155,10 +155,10 @@ def augmented(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def augmented_much(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return a picture changed as :func:`augmented` does, further, and partly covered.
+    """Return an image changed as :func:`augmented` does, further, and partly covered.
 
     For the tens of thousands of faces of FER2013, which a network would learn
-    by heart. Half of the pictures lose a rectangle ("cutout": T. DeVries and
+    by heart. Half of the images lose a rectangle ("cutout": T. DeVries and
     G. Taylor, 2017), so that no expression hangs on the mouth alone.
 
     Args:

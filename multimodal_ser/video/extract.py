@@ -25,12 +25,12 @@ from multimodal_ser.video import detectors, faces, frames
 from multimodal_ser.video.sampling import Sampling
 
 NAME = "video_frames"
-#: Raise when the same film and parameters give other numbers.
+#: Raise when the same video and parameters give other numbers.
 VERSION = 2
 
 CROPS = ("frame", "face")
 
-#: How many bytes of pictures a store keeps at hand. Enough for 12 MB of a
+#: How many bytes of images a store keeps at hand. Enough for 12 MB of a
 #: whole data set of 48 px faces, and for the clips of a batch of 256 px ones.
 RECENT_BYTES = 64 * 2**20
 
@@ -45,8 +45,8 @@ class FrameParams:
         every_seconds: seconds between sampled frames, at least 0.001.
         keyframes_only: sample the frames that are coded by themselves, which
             is fastest; see :class:`~multimodal_ser.video.sampling.Sampling`.
-        size_px: side of the square picture, 8 to 1024 pixels.
-        crop: ``frame`` squeezes the whole picture to a square, as system A
+        size_px: side of the square image, 8 to 1024 pixels.
+        crop: ``frame`` squeezes the whole image to a square, as system A
             did; ``face`` cuts out the main face.
         detector: which detector finds faces; unused when ``crop`` is ``frame``.
 
@@ -86,12 +86,12 @@ class ClipFrames(NamedTuple):
     """The sampled frames of one clip, a row each.
 
     Attributes:
-        index: int32 ``(n,)``, position in the film.
+        index: int32 ``(n,)``, position in the video.
         time_s: float32 ``(n,)``, seconds from the first frame.
-        box: float32 ``(n, 5)``: x, y, w, h in pixels of the film and
+        box: float32 ``(n, 5)``: x, y, w, h in pixels of the video and
             confidence; NaN where no face was looked for or found.
         pictures: uint8 ``(n, size_px, size_px)``; zero where no face was found.
-        usable: bool ``(n,)``: whether the row has a picture to predict from.
+        usable: bool ``(n,)``: whether the row has an image to predict from.
     """
 
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
@@ -102,7 +102,7 @@ class ClipFrames(NamedTuple):
 
     @classmethod
     def of_pictures(cls, pictures: np.ndarray) -> ClipFrames:
-        """Return rows for pictures that come from no film, such as FER2013's.
+        """Return rows for images that come from no video, such as FER2013's.
 
         Args:
             pictures: uint8 ``(n, size, size)``.
@@ -118,13 +118,13 @@ class ClipFrames(NamedTuple):
 
 
 def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
-    """Return the sampled pictures of one film.
+    """Return the sampled images of one video.
 
     Memory holds them once: an hour at 29.97 frames a second, every 20th, is
-    5,395 pictures of 64 kB at 256 px (353 MB), or of 2 kB at 48 px.
+    5,395 images of 64 kB at 256 px (353 MB), or of 2 kB at 48 px.
 
     Raises:
-        MediaError: the film cannot be decoded, or ``crop`` is ``face`` and no
+        MediaError: the video cannot be decoded, or ``crop`` is ``face`` and no
             sampled frame shows one.
 
     Example:
@@ -279,7 +279,7 @@ def extract(
     workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[FrameStore, pd.DataFrame]:
-    """Return the frames of every clip that has a film, and what failed.
+    """Return the frames of every clip that has a video, and what failed.
 
     Args:
         clips: a clips table; rows without a ``video`` are passed over, since a
@@ -287,7 +287,7 @@ def extract(
         params: the front end.
         cache: frames made before are taken from here. Without a folder they
             are kept in memory instead.
-        workers: processes, None for one a core, or an engine.
+        workers: processes, None for one per core, or an engine.
         progress: whether to show a bar.
 
     Returns:
@@ -316,7 +316,7 @@ def extract(
 
 
 def _extract_one(path: str, params: FrameParams, folder: Path | None) -> tuple | ClipFrames:
-    """Make or find one clip's entry; return its key and flags, not its pictures."""
+    """Make or find one clip's entry; return its key and flags, not its images."""
     if folder is None:
         return clip_frames(path, params)
     cache = Cache(folder)

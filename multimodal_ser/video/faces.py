@@ -3,12 +3,12 @@
 Every frame is searched by itself and whole. Where no face is found there is no
 box; the box of the frame before is never carried over, since that would show
 the network a wall and call it an emotion. It only decides which of several
-faces is meant, so that the pictures of a clip show one person.
+faces is meant, so that the images of a clip show one person.
 
 Searching first around the last box was tried and left out: it takes the Haar
 cascade 4 ms in place of 28, but its boxes then depend on where the search
 began (intersection over union with the whole search 0.93 to 0.99), it misses
-who comes in, and YuNet searches the whole picture in 7 ms.
+who comes in, and YuNet searches the whole image in 7 ms.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def detect_faces(
         detector: one of ``detectors.NAMES``.
 
     Yields:
-        ``(frame, box)``, one a frame, in the order given.
+        ``(frame, box)``, one per frame, in the order given.
 
     Raises:
         UnknownName: there is no such detector.
@@ -88,7 +88,7 @@ def choose(boxes: Sequence[Box], shape: tuple[int, int], last: Box | None = None
 
     Args:
         boxes: the faces found, possibly none.
-        shape: ``(height, width)`` of the picture.
+        shape: ``(height, width)`` of the image.
         last: the box chosen last in this clip.
 
     Example:
@@ -136,7 +136,7 @@ def overlap(one: Box, other: Box) -> float:
 def crop(gray: np.ndarray, box: Box, size: int, margin: float = 0.0) -> np.ndarray:
     """Cut a square around a face and bring it to ``size``.
 
-    Where the square leaves the picture, the picture's edge is repeated, so
+    Where the square leaves the image, the image's edge is repeated, so
     that the face stays in the middle and keeps its proportions.
 
     Args:

@@ -1,12 +1,12 @@
-"""The only decoder of pictures: sampled grey frames of a film, one at a time.
+"""The only decoder of pictures: sampled grey frames of a video, one at a time.
 
-No more is decoded than the wanted frames need. The packets of the film are
+No more is decoded than the wanted frames need. The packets of the video are
 read first, which tells where every frame is (:mod:`~multimodal_ser.video.packets`);
 then each wanted frame is decoded from the last key frame before it on, groups
-of pictures that hold none are passed over, and nothing after the last is
+of images that hold none are passed over, and nothing after the last is
 decoded. What comes out is compared with what the packets promised. Where they
 tell nothing certain (times that are missing or doubled, damage, codecs whose
-packets need not hold a frame) the film is decoded whole; both ways give the
+packets need not hold a frame) the video is decoded whole; both ways give the
 same frames.
 """
 
@@ -28,7 +28,7 @@ from multimodal_ser.video.sampling import EVERY as EVERY
 from multimodal_ser.video.sampling import Sampling
 
 #: Clips are already decoded in parallel, and two threads decode one no faster;
-#: with one, what is made of a damaged film is the same every time.
+#: with one, what is made of a damaged video is the same every time.
 DECODER_THREADS = 1
 
 #: Containers that say in their header what FFmpeg otherwise finds out by
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
     """One decoded frame.
 
     Attributes:
-        index: position in the decoded film, from 0.
+        index: position in the decoded video, from 0.
         time_s: presentation time in seconds, 0 at the first frame.
         gray: uint8 ``(height, width)``, upright, 0 black to 255 white.
     """
@@ -65,25 +65,25 @@ def iter_frames(
 ) -> Iterator[Frame]:
     """Yield the sampled frames of a film: every 20th, if no other way is named.
 
-    The film's rotation mark is honoured, so that a film taken with a telephone
-    held upright comes out upright. A picture at a time is held, and 18 bytes
+    The video's rotation mark is honoured, so that a video taken with a telephone
+    held upright comes out upright. An image at a time is held, and 18 bytes
     of every packet: 2 MB for an hour. A frame that the decoder marks as corrupt
     is left out.
 
     Args:
-        path: any film that FFmpeg reads.
+        path: any video that FFmpeg reads.
         every: frames 0, ``every``, 2 * ``every``, ...; at least 1.
         every_seconds: the first frame at or after each multiple of so many
             seconds; at least 0.001.
         keyframes_only: the frames that are coded by themselves, and nothing
-            else is decoded: the fastest way, at the film's own distances.
+            else is decoded: the fastest way, at the video's own distances.
 
     Yields:
         One :class:`Frame` after another, ``index`` rising.
 
     Raises:
-        MediaError: the file is missing, empty, not a film, has sound only, or
-            is cut short: less is in it than its header promises. That a film
+        MediaError: the file is missing, empty, not a video, has sound only, or
+            is cut short: less is in it than its header promises. That a video
             is damaged can turn out after some of its frames.
         ValueError: more than one way to sample is named, or out of range.
 
@@ -110,7 +110,7 @@ def iter_frames(
 
 
 def resize(gray: np.ndarray, size: int) -> np.ndarray:
-    """Squeeze a picture to a square, averaging over area.
+    """Squeeze an image to a square, averaging over area.
 
     Args:
         gray: uint8 ``(height, width)``.
@@ -132,7 +132,7 @@ def _open(path: Path, options: dict | None = None):
     import av
 
     try:
-        # Only local files: a play list under the name of a film must not make
+        # Only local files: a play list under the name of a video must not make
         # the decoder reach for the network.
         return av.open(str(path), options={"protocol_whitelist": "file", **(options or {})})
     except (av.error.FFmpegError, OSError, ValueError):
@@ -142,7 +142,7 @@ def _open(path: Path, options: dict | None = None):
         # what is missing is the index (moov), which is written last.
         if head[4:8] == b"ftyp":
             raise _no_index(path) from None
-        raise MediaError(path, "it is not a film", "give an mp4, mov, avi, mkv or webm") from None
+        raise MediaError(path, "it is not a video", "give an mp4, mov, avi, mkv or webm") from None
 
 
 def _no_index(path: Path) -> MediaError:
@@ -168,16 +168,14 @@ def _box_is_cut(path: Path) -> bool:
 def _picture_stream(container, path: Path):
     import av
 
-    attached = av.stream.Disposition.attached_pic  # a sound file's cover picture
+    attached = av.stream.Disposition.attached_pic  # a sound file's cover image
     films = [stream for stream in container.streams.video if not stream.disposition & attached]
     known = films and films[0].codec_context is not None
     if not known and "mp4" in container.format.name and _box_is_cut(path):
         raise _no_index(path)
     if not films:
-        problem = (
-            "it has no picture, only sound" if container.streams.audio else "it has no picture"
-        )
-        raise MediaError(path, problem, "use it as audio, or give a film")
+        problem = "it has no image, only sound" if container.streams.audio else "it has no image"
+        raise MediaError(path, problem, "use it as audio, or give a video")
     stream = films[0]
     if stream.codec_context is None:
         raise MediaError(path, "its kind of compression is unknown", "convert it to H.264 mp4")
@@ -221,7 +219,7 @@ def _rewind(container, stream, found: Survey) -> None:
 
 
 def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterator:
-    """Yield the pictures of the wanted frames, in order."""
+    """Yield the images of the wanted frames, in order."""
     import av
 
     context, packets = stream.codec_context, enumerate(container.demux(stream))
@@ -248,12 +246,12 @@ def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterato
 
 
 class _Due:
-    """Which pictures the packets given to the decoder must become."""
+    """Which images the packets given to the decoder must become."""
 
     def __init__(self, wanted: Plan, context):
         self.index, self.count, self.context = wanted.index, 0, context
         self.waiting: list[tuple[int, bool]] = []  # a heap of (pts, whether it may be left out)
-        # H.264 alone says of a picture for certain that no other refers to it.
+        # H.264 alone says of an image for certain that no other refers to it.
         self.may_leave_out, self.leaves_out = context.name == "h264", False
 
     def prepare(self, packet, shown: bool):
@@ -286,7 +284,7 @@ class _Due:
 
 
 def _decode_all(path: Path, sampling: Sampling) -> Iterator[Frame]:
-    """Yield the wanted frames, decoding every frame of the film."""
+    """Yield the wanted frames, decoding every frame of the video."""
     wanted = sampling.picker()
     with _open(path) as container:
         stream = _picture_stream(container, path)
@@ -316,10 +314,10 @@ def _pictures(container, stream) -> Iterator:
 
 
 def _stated_seconds(container, stream, start_s: float) -> float:
-    """Return how long the header says that the film is, 0 where it does not."""
+    """Return how long the header says that the video is, 0 where it does not."""
     if container.format.name != MATROSKA:
         return float(stream.duration * stream.time_base) if stream.duration else 0.0
-    # Matroska tells when a film ends, not how long it is: for each stream in a
+    # Matroska tells when a video ends, not how long it is: for each stream in a
     # tag, and otherwise for the file, whose sound may go on for longer.
     ends = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
     if ends:

@@ -1,9 +1,9 @@
-"""A decoded picture as grey bytes, upright, over the full range.
+"""A decoded image as grey bytes, upright, over the full range.
 
 Grey is the luma of ITU-R BT.601, as ``cv2.cvtColor(..., COLOR_BGR2GRAY)``
-weighs red, green and blue. Most films carry just that as their first plane,
+weighs red, green and blue. Most videos carry just that as their first plane,
 which is then taken as it is; where luma was weighed otherwise (BT.709 in many
-films of high definition), FFmpeg converts it.
+videos of high definition), FFmpeg converts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FULL_RANGE = 2
 
 
 def upright_gray(picture: av.VideoFrame) -> np.ndarray:
-    """Return a picture as grey bytes, turned as its rotation mark says.
+    """Return an image as grey bytes, turned as its rotation mark says.
 
     Args:
         picture: a decoded ``av.VideoFrame``.
@@ -41,8 +41,8 @@ def upright_gray(picture: av.VideoFrame) -> np.ndarray:
     gray = _plane(picture)
     if gray is None:
         gray = picture.to_ndarray(format="gray")
-    # The mark says by how much the picture is turned anticlockwise when shown,
-    # and so does rot90. Marks between the quarter turns do not occur in films.
+    # The mark says by how much the image is turned anticlockwise when shown,
+    # and so does rot90. Marks between the quarter turns do not occur in videos.
     turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(gray, turns))
 

@@ -24,7 +24,7 @@ def extract(
     workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Features, pd.DataFrame]:
-    """Return statistics of the face in every clip that has a film, and what failed.
+    """Return statistics of the face in every clip that has a video, and what failed.
 
     Args:
         clips: a clips table; rows without a ``video`` are passed over.

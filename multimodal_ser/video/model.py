@@ -28,7 +28,7 @@ from multimodal_ser.video.training import callbacks, make_optimizer, resume
 if TYPE_CHECKING:
     import keras
 
-#: Pixels that one prediction takes at most, 16 pictures of 256 px: the first
+#: Pixels that one prediction takes at most, 16 images of 256 px: the first
 #: map of ``aei_cnn`` is 60 times as large, in float32.
 BATCH_PIXELS = 2**20
 
@@ -44,13 +44,13 @@ class VideoModel:
         epochs: at most so many; None takes the backbone's own number.
         weights: a ``.keras`` file to start from; see the backbone.
         training: all settings at once; None takes the backbone's own.
-        augment: whether training pictures are changed a little, or the function
+        augment: whether training images are changed a little, or the function
             that changes them; see :func:`~multimodal_ser.video.batches.frame_batches`.
 
     Raises:
         UnknownName: there is no such backbone.
         ModelError: the labels are not two or more different names, or the
-            backbone cannot take pictures of ``params.size_px``. On first use:
+            backbone cannot take images of ``params.size_px``. On first use:
             ``weights`` does not fit the backbone.
 
     Example:
@@ -79,7 +79,7 @@ class VideoModel:
         self.params = params or module.PARAMS
         if self.params.size_px not in module.SIZES:
             sizes = f"{module.SIZES[0]} to {module.SIZES[-1]}"
-            raise ModelError(f"{backbone} takes pictures of {sizes} px, not {self.params.size_px}")
+            raise ModelError(f"{backbone} takes images of {sizes} px, not {self.params.size_px}")
         self.seed, self.augment = seed, augment
         self.training = training or module.TRAINING
         if epochs is not None:
@@ -142,7 +142,7 @@ class VideoModel:
 
         Raises:
             SerError: fewer than two classes are left to learn.
-            ModelError: the stored pictures have another size than the model's,
+            ModelError: the stored images have another size than the model's,
                 or ``weights`` does not fit the backbone.
         """
         held = self._targets(store, clips.iloc[:0] if validation is None else validation)
@@ -228,7 +228,7 @@ class VideoModel:
             rows sum to 1, and are NaN where the frame shows no face.
 
         Raises:
-            ModelError: the stored pictures have another size than the model's.
+            ModelError: the stored images have another size than the model's.
         """
         ids = clips.index if isinstance(clips, pd.DataFrame) else clips
         rows: list[tuple[str, int, float]] = []
@@ -240,13 +240,13 @@ class VideoModel:
                     found = self._checked(clip, store[clip])
                     rows.extend((clip, int(i), float(t)) for i, t in zip(*found[:2], strict=True))
                     usable.extend(found.usable)
-                    # An hour of large pictures is not copied without need.
+                    # An hour of large images is not copied without need.
                     whole = found.usable.all()
                     yield found.pictures if whole else found.pictures[found.usable]
 
         size = max(1, BATCH_PIXELS // self.params.size_px**2)
         # One call a batch: ``predict`` would spend more on its own set-up than
-        # a small network spends on the pictures.
+        # a small network spends on the images.
         batches = regroup(pictures(), size)
         network = self._light or self.network
         predicted = [network.predict_on_batch(as_input(batch)) for batch in batches]
@@ -331,12 +331,12 @@ class VideoModel:
         """Return a model around a network that was trained elsewhere.
 
         Args:
-            backbone: whose pictures it takes; one of ``backbones.NAMES``.
+            backbone: whose images it takes; one of ``backbones.NAMES``.
             network: a ``keras.Model``.
             settings: as for :class:`VideoModel`.
 
         Raises:
-            ModelError: the network takes other pictures or gives other labels.
+            ModelError: the network takes other images or gives other labels.
 
         Example:
             >>> VideoModel.of_network("fer_resnet", mapped(own, matrix))  # doctest: +SKIP
@@ -438,7 +438,7 @@ def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_network(network, model: VideoModel, source: str | Path):
-    """Return a network that takes the model's pictures and gives its labels."""
+    """Return a network that takes the model's images and gives its labels."""
     size = model.params.size_px
     # A loaded file may hold any network, even one of several inputs.
     taken, given = network.input_shape, network.output_shape

@@ -1,13 +1,13 @@
-"""What a film's packets tell without decoding: where frames are, and which are needed.
+"""What a video's packets tell without decoding: where frames are, and which are needed.
 
-A packet is one coded frame. A key frame begins a group of pictures; where no
+A packet is one coded frame. A key frame begins a group of images; where no
 frame of the group belongs before it and none of an earlier group after it,
 decoding can begin there. So a wanted frame needs the packets from the last
 such beginning up to its own, and no other.
 
 Nothing is assumed that is not checked: :func:`survey` gives None where times
-are missing, doubled or a packet is damaged, and whoever decodes compares the
-times of the pictures that come out with those found here.
+are missing, doubled or a packet is damaged, and anyone who decodes compares the
+times of the images that come out with those found here.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 #: Codecs that put one shown frame in every packet, and at whose key frames
-#: decoding can begin. Others are decoded whole: MPEG-4 Part 2 and VP8 films
+#: decoding can begin. Others are decoded whole: MPEG-4 Part 2 and VP8 videos
 #: have packets that show nothing.
 ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "mjpeg")
 
-#: H.264 (ITU-T Rec. H.264, table 7-1): a slice of an IDR picture. After any
+#: H.264 (ITU-T Rec. H.264, table 7-1): a slice of an IDR image. After any
 #: other key frame, frames may still refer to what was before it.
 IDR_SLICE = 5
 
 
 class Survey(NamedTuple):
-    """The packets of a film in the order of decoding, 18 bytes each.
+    """The packets of a video in the order of decoding, 18 bytes each.
 
     Attributes:
         pts: int64 ``(n,)``, presentation times in units of the stream's
@@ -184,7 +184,7 @@ def _runs(begins: np.ndarray, positions: np.ndarray) -> list[tuple[int, int]]:
 
 
 def has_idr(packet: bytes | memoryview, length_bytes: int) -> bool:
-    """Return whether an H.264 packet holds a slice of an IDR picture.
+    """Return whether an H.264 packet holds a slice of an IDR image.
 
     Args:
         packet: the packet's bytes.

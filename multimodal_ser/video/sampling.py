@@ -1,4 +1,4 @@
-"""Which frames of a film are wanted: one choice of three."""
+"""Which frames of a video are wanted: one choice of three."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 #: System A keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
 EVERY = 20
 
-#: Times in films are rounded, in Matroska to whole milliseconds: a frame that
+#: Times in videos are rounded, in Matroska to whole milliseconds: a frame that
 #: comes so many seconds early counts as on time.
 SLACK_S = 0.001
 
@@ -22,9 +22,9 @@ class Sampling:
         every: frames 0, ``every``, 2 * ``every``, ...; at least 1.
         every_seconds: the first frame at or after 0, ``every_seconds``,
             2 * ``every_seconds``, ... seconds; at least 0.001. A frame is taken
-            once, even where the film has fewer frames than that.
+            once, even where the video has fewer frames than that.
         keyframes_only: the frames that are coded by themselves; how far they
-            are apart is up to whoever made the film, often 1 to 10 seconds.
+            are apart is up to anyone who made the video, often 1 to 10 seconds.
 
     Raises:
         ValueError: more than one is named, or a value is out of range.
@@ -55,7 +55,7 @@ class Sampling:
             raise ValueError(f"every_seconds is {seconds!r}; give a number of seconds from 0.001")
 
     def picker(self) -> Callable[[int, float, bool], bool]:
-        """Return a function that is asked about every frame of one film, in order.
+        """Return a function that is asked about every frame of one video, in order.
 
         It takes the frame's index, its time in seconds from the first frame and
         whether it is a key frame, and says whether it is wanted.

@@ -130,7 +130,7 @@ def resume(network: keras.Model, checkpoint: Path | None) -> tuple[int, pd.DataF
 
 def _state_callback(keras, network, path: Path):
     # Keras's own BackupAndRestore writes in place, so that a run killed while
-    # it writes cannot be taken up again.
+    # it writes cannot be resumed.
     log = [] if not path.is_file() else _log_of(path)
 
     def keep(epoch: int, logs=None) -> None:
@@ -155,7 +155,7 @@ def _log_of(path: Path) -> list[dict]:
 
 
 def _epoch_callback(keras, network, batches):
-    # A fit that is taken up again starts at a later epoch than its batches do,
+    # A fit that is resumed starts at a later epoch than its batches do,
     # and the state leaves out where dropout's random numbers stand.
     def tell(epoch: int, logs=None) -> None:
         batches.epoch = epoch
@@ -173,7 +173,7 @@ def _seed_state(seed: int, place: int, epoch: int) -> np.ndarray:
 @cache
 def _best_class():
     class BestWeights(load_keras().callbacks.EarlyStopping):
-        """Keras's early stopping, which remembers its best when taken up again."""
+        """Keras's early stopping, which remembers its best when resumed."""
 
         def __init__(self, patience: int, path: Path | None):
             super().__init__(monitor="val_loss", patience=patience, restore_best_weights=True)

@@ -3,7 +3,7 @@
 Everything is fitted on cross-fitted predictions: of training clips, by learners
 that did not learn from their actors. One fuser answers for the sound alone, for
 the face alone and for both: it is fitted for every set of learners that can
-occur, which are those whose inputs come together (a sound, a film, a table).
+occur, which are those whose inputs come together (a sound, a video, a table).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -169,7 +169,7 @@ def extract_inputs(
     clips: pd.DataFrame,
     learners: Iterable[Learner | Fitted],
     tables: Mapping[str, Features] | None,
-    front_end,
+    front_end: Callable[[Learner | Fitted], FrameParams],
     shared: Work,
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.

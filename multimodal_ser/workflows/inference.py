@@ -139,7 +139,7 @@ def path_of(clip: pd.Series, modality: str) -> str:
 
     Args:
         clip: a row of a clips table.
-        modality: ``fused`` names the film, or the sound where there is none.
+        modality: ``fused`` names the video, or the sound where there is none.
 
     Example:
         >>> path_of(pd.Series({"audio": "a.wav", "video": None}), "fused")

@@ -45,7 +45,7 @@ def build(
     Args:
         seed: of every member.
         members: classifiers of feature vectors, by name, each once.
-        weights: one a member, 0 or more; None weighs all alike.
+        weights: one per member, 0 or more; None weighs all alike.
         pooling: ``geometric`` or ``arithmetic`` mean of the probabilities.
         member_params: name -> parameters of its ``build``.
         svc_c: ``c`` of :mod:`svc`, unless ``member_params`` says otherwise.

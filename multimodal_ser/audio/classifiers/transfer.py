@@ -1,7 +1,7 @@
 """What the networks of keras.applications share: frozen features and a small head.
 
 The bottleneck way of ``soft_voting``: a network trained on ImageNet, its own
-classifier cut off, turns each picture once into features; a dense layer and a
+classifier cut off, turns each image once into features; a dense layer and a
 softmax learn from them. Instead of ImageNet's, the weights may be a file or
 random ones; random ones are trained along with the head.
 """

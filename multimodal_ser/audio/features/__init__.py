@@ -4,7 +4,7 @@ A feature set is a module with ``NAME``, ``VERSION`` (raised when its numbers
 change), ``RATE_HZ``, ``names()`` and ``extract(sound)``, which takes the samples
 at that rate, or the :class:`~multimodal_ser.audio.spectra.Spectra` of them that
 several sets share, and returns float32 of one shape, finite. Arrays of more than
-one dimension say their ``SHAPE``, and ``names()`` then names the axes; pictures
+one dimension say their ``SHAPE``, and ``names()`` then names the axes; images
 are uint8. Published systems are named by their recipes in ``pipelines/``.
 
 ================= ============== ================================================
@@ -21,7 +21,7 @@ egemaps           88             openSMILE's eGeMAPS v02; for research only
 compare2016       6373           openSMILE's ComParE 2016; for research only
 log_mel           300, 64        3 s of log-mel frames, for networks
 waveform          48000, 1       3 s of samples, for networks
-spectrogram_image 128, 128       the clip's spectrogram as a picture
+spectrogram_image 128, 128       the clip's spectrogram as an image
 mel_image         128, 128       its mel spectrogram
 mel_image224      224, 224       the same, as large as ImageNet's networks want
 mfcc_image        128, 128       its MFCC

@@ -1,4 +1,4 @@
-"""The clip's mel spectrogram as a grey picture of 128 x 128, for ``spectrogram_resnet``.
+"""The clip's mel spectrogram as a grey image of 128 x 128, for ``spectrogram_resnet``.
 
 At 22050 Hz (window 2048, hop 512 samples): 128 mel bands in dB from 80 below
 the clip's loudest (black) to it (white), low bands at the bottom.
@@ -29,7 +29,7 @@ def names() -> tuple[str, ...]:
 
 
 def extract(sound: np.ndarray | Spectra) -> np.ndarray:
-    """Return the picture of one signal.
+    """Return the image of one signal.
 
     Args:
         sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.

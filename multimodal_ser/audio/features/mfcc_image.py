@@ -1,4 +1,4 @@
-"""The clip's cepstral coefficients as a grey picture of 128 x 128, for ``spectrogram_resnet``.
+"""The clip's cepstral coefficients as a grey image of 128 x 128, for ``spectrogram_resnet``.
 
 At 22050 Hz (window 2048, hop 512 samples): 40 MFCC, the first at the bottom,
 each from its lowest value in the clip (black) to its highest (white). In one
@@ -34,7 +34,7 @@ def names() -> tuple[str, ...]:
 
 
 def extract(sound: np.ndarray | Spectra) -> np.ndarray:
-    """Return the picture of one signal.
+    """Return the image of one signal.
 
     Args:
         sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.

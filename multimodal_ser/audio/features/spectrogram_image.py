@@ -1,8 +1,8 @@
-"""The clip's spectrogram as a grey picture of 128 x 128, for ``spectrogram_resnet``.
+"""The clip's spectrogram as a grey image of 128 x 128, for ``spectrogram_resnet``.
 
 At 22050 Hz (window 2048, hop 512 samples): magnitude in dB from 80 below the
 clip's loudest bin (black) to it (white), 0 to 11025 Hz upwards in equal steps.
-The source does not say how it scaled its pictures.
+The source does not say how it scaled its images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
 
 
 def extract(sound: np.ndarray | Spectra) -> np.ndarray:
-    """Return the picture of one signal.
+    """Return the image of one signal.
 
     Args:
         sound: mono float32 ``(n_samples,)`` at 22050 Hz, finite, or its spectra.

@@ -25,7 +25,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "predict",
         run,
-        "predict the emotion of clips from sound, picture and both",
+        "predict the emotion of clips from sound, image and both",
         "examples:\n"
         "  multimodal-ser predict talk.mp4\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"

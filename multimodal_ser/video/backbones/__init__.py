@@ -1,4 +1,4 @@
-"""Networks over grey pictures, one file each.
+"""Networks over grey images, one file each.
 
 A backbone is a module with ``PARAMS`` (its front end), ``SIZES`` (the sides in
 pixels that it takes), ``TRAINING`` (its default settings) and ``build(*,

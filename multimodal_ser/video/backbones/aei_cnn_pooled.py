@@ -4,12 +4,12 @@
 dense layer, and say that an expression seen one pixel further to the left is
 another one. Here each of the 128 channels is averaged over the map instead
 (M. Lin, Q. Chen, S. Yan, "Network in network", ICLR 2014, section 3.2): 1 MB
-of weights, and any picture from 16 px up fits.
+of weights, and any image from 16 px up fits.
 
-Pictures of 128 px take a quarter of the work of 256 px ones (about 1 billion
+Images of 128 px take a quarter of the work of 256 px ones (about 1 billion
 multiplications a frame), and 64 px, with ``FrameParams(size_px=64)``, a
-quarter of that. In RAVDESS, whose film is 1280x720, the face in the whole
-picture at 128 px is about 44x78 px; ``crop="face"`` keeps its shape.
+quarter of that. In RAVDESS, whose video is 1280x720, the face in the whole
+image at 128 px is about 44x78 px; ``crop="face"`` keeps its shape.
 """
 
 from __future__ import annotations

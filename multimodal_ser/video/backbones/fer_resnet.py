@@ -6,8 +6,8 @@ second of each pair keeps its size), the mean over the map, dropout, softmax.
 Most of the work is at 12x12 and below, where a CPU does 3x3 convolutions best:
 depthwise ones would save multiplications and cost time.
 
-The network standardises every picture by its own mean and deviation, so that
-light and camera do not matter and whoever uses the weights cannot forget it.
+The network standardises every image by its own mean and deviation, so that
+light and camera do not matter and anyone who uses the weights cannot forget it.
 
 Sources: K. He et al., "Deep residual learning for image recognition", CVPR
 2016, for the blocks; E. Barsoum et al., ICMI 2016, for training on the votes.

@@ -1,11 +1,11 @@
 """Video classifiers: each file builds one estimator of a clip's measured face.
 
 They work on tables such as OpenFace's action units or blendshapes, not on
-pictures; networks over pictures are ``video.backbones``. A classifier is a
+images; networks over images are ``video.backbones``. A classifier is a
 module with ``build(*, seed=0, **params)``, returning an estimator in
 scikit-learn's sense whose inputs are raw values, ``SEARCH``, what a search may
 vary, and ``SEQUENCES``: False for one vector a clip, ``(n_clips, n_values)``;
-True for one a frame, ``(n_clips, n_frames, n_values)`` with rows of NaN where
+True for one per frame, ``(n_clips, n_frames, n_values)`` with rows of NaN where
 there is no frame or no face (:func:`stack`). Where the estimator has no
 ``predict_proba``, the module has ``probabilities(estimator, values)``; files
 are written and read by :mod:`multimodal_ser.estimators`.

@@ -1,6 +1,6 @@
 """The Viola-Jones frontal face detector, which comes with OpenCV.
 
-It needs no download, takes tens of milliseconds a picture, finds upright faces seen
+It needs no download, takes tens of milliseconds an image, finds upright faces seen
 from the front, and misses turned ones. FER2013, on which many face networks
 are trained, was cut out with a detector of this kind.
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from multimodal_ser.video.faces import Box
 
-#: Faces are sought in a picture reduced to this height: the cascade's window
+#: Faces are sought in an image reduced to this height: the cascade's window
 #: is 24 px, and a face that matters here fills much more than 24/320 of it.
 HEIGHT_PX = 320
 
@@ -33,7 +33,7 @@ _lock = threading.Lock()
 
 
 def detect(gray: np.ndarray) -> list[Box]:
-    """Return the frontal faces of a picture.
+    """Return the frontal faces of an image.
 
     Args:
         gray: uint8 ``(height, width)``, upright.
@@ -55,7 +55,7 @@ def detect(gray: np.ndarray) -> list[Box]:
     if scale < 1:
         size = (max(1, round(width * scale)), HEIGHT_PX)
         small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    with _lock:  # a cascade keeps its working pictures in itself
+    with _lock:  # a cascade keeps its working images in itself
         boxes, counts = _cascade().detectMultiScale2(
             small, scaleFactor=SCALE, minNeighbors=NEIGHBOURS
         )

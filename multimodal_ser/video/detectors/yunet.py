@@ -3,7 +3,7 @@
 It finds what the Haar cascade misses, turned, tilted and half hidden faces, in
 a quarter of its time. Its 0.2 MB of weights do not come with OpenCV; see
 :mod:`multimodal_ser.download.weights`. It was trained on colour and is given grey here:
-on RAVDESS films that costs 0.01 of its score and no face.
+on RAVDESS videos that costs 0.01 of its score and no face.
 
 Source: W. Wu, H. Peng, S. Yu, "YuNet: a tiny millisecond-level face detector",
 Machine Intelligence Research 20, 2023; weights of May 2026 in OpenCV's model
@@ -20,12 +20,12 @@ import numpy as np
 from multimodal_ser.download.weights import weights_bytes
 from multimodal_ser.video.faces import Box
 
-#: Faces are sought in a picture whose shorter side is reduced to this. RAVDESS
+#: Faces are sought in an image whose shorter side is reduced to this. RAVDESS
 #: faces made as small as a ninth of that side were all found, of those of a
 #: twelfth 72 %, of an eighteenth 4 %.
 SHORT_SIDE_PX = 320
 
-#: Pictures with a shorter side hold no face that it could find, and the
+#: Images with a shorter side hold no face that it could find, and the
 #: network answers some of them with boxes of infinite size.
 SMALLEST_PX = 16
 
@@ -40,7 +40,7 @@ _lock = threading.Lock()
 
 
 def detect(gray: np.ndarray) -> list[Box]:
-    """Return the faces of a picture.
+    """Return the faces of an image.
 
     Args:
         gray: uint8 ``(height, width)``.
@@ -65,7 +65,7 @@ def detect(gray: np.ndarray) -> list[Box]:
     scale = min(1.0, SHORT_SIDE_PX / min(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA) if scale < 1 else gray
-    with _lock:  # the network keeps its working pictures in itself
+    with _lock:  # the network keeps its working images in itself
         network = _network()
         network.setInputSize(size)
         found = network.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))[1]

@@ -1,4 +1,4 @@
-"""Fixed-size descriptions of a clip's picture, one file each.
+"""Fixed-size descriptions of a clip's image, one file each.
 
 A feature set is a module with ``NAME``, ``VERSION`` (raised when its numbers
 change), ``names()`` of what ``summarise`` makes of a clip, and ``frame_names()``

@@ -1,6 +1,6 @@
 """Blendshapes: 52 movements of a face, 0 to 1, as MediaPipe's networks measure them.
 
-One network finds 478 points of a face in a picture of 256 x 256, another
+One network finds 478 points of a face in an image of 256 x 256, another
 makes of 146 of them the 52 weights with which an animator would move a neutral
 face: brows, lids, gaze, jaw, mouth, nose. The two are read from MediaPipe's
 Face Landmarker file (:mod:`multimodal_ser.download.weights`, Apache-2.0) and run by
@@ -9,9 +9,9 @@ needed. The face comes from our own detectors.
 
 The points are found twice: in a square around the detector's box, then in one
 that is turned and scaled by the points found first, as MediaPipe does from one
-frame of a film to the next. On 874 face pictures of one RAVDESS actor the
+frame of a video to the next. On 874 face images of one RAVDESS actor the
 weights differ from MediaPipe 1.2's by 0.012 in the mean (correlation over
-pictures: median 0.95); its own differ by 0.013 between a picture in colour and
+pictures: median 0.95); its own differ by 0.013 between an image in colour and
 in grey. A face takes 8 ms on one core.
 
 Sources: MediaPipe, ``face_landmarks_detector_graph.cc`` and

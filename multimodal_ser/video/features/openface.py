@@ -257,7 +257,7 @@ def read_folder(
             is joined to its id, see :func:`read_mean_table`; of any other, the
             name without its ending is the clip id.
         min_confidence: see :func:`found`.
-        workers: processes; None takes one a core.
+        workers: processes; None takes one per core.
         progress: whether to show a bar on standard error.
 
     Returns:
