@@ -1,6 +1,6 @@
 """Puts the released models into the package when a wheel is built.
 
-Everything else is told by pyproject.toml. In a clone the models lie in
+pyproject.toml says everything else. In a clone the models lie in
 ``models/``, where multimodal_ser/workflows/released.py finds them.
 """
 

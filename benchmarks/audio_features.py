@@ -9,7 +9,7 @@ each set's two ways one after the other and in the opposite order every second
 time, so that other work on the machine, and what the one leaves in the
 processor's cache, befall both alike. Of each clip the least time of several
 counts, in seconds of the processor. Both are warm: every clip was computed once
-before. Decoding is timed apart. ``--all`` then extracts system A's set of every
+before. Decoding is timed apart. ``--all`` then extracts aei_2019's set of every
 clip below the folder, from files, with an empty cache. The result is written to
 ``benchmarks/results``; the exit status is 1 where a value does not agree.
 
@@ -46,7 +46,7 @@ SCALE_FREE, GAIN = ("cens", "tonnetz"), 0.9
 
 
 def plain_a(y):
-    """System A: statistics of 13 MFCC, delta, delta-delta; RMS."""
+    """aei_2019: statistics of 13 MFCC, delta, delta-delta; RMS."""
     import librosa
     import numpy as np
 
@@ -57,7 +57,7 @@ def plain_a(y):
 
 
 def plain_b(y):
-    """System B: seven moments of eleven features."""
+    """gendered_mlp: seven moments of eleven features."""
     import librosa
     import numpy as np
     from librosa import feature
@@ -84,7 +84,7 @@ def plain_b(y):
 
 
 def plain_d(y):
-    """System D: mean of 40 MFCC, 12 chroma of the magnitude, 128 mel bands."""
+    """soft_voting: mean of 40 MFCC, 12 chroma of the magnitude, 128 mel bands."""
     import librosa
     import numpy as np
     from librosa import feature
@@ -97,7 +97,7 @@ def plain_d(y):
 
 
 def plain_e(y):
-    """System E: mean and deviation of eleven features."""
+    """cremad_valence: mean and deviation of eleven features."""
     import numpy as np
     from librosa import feature
 
@@ -192,7 +192,7 @@ def disagreement(expected, got, names: tuple[str, ...]) -> tuple[float, int, int
 
 
 def own_rounding(expected, signals: list, names: tuple[str, ...]) -> str:
-    """Return a line on how far librosa's values of system E turn on its own rounding."""
+    """Return a line on how far librosa's values of cremad_valence turn on its own rounding."""
     import numpy as np
 
     chosen = [at for at, name in enumerate(names) if name.rsplit("_", 1)[0] in SCALE_FREE]
@@ -200,8 +200,8 @@ def own_rounding(expected, signals: list, names: tuple[str, ...]) -> str:
     quieter = values(plain_e, [np.float32(GAIN) * y for y in signals])[:, chosen]
     largest, beyond, count = disagreement(once, quieter, tuple(names[at] for at in chosen))
     return (
-        f"librosa against itself: CENS and tonnetz of system E, which no gain changes, of the same "
-        f"clips times {GAIN}: largest difference {largest:.2f}, {beyond} of {count} beyond rtol "
+        f"librosa against itself: CENS and tonnetz of cremad_valence, which no gain changes, of the "
+        f"same clips times {GAIN}: largest difference {largest:.2f}, {beyond} of {count} beyond rtol "
         "alone. In frames of digital silence they are the rounding of a transform, so that they "
         "agree only where every operation is librosa's, in its precision and order, as ours is."
     )
@@ -293,7 +293,7 @@ def decoding(paths: list[Path]) -> tuple[list, str]:
 
 
 def extract_all(folder: str, workers: int) -> None:
-    """Extract system A's set of every clip below a folder and print how long it took."""
+    """Extract aei_2019's set of every clip below a folder and print how long it took."""
     from multimodal_ser.audio.extract import extract
     from multimodal_ser.compute.cache import Cache
     from multimodal_ser.tables import make_clips
@@ -305,7 +305,7 @@ def extract_all(folder: str, workers: int) -> None:
         table, _ = extract(clips, "mfcc_rms", cache=Cache(cache), workers=workers, progress=False)
         wall = time.perf_counter() - started
     print(
-        f"System A's set of all {len(table.clips)} clips, from files to an empty cache, "
+        f"aei_2019's set of all {len(table.clips)} clips, from files to an empty cache, "
         f"{workers} processes, their start included: {wall:.1f} s."
     )
 

@@ -1,4 +1,4 @@
-"""Time predictions: a plain script written the way system A is, and ours.
+"""Time predictions: a plain script written the way aei_2019 is, and ours.
 
 Run from the repository's root, on videos and speech of any kind::
 
@@ -7,7 +7,7 @@ Run from the repository's root, on videos and speech of any kind::
 *Batch.* Both ways predict the same clips with the same networks, on one core
 with one thread, in turn, several times over; the least time counts, in seconds
 of the processor. Libraries are loaded and every clip was read once before. The
-networks are system A's, with weights of chance, which take the same time as
+networks are aei_2019's, with weights of chance, which take the same time as
 trained ones. Nothing is kept between clips and rounds.
 
 "Plain" is how the system's text reads: OpenCV reads every frame and each 20th is
@@ -121,7 +121,7 @@ def ours(paths: list[Path], model) -> list:
 
 
 def system_a(crop: str, folder: Path) -> tuple[dict, object]:
-    """Return system A's networks by Keras, and the same as a model of this library."""
+    """Return aei_2019's networks by Keras, and the same as a model of this library."""
     import numpy as np
     import pandas as pd
 
@@ -157,7 +157,7 @@ def batch(films: list[Path], speech: list[Path], released: Path | None, rounds: 
                     "plain": lambda p, n=networks, c=crop: plain(p, n, c),
                     "ours": lambda p, m=model: ours(p, m),
                 }
-                rows += timed(f"system A: {kind}", paths, ways, rounds)
+                rows += timed(f"aei_2019: {kind}", paths, ways, rounds)
     if released is not None:
         model = load_model(released)
         for kind, paths in {"films": films, "speech": speech}.items():

@@ -275,7 +275,7 @@ def _row(files: dict) -> dict:
 def validate(root: str | Path, probe: Callable[[Path], object] | None = None) -> pd.DataFrame:
     """Say what is missing, doubled, known to be bad, unreadable or misnamed in a folder.
 
-    What is missing is told by ``summaryTable.csv``, which names every take, for
+    ``summaryTable.csv`` says what is missing, which names every take, for
     the actors of whom there is any; an actor without any is one line.
 
     Args:

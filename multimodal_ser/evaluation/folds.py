@@ -4,7 +4,7 @@ Every scheme but ``random_leaky`` keeps each actor's clips on one side. The
 published lists name actors of RAVDESS: clips of other data sets are no part of these
 protocols, on neither side, and are learnt from only as extra training data. They are:
 
-* ``aei``: actors 1-20 against 21-24, system A.
+* ``aei``: actors 1-20 against 21-24, aei_2019.
 * ``luna5``: Luna-Jimenez et al., "A Proposal for Multimodal Emotion
   Recognition Using Aural Transformers and Action Units on RAVDESS Dataset",
   Applied Sciences 12(1):327, 2022; five folds balanced by sex and emotion.

@@ -6,12 +6,12 @@ the labels are the columns of every probability table:
 
 =================  ==========================================================
 ``emotions8``      the eight of RAVDESS
-``no_neutral7``    system B: without neutral
-``four``           system B: calm, happy, sad, angry
-``speech_song5``   system C: calm, happy, sad, angry, fearful, the emotions
+``no_neutral7``    gendered_mlp: without neutral
+``four``           gendered_mlp: calm, happy, sad, angry
+``speech_song5``   spectrogram_resnet: calm, happy, sad, angry, fearful, the emotions
                    that RAVDESS has both spoken and sung, without neutral
-``sex_emotion16``  system D: the eight emotions by sex
-``valence2``       system E: positive (neutral, happy) against negative
+``sex_emotion16``  soft_voting: the eight emotions by sex
+``valence2``       cremad_valence: positive (neutral, happy) against negative
                    (angry, disgust); sad and fearful are dropped
 ``cremad6``        the six of CREMA-D
 ``sex``            of the speaker: a first step towards a model a sex
@@ -79,7 +79,7 @@ SCHEMES: Mapping[str, Scheme] = {
     "speech_song5": _kept("calm", "happy", "sad", "angry", "fearful"),
     "sex_emotion16": _by_sex(),
     # The negative comes first, so that scikit-learn's 'precision' of two
-    # classes is that of the positive, which system E maximises.
+    # classes is that of the positive, which cremad_valence maximises.
     "valence2": _merged({"negative": ("angry", "disgust"), "positive": ("neutral", "happy")}),
     "cremad6": _kept("neutral", "happy", "sad", "angry", "fearful", "disgust"),
     "sex": _sex(),

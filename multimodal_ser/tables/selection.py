@@ -1,6 +1,6 @@
 """Which clips a request is about: one channel, one sex, labelled ones, extra ones.
 
-Everything here looks at the clips table alone, so that a wrong request is told
+Everything here looks at the clips table alone, so that a wrong request is refused
 before any recording is opened.
 """
 

@@ -46,7 +46,7 @@ class FrameParams:
         keyframes_only: sample the frames that are coded by themselves, which
             is fastest; see :class:`~multimodal_ser.video.sampling.Sampling`.
         size_px: side of the square image, 8 to 1024 pixels.
-        crop: ``frame`` squeezes the whole image to a square, as system A
+        crop: ``frame`` squeezes the whole image to a square, as aei_2019
             did; ``face`` cuts out the main face.
         detector: which detector finds faces; unused when ``crop`` is ``frame``.
 

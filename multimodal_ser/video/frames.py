@@ -307,7 +307,7 @@ def _pictures(container, stream) -> Iterator:
         try:
             picture = next(decoded, None)
         except (av.error.FFmpegError, OSError):
-            return  # how much is missing is told by the stated duration
+            return  # the stated duration says how much is missing
         if picture is None:
             return
         yield picture

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: System A keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
+#: aei_2019 keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
 EVERY = 20
 
 #: Times in videos are rounded, in Matroska to whole milliseconds: a frame that

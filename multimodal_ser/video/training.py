@@ -1,4 +1,4 @@
-"""What Keras's training loop is told: progress, early stopping, taking up again."""
+"""What Keras's training loop is given: progress, early stopping, resuming."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def callbacks(
     Args:
         training: the settings.
         network: the ``keras.Model`` that is to be fitted.
-        batches: the training batches, which are told the epoch.
+        batches: the training batches, which have to know the epoch.
         validated: whether there is a validation loss; if so, training stops
             ``training.patience`` epochs after the best one, and the best
             weights are restored.

@@ -141,7 +141,11 @@ def extract(
     engine = Engine.of(workers, several=len(every) > 1)
     shared: Work = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
     inputs, failures = extract_inputs(
-        every, learners.values(), tables, lambda one: _front_end(recipes[0], one), shared
+        every,
+        learners.values(),
+        tables,
+        lambda backbone: frame_params(recipes[0], backbone),
+        shared,
     )
     if not any(len(found.clips) for found in inputs.values()):
         raise SerError(
@@ -157,19 +161,11 @@ def _first(failures: pd.DataFrame) -> str:
     return f", the first: {failures['error'].iloc[0]}" if len(failures) else ""
 
 
-def _front_end(recipe: Recipe, learner: Learner) -> FrameParams:
-    from multimodal_ser.video.extract import FrameParams
-
-    if learner.input == FRAMES:
-        return frame_params(recipe, learner.classifier)
-    return _changed(FrameParams(every=5, crop="face"), recipe)
-
-
 def extract_inputs(
     clips: pd.DataFrame,
     learners: Iterable[Learner | Fitted],
     tables: Mapping[str, Features] | None,
-    front_end: Callable[[Learner | Fitted], FrameParams],
+    front_end: Callable[[str], FrameParams],
     shared: Work,
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.
@@ -178,7 +174,7 @@ def extract_inputs(
         clips: a clips table.
         learners: fitted or not; their ``modality``, ``input`` and ``key`` count.
         tables: name of an input -> a table made elsewhere.
-        front_end: from a learner to the :class:`FrameParams` of its frames.
+        front_end: from a backbone to the parameters of its frames.
         shared: ``cache``, ``workers`` and ``progress``.
 
     Raises:
@@ -199,11 +195,11 @@ def extract_inputs(
         if one.input in TABLES:
             inputs[one.key] = _table_rows(one.input, tables, clips)
         elif one.modality == "video" and one.key not in inputs:
-            params = front_end(one)
             if one.input in MEASURED:
-                inputs[one.key], failed = _measured(clips, one.input, params, shared)
+                inputs[one.key], failed = _measured(clips, one.input, shared)
                 failures.append(failed)
                 continue
+            params = front_end(one.name)
             if params not in stores:
                 stores[params], failed = _frames(clips, params, shared)
                 failures.append(failed)
@@ -217,10 +213,12 @@ def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):
     return extract_frames(clips, params, **shared)
 
 
-def _measured(clips: pd.DataFrame, name: str, params: FrameParams, shared: Work):
+def _measured(clips: pd.DataFrame, name: str, shared: Work):
+    from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.measure import extract as extract_measured
 
-    return extract_measured(clips, name, params, **shared)
+    # Always the same frames: a fitted classifier does not keep a front end.
+    return extract_measured(clips, name, FrameParams(every=5, crop="face"), **shared)
 
 
 def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:

@@ -79,10 +79,8 @@ def _inputs(
     model: Model, part: pd.DataFrame, tables: Tables, quiet: Work
 ) -> tuple[dict, pd.DataFrame]:
     tables = {name: _none(model, name) for name in _absent(model, tables)} | dict(tables or {})
-    front_ends = {one.key: one.params for one in model.learners.values() if one.kind == "frames"}
-    return extract_inputs(
-        part, model.learners.values(), tables, lambda one: front_ends.get(one.key), quiet
-    )
+    front_ends = {one.name: one.params for one in model.learners.values() if one.kind == "frames"}
+    return extract_inputs(part, model.learners.values(), tables, front_ends.__getitem__, quiet)
 
 
 def _absent(model: Model, tables: Tables) -> set[str]:

@@ -1,4 +1,4 @@
-"""The frame CNN of system A (AEI 2019): 256x256 grey, 60,248,824 parameters.
+"""The frame CNN of aei_2019 (AEI 2019): 256x256 grey, 60,248,824 parameters.
 
 The published text gives these facts: a sequential CNN of convolutions with
 batch normalisation and ReLU/sigmoid, a batch-normalised map of 121x121x128,

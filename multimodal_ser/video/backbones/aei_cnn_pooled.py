@@ -1,4 +1,4 @@
-"""The CNN of system A for machines with little memory: 283,384 parameters.
+"""The CNN of aei_2019 for machines with little memory: 283,384 parameters.
 
 99.5 % of ``aei_cnn``'s 60 million parameters join its flattened map to the first
 dense layer, and say that an expression seen one pixel further to the left is

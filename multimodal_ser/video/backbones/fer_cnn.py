@@ -1,4 +1,4 @@
-"""System A's CNN for FER2013: 48x48 grey faces, 7 emotions, 241,950 parameters.
+"""aei_2019's CNN for FER2013: 48x48 grey faces, 7 emotions, 241,950 parameters.
 
 Convolutions 32 3x3 (46x46), 64 3x3 (44x44), pool, 128 3x3 (20x20), pool, 128
 3x3 (8x8), pool (4x4x128), 7 1x1, 7 4x4, flatten, softmax. With biases and

@@ -1,4 +1,4 @@
-"""System A's FER transfer: ``fer_cnn`` with a new head, 242,320 parameters.
+"""aei_2019's FER transfer: ``fer_cnn`` with a new head, 242,320 parameters.
 
 The network is trained on FER2013, its last five layers are removed, and a
 convolution 8 1x1, a convolution 8 4x4, flatten and softmax are put in their
