@@ -200,9 +200,9 @@ def own_rounding(expected, signals: list, names: tuple[str, ...]) -> str:
     quieter = values(plain_e, [np.float32(GAIN) * y for y in signals])[:, chosen]
     largest, beyond, count = disagreement(once, quieter, tuple(names[at] for at in chosen))
     return (
-        f"librosa against itself: CENS and tonnetz of cremad_valence, which no gain changes, of the "
-        f"same clips times {GAIN}: largest difference {largest:.2f}, {beyond} of {count} beyond rtol "
-        "alone. In frames of digital silence they are the rounding of a transform, so that they "
+        f"librosa against itself: CENS and tonnetz of cremad_valence, which no gain changes, "
+        f"of the same clips times {GAIN}: largest difference {largest:.2f}, {beyond} of {count} "
+        "beyond rtol alone. In frames of digital silence they are the rounding of a transform, so that they "
         "agree only where every operation is librosa's, in its precision and order, as ours is."
     )
 

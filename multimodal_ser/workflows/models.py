@@ -257,6 +257,8 @@ def load_model(model: str | Path | None = None) -> Model:
 
 
 def _load_learner(record: FeatureLearnerRecord | FrameLearnerRecord, folder: Path) -> Fitted:
+    if not (folder / record.folder).resolve().is_relative_to(folder.resolve()):
+        raise ModelError(f"{folder}: {record.folder!r:.80} leads out of the model; refused")
     description = {key: getattr(record, key) for key in record.__struct_fields__}
     if isinstance(record, FrameLearnerRecord):
         from multimodal_ser.video.model import VideoModel

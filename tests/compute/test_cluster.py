@@ -114,6 +114,7 @@ def test_a_clip_that_ends_every_machine_is_a_failure():
 
 def test_the_command_takes_a_scheduler(dask, corpus, tmp_path, capsys):
     words = ["extract", str(corpus), "--video", "none", "--quiet", "--no-cache"]
+    words += ["--features", "mfcc_rms"]
     where = ["--scheduler", dask.address], ["--workers", "1"]
     for k, more in enumerate(where):
         assert main([*words, *more, "--output", str(tmp_path / f"{k}.csv")]) == 0
