@@ -19,7 +19,7 @@ test: lint
 	$(PYTEST) -m "not long"
 
 test-fast: $(READY)
-	$(PYTEST) -m "not slow and not long and not real_data"
+	$(PYTEST) -m "not slow and not long and not real_data" tests
 
 test-long: $(READY)
 	$(PYTEST) -m long

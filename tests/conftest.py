@@ -13,6 +13,34 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+#: Folders and files of tests that 'make test-fast' leaves out: they train, run whole
+#: commands, or start processes and browsers.
+SLOW = (
+    *("cli/", "export/", "pipelines/", "compute/test_cluster", "compute/test_parallel"),
+    *("workflows/test_training", "workflows/test_inner_folds", "workflows/test_former_models"),
+    *(
+        "workflows/test_benchmarking",
+        "workflows/test_extra_training",
+        "workflows/test_feature_model",
+    ),
+    *("workflows/test_inference", "workflows/test_published", "workflows/test_adapting"),
+    *("video/test_model", "video/test_classifiers", "video/test_backbones", "video/test_frames"),
+    *("video/test_extract", "video/test_batches", "audio/test_classifiers", "reports/test_html"),
+    *("estimators/test_keras_classifier", "test_safety", "test_packaging", "datasets/test_synth"),
+    *("download/test_fetch", "download/test_ravdess_download"),
+)
+#: Those that 'make test' leaves out too.
+LONG = ("robustness/",)
+
+
+def pytest_collection_modifyitems(items):
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests):
+            place = item.path.relative_to(tests).as_posix()
+            marks = (("slow", SLOW), ("long", LONG))
+            for mark in (mark for mark, places in marks if place.startswith(places)):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session", autouse=True)
