@@ -24,7 +24,7 @@ FORMER = {
     ("mfcc_rms", "logistic_regression"): ("aei157", "logistic_regression"),
     ("functionals_and_convolutions", "vote_per_feature_set"): ("voice", "block_vote"),
 }
-PARAMS = {"vote_per_feature_set": {"blocks": [20, 30], "members": ["logistic_regression"]}}
+PARAMS = {"vote_per_feature_set": {"members": ["logistic_regression"]}}
 N_CLIPS = 24
 
 
