@@ -1,10 +1,13 @@
 import pandas as pd
 
 from multimodal_ser.cli import demo
+from multimodal_ser.video.backbones import Training
 
 
 def test_the_demo_goes_the_whole_way_and_says_where_everything_lies(tmp_path, capsys, monkeypatch):
-    quick = demo._recipe(0).with_params(epochs=1)
+    quick = demo._recipe(0).with_params(
+        training=Training(batch_size=16, steps_per_epoch=2, epochs=1)
+    )
     monkeypatch.setattr(demo, "_recipe", lambda seed: quick)
     assert demo.run(tmp_path, actors=4, takes=1) == 0
     shown = capsys.readouterr().out
