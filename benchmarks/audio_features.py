@@ -203,7 +203,8 @@ def own_rounding(expected, signals: list, names: tuple[str, ...]) -> str:
         f"librosa against itself: CENS and tonnetz of cremad_valence, which no gain changes, "
         f"of the same clips times {GAIN}: largest difference {largest:.2f}, {beyond} of {count} "
         "beyond rtol alone. In frames of digital silence they are the rounding of a transform, "
-        "so that they agree only where every operation is librosa's, in its precision and order, as ours is."
+        "so that they agree only where every operation is librosa's, in its precision and order, "
+        "as ours is."
     )
 
 
