@@ -106,7 +106,7 @@ give a name that ends in .npz
 def write_features(features: Features, path: str | Path) -> None:
     """Write features, as arrays or, where a clip has one vector, as a table.
 
-    ``.npz`` holds the arrays ``clips`` (ids), ``values`` (a clip a row) and
+    ``.npz`` holds the arrays ``clips`` (ids), ``values`` (one row per clip) and
     ``names`` (of the values with their units, or of the axes after the first);
     ``numpy.load`` reads them, without pickle. A table has a column a value.
 

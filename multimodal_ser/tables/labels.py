@@ -14,7 +14,7 @@ the labels are the columns of every probability table:
 ``valence2``       cremad_valence: positive (neutral, happy) against negative
                    (angry, disgust); sad and fearful are dropped
 ``cremad6``        the six of CREMA-D
-``sex``            of the speaker: a first step towards a model a sex
+``sex``            of the speaker: a first step towards a model per sex
 =================  ==========================================================
 
 :func:`relabel` gives a clips table under a scheme; folds, models, metrics and

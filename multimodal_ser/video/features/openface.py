@@ -2,9 +2,9 @@
 
 Baltrusaitis et al., "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
 OpenFace is a program of its own (academic licence); here its tables are read,
-either one of a row a frame (``FeatureExtraction -f clip.mp4 -aus -pose -gaze``,
+either one with a row per frame (``FeatureExtraction -f clip.mp4 -aus -pose -gaze``,
 or the published RAVDESS Facial Landmark Tracking, Swanson, Livingstone & Russo
-2019, https://zenodo.org/records/3255102) or one of means with a row a clip.
+2019, https://zenodo.org/records/3255102) or one of means with a row per clip.
 
 Intensities ``AU*_r`` go from 0 (absent) to 5, presences ``AU*_c`` are 0 or 1,
 gaze angles and head rotations are in radians, the head's position is in
