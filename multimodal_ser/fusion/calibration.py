@@ -25,7 +25,8 @@ class Kept:
     """A temperature, and what it was measured to do to speakers it was not fitted on.
 
     Attributes:
-        temperature: 1 where no other one was better on held-out speakers.
+        temperature: 1 where no other one was better on held-out speakers, by more than
+            one standard error over speakers.
         nll_before: negative log-likelihood in nats as the probabilities came.
         nll_after: with each speaker's clips softened by a temperature of other speakers;
             as before where the temperature was not kept.
@@ -125,10 +126,25 @@ def fit_kept_temperature(
         out = fold == number
         softened[out] = terms[out] / _best(terms[~out], codes[~out])
     after = log_loss(softened, codes), expected_calibration_error(normalise(softened), codes)
-    helps = after[0] < before[0]
+    helps = _beyond_one_error(_losses(terms, codes) - _losses(softened, codes), groups[clips])
     after = after if helps else before
     temperature = _best(terms, codes) if helps else 1.0
     return Kept(temperature, before[0], after[0], before[1], after[1])
+
+
+def _losses(terms: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return each clip's negative log-likelihood in nats."""
+    return -np.log(normalise(terms)[np.arange(len(codes)), codes])
+
+
+def _beyond_one_error(gains: np.ndarray, speakers: pd.Series) -> bool:
+    """Tell whether the mean gain over speakers is above one standard error of it.
+
+    Less is what chance makes of a temperature near 1; the one-standard-error rule is
+    that of Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3.
+    """
+    means = pd.Series(gains, speakers.index).groupby(speakers.to_numpy()).mean()
+    return bool(means.mean() > means.std(ddof=1) / np.sqrt(len(means)))
 
 
 def _best(terms: np.ndarray, codes: np.ndarray) -> float:

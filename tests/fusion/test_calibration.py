@@ -111,6 +111,19 @@ class TestKept:
         assert got.nll_before == got.nll_after == pytest.approx(self.nll(0.99, 1 / 2))
         assert got.ece_before == got.ece_after == pytest.approx(0.99 - 1 / 2)
 
+    def test_a_gain_within_its_standard_error_is_not_kept(self):
+        """It helps five speakers a little less than it harms, or helps, the others: chance."""
+        table, truth, speakers = self.case(a=8, b=8, c=8, d=5)
+        got = calibration.fit_kept_temperature(table, truth, speakers)
+        logs = np.log(np.clip(table.to_numpy(), 1e-7, None))
+        fitted = calibration.fit_temperature(table, truth)
+        softened = calibration.soften(table, fitted)
+        right = [table.columns.get_loc(label) for label in truth]
+        gains = np.log(softened.to_numpy())[range(len(right)), right]
+        gains -= logs[range(len(right)), right]
+        assert gains.mean() > 0  # one would be kept by the mean alone
+        assert got.temperature == 1 and got.nll_after == got.nll_before
+
     def test_calibrated_probabilities_keep_their_figures(self, honest):
         table, truth = honest
         speakers = pd.Series(np.arange(len(table)) % 12, table.index)
@@ -121,7 +134,7 @@ class TestKept:
 
     def test_consecutive_speakers_share_a_fold(self):
         """Of c, d, a, b the folds are ab and cd: speaker by name, not by row."""
-        table, truth, speakers = self.case(c=6, d=6, a=8, b=8)
+        table, truth, speakers = self.case(c=4, d=4, a=6, b=6)
         got = calibration.fit_kept_temperature(table, truth, speakers, folds=2)
         alone = speakers.replace({"b": "a", "d": "c"})
         assert got == calibration.fit_kept_temperature(table, truth, alone, folds=2)
