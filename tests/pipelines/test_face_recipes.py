@@ -64,7 +64,7 @@ def test_a_network_is_trained_trained_on_and_measured(fer_file, tmp_path, main, 
     assert json.loads((tmp_path / "b" / "run.json").read_text())["labels"] == "fer2013"
     words = ("--data", fer_file, "--networks", tmp_path / "a", tmp_path / "b")
     assert main("evaluate_fer", *words, "--output", tmp_path / "tables") == 0
-    assert "100 training pictures, 30 private test pictures" in capsys.readouterr().out
+    assert "100 training images, 30 private test images" in capsys.readouterr().out
     assert (tmp_path / "tables" / "ferplus.md").read_text().count("fer_cnn") == 2
 
 

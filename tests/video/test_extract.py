@@ -105,7 +105,7 @@ def test_a_failure_costs_its_own_clip_and_a_missing_film_nothing(films, tmp_path
     assert store.clips.tolist() == ["a", "b"] and "bad" not in store
     assert list(failures.columns) == list(FAILURE_COLUMNS)
     assert failures["clip"].tolist() == ["bad"] and failures["stage"].tolist() == ["video"]
-    assert "it is not a film" in failures.loc[0, "error"]
+    assert "it is not a video" in failures.loc[0, "error"]
     assert store.rows(["b", "a"]) == [("b", 0), ("b", 1), ("a", 0), ("a", 1), ("a", 2)]
     assert film.number_of(store["b"].pictures[1]) == 120
 
