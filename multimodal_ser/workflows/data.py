@@ -16,7 +16,7 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import Features, check_clips, failure_table, selection
-from multimodal_ser.workflows.recipes import FRAMES, MEASURED, TABLES, Learner, Recipe
+from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameParams, FrameStore
@@ -326,7 +326,8 @@ def read_tables(
     Args:
         tables: name of an input -> features, or a path: for ``action_units`` a
             table of OpenFace's means with a row per clip, or a folder with its
-            table of every frame of each clip.
+            table of every frame of each clip; for ``action_unit_frames`` such a
+            folder.
 
     Returns:
         Name -> features. The square root of mean action units is taken, for
@@ -348,8 +349,13 @@ def _read_table(name: str, table: Features | str | Path) -> Features:
         raise UnknownName("input that is a table", name, TABLES)
     if isinstance(table, Features):
         return table
+    from multimodal_ser.video import classifiers
     from multimodal_ser.video.features import openface
 
+    if name in SEQUENCES:
+        _, sequences, _ = openface.read_folder(table)
+        values = classifiers.stack(list(sequences.values()))
+        return Features(pd.Index(list(sequences), dtype=object), values, ("frame", "value"))
     if Path(table).is_dir():
         return openface.read_folder(table)[0]
     units = openface.read_mean_table(table)

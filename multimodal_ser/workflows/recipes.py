@@ -26,7 +26,9 @@ FRAMES = "frames"
 #: A kernel, a plane and a network, whose answers the fusion weighs.
 VOTE = ("svc", "logistic_regression", "mlp")
 #: Inputs of the face that are tables made elsewhere, given as ``NAME=PATH``.
-TABLES = ("action_units",)
+TABLES = ("action_units", "action_unit_frames")
+#: Those of them that hold a row per frame, for classifiers that look along time.
+SEQUENCES = ("action_unit_frames",)
 #: Inputs of the face that are measured in its frames.
 MEASURED = ("blendshapes",)
 #: What inner folds choose from, by input and classifier; elsewhere the classifier's
@@ -246,7 +248,8 @@ def _video_learners(part: str, _default: str) -> tuple[Learner, ...]:
     inputs = (*TABLES, *MEASURED)
     if first not in inputs:
         raise UnknownName("video backbone or input", first, (*backbones.NAMES, *inputs))
-    return _of_input("video", first, second or "vote", classifiers.NAMES)
+    usual = "temporal" if first in SEQUENCES else "vote"
+    return _of_input("video", first, second or usual, classifiers.NAMES)
 
 
 def _of_input(modality: str, name: str, classifier: str, known: tuple) -> tuple[Learner, ...]:

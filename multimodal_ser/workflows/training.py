@@ -38,7 +38,7 @@ from multimodal_ser.workflows import combining
 from multimodal_ser.workflows.data import Data, extract, frame_params, prepare
 from multimodal_ser.workflows.feature_model import FeatureModel
 from multimodal_ser.workflows.models import Model
-from multimodal_ser.workflows.recipes import FRAMES, Learner, Recipe
+from multimodal_ser.workflows.recipes import FRAMES, SEQUENCES, Learner, Recipe
 from multimodal_ser.workflows.records import run_record
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ def check(recipe: Recipe) -> None:
     for learner in recipe.heard:
         shape = features.shape(learner.input)
         classifiers.check_input(learner.classifier, shape, learner.params)
+    for learner in recipe.seen:
+        along_time = learner.input in SEQUENCES
+        if learner.input != FRAMES and along_time != _module(learner).SEQUENCES:
+            fits = "temporal" if along_time else "another classifier, or action_unit_frames"
+            raise SerError(f"{learner.classifier} cannot take {learner.input}; choose {fits}")
     for learner in recipe.learners:
         if learner.input != FRAMES:
             _module(learner).build(seed=recipe.seed, **learner.params)

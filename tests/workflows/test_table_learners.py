@@ -10,7 +10,7 @@ from cases import QUIET, sound_and_face, table_of
 
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.errors import ModelError, SerError, TableError, UnknownName
-from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.tables import EMOTIONS, Features, make_clips
 from multimodal_ser.workflows import inference, training
 from multimodal_ser.workflows.data import extract, read_tables
 from multimodal_ser.workflows.recipes import Recipe
@@ -121,3 +121,38 @@ def test_tables_are_read_where_they_are_paths(tmp_path):
         read_tables({"voice": tmp_path / "units.csv"})
     with pytest.raises(TableError):
         read_tables({"action_units": tmp_path / "gone.csv"})
+
+
+def sequences(n_actors=4):
+    """Frames that rise in happy clips and fall in angry ones: their mean says nothing."""
+    rng, time = np.random.default_rng(0), np.linspace(-1, 1, 12)
+    rows, values = [], []
+    for actor in range(n_actors):
+        for take in range(12):
+            label = ("happy", "angry")[take % 2]
+            rows.append({"clip": f"{actor}-{take}", "actor": str(actor), "emotion": label})
+            rows[-1]["dataset"] = "x"
+            slope = 1 - 2 * (take % 2)
+            values.append(slope * time[:, None] + 0.1 * rng.standard_normal((12, 3)))
+    ids = pd.Index([row["clip"] for row in rows], dtype=object)
+    return make_clips(rows), Features(ids, np.float32(values), ("frame", "value"))
+
+
+def test_a_recipe_may_name_the_temporal_classifier(tmp_path):
+    clips, table = sequences()
+    recipe = Recipe(audio=None, video="action_unit_frames", labels="valence2", inner_folds=2)
+    shared = {"tables": {"action_unit_frames": table}, "workers": 1, "progress": False}
+    model, _ = training.train(clips, recipe, tmp_path, **shared)
+    assert list(model.learners) == ["action_unit_frames:temporal"]
+    inputs = {"action_unit_frames": table}
+    said = model.probabilities(clips.index, inputs)["fused"]
+    again = inference.load_model(tmp_path).probabilities(clips.index, inputs)["fused"]
+    pd.testing.assert_frame_equal(said, again, atol=1e-5)
+    truth = clips["emotion"].map({"happy": "positive", "angry": "negative"}).astype(str)
+    assert (said.idxmax(axis=1) == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("text", ["action_units:temporal", "action_unit_frames:svc"])
+def test_a_classifier_of_another_kind_of_table_is_refused(text):
+    with pytest.raises(SerError):
+        training.check(Recipe(audio=None, video=text))
