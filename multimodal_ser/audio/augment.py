@@ -10,11 +10,12 @@ original on one side.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.audio.extract import clip_feature_sets
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import SerError, UnknownName
@@ -292,6 +293,28 @@ def augment(
     return np.asarray(signal, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Copied:
+    """A changed copy as the extraction of features takes it, see ``audio.extract.Change``.
+
+    Attributes:
+        params: what may happen to it.
+        seed: its own.
+    """
+
+    params: Augmentation
+    seed: tuple[int, ...]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a cache has to tell apart."""
+        return {"augment": VERSION, "seed": list(self.seed), **asdict(self.params)}
+
+    def __call__(self, signal: np.ndarray, rate_hz: int) -> np.ndarray:
+        """Return the recording as :func:`augment` changes it."""
+        return augment(signal, rate_hz, np.random.default_rng(self.seed), self.params)
+
+
 def augmented_copies(
     clips: pd.DataFrame,
     feature_set: str = "mfcc_rms",
@@ -335,11 +358,11 @@ def augmented_copies(
         part = heard.set_axis([f"{clip}#{number}" for clip in heard.index], axis=0)
         parts.append(part.rename_axis("clip"))
         for clip, path in zip(part.index, part["audio"], strict=True):
-            items[clip] = (path, feature_set, params, _seed_of(clip, seed), folder)
+            items[clip] = (path, (feature_set,), folder, Copied(params, (seed, *clip.encode())))
     outcomes = map_clips(
-        _copy_features, items, workers=workers, description="augmented copies", progress=progress
+        clip_feature_sets, items, workers=workers, description="augmented copies", progress=progress
     )
-    made = {outcome.clip: outcome.value for outcome in outcomes if outcome.value is not None}
+    made = {one.clip: one.value[feature_set] for one in outcomes if one.value is not None}
     index = pd.Index(list(made), name="clip", dtype=object)
     values = np.stack(list(made.values())) if made else _none(feature_set)
     table = pd.concat(parts) if parts else heard.iloc[:0]
@@ -350,28 +373,3 @@ def _none(feature_set: str) -> np.ndarray:
     from multimodal_ser.audio import features as feature_sets
 
     return np.zeros((0, *feature_sets.shape(feature_set)), np.float32)
-
-
-def _seed_of(clip: str, seed: int) -> list[int]:
-    return [seed, *clip.encode()]
-
-
-def _copy_features(
-    path: str, feature_set: str, params: Augmentation, seed: list[int], cache_folder: Path | None
-) -> np.ndarray | None:
-    from multimodal_ser.audio import features as feature_sets
-    from multimodal_ser.audio import signal as reader
-
-    module = feature_sets.load(feature_set)
-    key = {"rate_hz": module.RATE_HZ, "reader": reader.VERSION, "augment": VERSION}
-    key |= {"seed": seed, **asdict(params)}
-
-    def compute() -> dict[str, np.ndarray]:
-        signal = reader.read(Path(path), rate_hz=module.RATE_HZ)
-        changed = augment(signal, module.RATE_HZ, np.random.default_rng(seed), params)
-        return {"values": module.extract(changed)}
-
-    try:
-        return Cache(cache_folder).make(path, module.NAME, module.VERSION, key, compute)["values"]
-    except reader.NoSound:
-        return None

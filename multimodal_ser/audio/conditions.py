@@ -14,8 +14,8 @@ the same recording is changed in the same way whenever it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -401,6 +401,44 @@ def apply(signal: np.ndarray, rate_hz: int, name: str, seed: int | Sequence[int]
     seeds = [seed] if isinstance(seed, int) else list(seed)
     rng = np.random.default_rng([*seeds, *name.encode()])
     return np.asarray(condition.change(signal, rate_hz, rng), np.float32)
+
+
+def chosen(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the conditions that some names mean, each once, without ``clean``.
+
+    Args:
+        names: of :data:`NAMES`, or ``all``.
+
+    Raises:
+        UnknownName: there is no such condition.
+
+    Example:
+        >>> chosen(["clean", "phone", "phone"]), len(chosen(["all"])) == len(NAMES) - 1
+        (('phone',), True)
+    """
+    given = [one for name in names for one in (NAMES if name == "all" else (load(name).name,))]
+    return tuple(name for name in dict.fromkeys(given) if name != NAMES[0])
+
+
+class Recorded(NamedTuple):
+    """A condition as the extraction of features takes it, see ``audio.extract.Change``.
+
+    Attributes:
+        name: one of :data:`NAMES`.
+        seed: the recording's own, see :func:`seed_of`.
+    """
+
+    name: str
+    seed: tuple[int, ...]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a cache has to tell apart."""
+        return {"condition": self.name, "conditions": VERSION, "seed": list(self.seed)}
+
+    def __call__(self, signal: np.ndarray, rate_hz: int) -> np.ndarray:
+        """Return the recording as :func:`apply` changes it."""
+        return apply(signal, rate_hz, self.name, self.seed)
 
 
 def seed_of(clip: str, seed: int = 0) -> list[int]:

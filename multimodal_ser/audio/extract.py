@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,17 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
+
+
+class Change(Protocol):
+    """What happens to a recording between its reading and its features."""
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """All that the outcome depends on, for a cache: anything JSON can hold."""
+
+    def __call__(self, signal: np.ndarray, rate_hz: int) -> np.ndarray:
+        """Return the changed signal, float32 mono, at the same rate."""
 
 
 def extract(
@@ -56,6 +68,7 @@ def extract_many(
     clips: pd.DataFrame,
     names: Sequence[str],
     *,
+    change: Callable[[str], Change] | None = None,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -65,6 +78,8 @@ def extract_many(
     Args:
         clips: as :func:`extract` takes them.
         names: of ``audio.features.NAMES``.
+        change: from a clip's id to what happens to its recording; None leaves all
+            as they are.
         cache: where results are kept; None keeps nothing.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
@@ -80,7 +95,9 @@ def extract_many(
     paths = clips["audio"].dropna()
     folder = cache.folder if cache else None
     pairs = zip(paths.index, paths, strict=True)
-    items = {clip: (path, tuple(names), folder) for clip, path in pairs}
+    items = {
+        clip: (path, tuple(names), folder, change(clip) if change else None) for clip, path in pairs
+    }
     kept, failures = {}, []
     for outcome in map_clips(
         clip_feature_sets, items, workers=workers, description="audio features", progress=progress
@@ -120,21 +137,25 @@ def clip_features(
 
 
 def clip_feature_sets(
-    path: str, names: Sequence[str], cache_folder: str | Path | None = None
+    path: str,
+    names: Sequence[str],
+    cache_folder: str | Path | None = None,
+    change: Change | None = None,
 ) -> dict[str, np.ndarray] | None:
     """Return several sets of one recording's features, see :func:`clip_features`.
 
-    What is not in the cache is made of one reading and one transform.
+    What is not in the cache is made of one reading, one change and one transform.
     """
     check_file(path)
     cache, sounds = Cache(cache_folder), {}
 
     def values(module: ModuleType) -> np.ndarray:
         params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
+        params |= change.key if change else {}
 
         def compute() -> dict[str, np.ndarray]:
             if module.RATE_HZ not in sounds:
-                sounds[module.RATE_HZ] = _sound(path, module.RATE_HZ)
+                sounds[module.RATE_HZ] = _sound(path, module.RATE_HZ, change)
             return {"values": module.extract(sounds[module.RATE_HZ])}
 
         return cache.make(path, module.NAME, module.VERSION, params, compute)["values"]
@@ -145,7 +166,8 @@ def clip_feature_sets(
         return None
 
 
-def _sound(path: str, rate_hz: int) -> np.ndarray | Spectra:
+def _sound(path: str, rate_hz: int, change: Change | None) -> np.ndarray | Spectra:
     samples = signal.read(path, rate_hz=rate_hz)
+    samples = change(samples, rate_hz) if change else samples
     # All sets at this rate are made of the same spectra.
     return Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples

@@ -19,6 +19,7 @@ from multimodal_ser.tables import Features, check_clips, failure_table, selectio
 from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
+    from multimodal_ser.audio.extract import Change
     from multimodal_ser.video.extract import FrameParams, FrameStore
     from multimodal_ser.workflows.models import Fitted
 
@@ -167,6 +168,7 @@ def extract_inputs(
     tables: Mapping[str, Features] | None,
     front_end: Callable[[str], FrameParams],
     shared: Work,
+    change: Callable[[str], Change] | None = None,
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.
 
@@ -176,6 +178,7 @@ def extract_inputs(
         tables: name of an input -> a table made elsewhere.
         front_end: from a backbone to the parameters of its frames.
         shared: ``cache``, ``workers`` and ``progress``.
+        change: from a clip's id to what happens to its recording, or None.
 
     Raises:
         SerError: a learner wants a table that is not given.
@@ -187,7 +190,7 @@ def extract_inputs(
     if heard:
         from multimodal_ser.audio.extract import extract_many
 
-        found, failed = extract_many(clips, heard, **shared)
+        found, failed = extract_many(clips, heard, change=change, **shared)
         inputs |= found
         failures.append(failed)
     stores: dict[FrameParams, FrameStore] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
 
 if TYPE_CHECKING:
-    pass
+    from multimodal_ser.audio.extract import Change
+
+    Changes = Callable[[str], Change] | None
 
 #: Tables made elsewhere, by the name of the input that they are.
 Tables = Mapping[str, Features] | None
@@ -41,6 +43,7 @@ def predict_clips(
     clips: pd.DataFrame,
     *,
     tables: Mapping[str, Features] | None = None,
+    change: Changes = None,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -51,6 +54,7 @@ def predict_clips(
         model: from :func:`load_model` or training.
         clips: a clips table; labels are not looked at.
         tables: name of an input -> a table made elsewhere.
+        change: from a clip's id to what happens to its recording, or None.
         cache: where features are kept; None keeps nothing.
         workers: processes for reading clips, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
@@ -66,21 +70,22 @@ def predict_clips(
 
     workers = Engine.of(workers, several=len(clips) > 1)
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
-    statistics = _statistics(model, clips, tables, quiet)
+    statistics = _statistics(model, clips, tables, quiet, change)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
         for start in range(0, len(clips), CHUNK_CLIPS):
             part = clips.iloc[start : start + CHUNK_CLIPS]
-            yield _predict_part(model, part, tables, statistics, quiet)
+            yield _predict_part(model, part, tables, statistics, quiet, change)
             bar.update(len(part))
 
 
 def _inputs(
-    model: Model, part: pd.DataFrame, tables: Tables, quiet: Work
+    model: Model, part: pd.DataFrame, tables: Tables, quiet: Work, change: Changes
 ) -> tuple[dict, pd.DataFrame]:
     tables = {name: _none(model, name) for name in _absent(model, tables)} | dict(tables or {})
     front_ends = {one.name: one.params for one in model.learners.values() if one.kind == "frames"}
-    return extract_inputs(part, model.learners.values(), tables, front_ends.__getitem__, quiet)
+    front_end = front_ends.__getitem__
+    return extract_inputs(part, model.learners.values(), tables, front_end, quiet, change)
 
 
 def _absent(model: Model, tables: Tables) -> set[str]:
@@ -94,7 +99,9 @@ def _none(model: Model, name: str) -> Features:
     return Features(pd.Index([], dtype=object), np.zeros((0, len(names)), np.float32), names)
 
 
-def _statistics(model: Model, clips: pd.DataFrame, tables: Tables, quiet: Work) -> dict | None:
+def _statistics(
+    model: Model, clips: pd.DataFrame, tables: Tables, quiet: Work, change: Changes
+) -> dict | None:
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
@@ -102,16 +109,21 @@ def _statistics(model: Model, clips: pd.DataFrame, tables: Tables, quiet: Work) 
     found: dict[str, adaptation.Statistics] = {}
     for start in range(0, len(clips), CHUNK_CLIPS):
         part = clips.iloc[start : start + CHUNK_CLIPS]
-        for key, values in _inputs(model, part, tables, quiet)[0].items():
+        for key, values in _inputs(model, part, tables, quiet, change)[0].items():
             if isinstance(values, Features):
                 found.setdefault(key, adaptation.Statistics()).add(values, part, model.adapt)
     return found
 
 
 def _predict_part(
-    model: Model, part: pd.DataFrame, given: Tables, statistics: dict | None, quiet: Work
+    model: Model,
+    part: pd.DataFrame,
+    given: Tables,
+    statistics: dict | None,
+    quiet: Work,
+    change: Changes,
 ) -> tuple[dict, pd.DataFrame]:
-    inputs, failed = _inputs(model, part, given, quiet)
+    inputs, failed = _inputs(model, part, given, quiet, change)
     for key, known in (statistics or {}).items():
         inputs[key] = known.normalise(inputs[key], part, model.adapt)
     tables = model.probabilities(part.index, inputs)
