@@ -17,6 +17,9 @@ mfcc_chroma_mel         180            soft_voting: mean MFCC, chroma and mel
 functionals       2669           ours: statistics of everything in a spectrogram
 random_convolutions 5500         ours: random convolutions of log-mel frames
 functionals_and_convolutions 8169 both
+robust_functionals 2628          functionals of the utterance alone, at one level, up to 8 kHz
+robust_convolutions 4400         random convolutions of the utterance, each band about its mean
+robust_log_mel    160, 64        3.2 s of the utterance's log-mel frames, for networks
 egemaps           88             openSMILE's eGeMAPS v02; for research only
 compare2016       6373           openSMILE's ComParE 2016; for research only
 log_mel           300, 64        3 s of log-mel frames, for networks
@@ -42,6 +45,9 @@ NAMES = (
     "functionals",
     "random_convolutions",
     "functionals_and_convolutions",
+    "robust_functionals",
+    "robust_convolutions",
+    "robust_log_mel",
     "egemaps",
     "compare2016",
     "log_mel",

@@ -38,8 +38,8 @@ N_MOMENTS = 9
 WIDTHS_BANDS = (6, 24)
 QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
 #: The frames' dB, -80 (and all below) to about 20, become -2 to 3.
-_MIDDLE_DB, _UNIT_DB = -40.0, 20.0
-_STATISTICS = (*(f"p{round(100 * share):02d}" for share in QUANTILES), "mean", "std")
+MIDDLE_DB, _UNIT_DB = -40.0, 20.0
+STATISTICS = (*(f"p{round(100 * share):02d}" for share in QUANTILES), "mean", "std")
 #: Of the neighbouring bands, in the smoothing of a kernel.
 _SMOOTHING = np.array([0.25, 0.75, 1.0, 0.75, 0.25])
 
@@ -66,7 +66,7 @@ def names() -> tuple[str, ...]:
     return tuple(
         f"kernel_{at:03d}_every_{10 * frames}ms_{statistic}"
         for frames in DILATIONS_FRAMES
-        for statistic in _STATISTICS
+        for statistic in STATISTICS
         for at in range(1, N_KERNELS + 1)
     )
 
@@ -88,7 +88,7 @@ def extract(signal: np.ndarray) -> np.ndarray:
         (5500,)
     """
     frames = log_mel.extract(signal)
-    return np.concatenate([_statistics(responses(frames, d)) for d in DILATIONS_FRAMES])
+    return np.concatenate([statistics(responses(frames, d)) for d in DILATIONS_FRAMES])
 
 
 def responses(frames_db: np.ndarray, dilation_frames: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def responses(frames_db: np.ndarray, dilation_frames: int) -> np.ndarray:
         for ever.
     """
     bands, moments = kernels(dilation_frames)
-    seen = (np.maximum(frames_db, 2 * _MIDDLE_DB) - _MIDDLE_DB) / _UNIT_DB @ bands
+    seen = (np.maximum(frames_db, 2 * MIDDLE_DB) - MIDDLE_DB) / _UNIT_DB @ bands
     beyond = dilation_frames * (N_MOMENTS // 2)
     seen = np.pad(seen, ((beyond, beyond), (0, 0)), mode="edge")
     n_frames = len(frames_db)
@@ -136,7 +136,7 @@ def kernels(dilation_frames: int) -> Kernels:
     return Kernels(bands.astype(np.float32), moments.astype(np.float32))
 
 
-def _statistics(rows: np.ndarray) -> np.ndarray:
+def statistics(rows: np.ndarray) -> np.ndarray:
     """Return the statistics of each of ``(n_kernels, n_frames)``, one after the other."""
     ordered = np.sort(rows, axis=1)
     at = np.round(np.array(QUANTILES) * (rows.shape[1] - 1)).astype(int)
