@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from multimodal_ser import datasets
+
 # Names of rooms that would load pandas or NumPy for a line of help; a test holds
 # that they are the rooms' own.
 _LABELS = (
@@ -43,17 +45,20 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "data",
         metavar="DATA",
-        nargs="?",
+        nargs="*",
         help="a folder of recordings, a clips table, or a table of path, label, actor and sex "
-        "(the latter three where known)",
+        "(the latter three where known); several are taken together",
     )
-    verb.add_argument("--data", metavar="DATA", dest="data_option", help="the same, by name")
+    verb.add_argument(
+        "--data", metavar="DATA", dest="data_option", action="append", help="the same, by name"
+    )
     verb.add_argument(
         "--dataset",
-        choices=("ravdess", "cremad", "folder"),
-        default="ravdess",
-        help="how to read a folder: RAVDESS names (default), CREMA-D names, or own recordings "
-        "in folders named after emotions",
+        choices=datasets.NAMES,
+        action="append",
+        help="how to read a folder: by the names of CREMA-D, nEMO, RAVDESS or TESS, or as own "
+        "recordings in folders named after emotions (default: as most of its files are named); "
+        "may be given once for each DATA",
     )
     verb.add_argument(
         "--channel",
