@@ -17,6 +17,8 @@ _LABELS = (
     "sex_emotion16",
     "valence2",
     "cremad6",
+    "emotions7",
+    "emotions4",
     "sex",
 )
 _BACKBONES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
@@ -202,17 +204,21 @@ def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     group.add_argument("--pooling", choices=_POOLINGS, default="mean")
 
 
+def labels_argument(verb: argparse._ActionsContainer, default: str | None, what: str) -> None:
+    """Add ``--labels``: a label scheme."""
+    verb.add_argument(
+        "--labels",
+        choices=_LABELS,
+        default=default,
+        metavar="SCHEME",
+        help=f"{what}: {', '.join(_LABELS)}; clips of other emotions are left out",
+    )
+
+
 def training_arguments(verb: argparse.ArgumentParser) -> None:
     """Add how models are trained."""
     group = verb.add_argument_group("training")
-    group.add_argument(
-        "--labels",
-        choices=_LABELS,
-        default="emotions8",
-        metavar="SCHEME",
-        help=f"what to tell apart: {', '.join(_LABELS)} (default: %(default)s); clips of other "
-        "emotions are left out",
-    )
+    labels_argument(group, "emotions8", "what to tell apart (default: %(default)s)")
     group.add_argument(
         "--extra",
         action="append",

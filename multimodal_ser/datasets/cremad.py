@@ -53,6 +53,8 @@ EMOTION_OF = {
     "NEU": "neutral",
     "SAD": "sad",
 }
+#: What there is of the labels of the project.
+LABELS = tuple(EMOTION_OF.values())
 INTENSITY_OF = {"LO": "low", "MD": "medium", "HI": "high", "XX": None}
 SENTENCES = {
     "IEO": "It's eleven o'clock",

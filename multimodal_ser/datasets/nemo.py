@@ -48,6 +48,8 @@ EMOTION_OF = {
     "sadness": "sad",
     "surprised": "surprised",
 }
+#: What there is of the labels of the project.
+LABELS = tuple(EMOTION_OF.values())
 _FIELDS = re.compile(r"([A-Z]{2}\d)_([a-z]+)_(\d{1,3})")
 
 

@@ -48,6 +48,8 @@ BIBTEX = """@article{livingstone2018ravdess,
 }"""
 
 ACTORS = tuple(f"{number:02d}" for number in range(1, 25))
+#: What there is of the labels of the project.
+LABELS = EMOTIONS
 #: Actor 18 did not sing.
 NOT_SUNG_BY = ("18",)
 

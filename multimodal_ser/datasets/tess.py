@@ -46,6 +46,8 @@ EMOTION_OF = {
     "ps": "surprised",
     "sad": "sad",
 }
+#: What there is of the labels of the project.
+LABELS = tuple(EMOTION_OF.values())
 _FIELDS = re.compile(r"(OAF?|YAF)_([a-z]+)_([a-z]+)")
 
 
