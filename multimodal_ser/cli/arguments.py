@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from multimodal_ser import datasets
+
 # Names of rooms that would load pandas or NumPy for a line of help; a test holds
 # that they are the rooms' own.
 _LABELS = (
@@ -15,6 +17,8 @@ _LABELS = (
     "sex_emotion16",
     "valence2",
     "cremad6",
+    "emotions7",
+    "emotions4",
     "sex",
 )
 _BACKBONES = ("aei_cnn", "aei_cnn_pooled", "fer_cnn", "fer_resnet", "fer_transfer")
@@ -43,17 +47,20 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "data",
         metavar="DATA",
-        nargs="?",
+        nargs="*",
         help="a folder of recordings, a clips table, or a table of path, label, actor and sex "
-        "(the latter three where known)",
+        "(the latter three where known); several are taken together",
     )
-    verb.add_argument("--data", metavar="DATA", dest="data_option", help="the same, by name")
+    verb.add_argument(
+        "--data", metavar="DATA", dest="data_option", action="append", help="the same, by name"
+    )
     verb.add_argument(
         "--dataset",
-        choices=("ravdess", "cremad", "folder"),
-        default="ravdess",
-        help="how to read a folder: RAVDESS names (default), CREMA-D names, or own recordings "
-        "in folders named after emotions",
+        choices=datasets.NAMES,
+        action="append",
+        help="how to read a folder: by the names of CREMA-D, nEMO, RAVDESS or TESS, or as own "
+        "recordings in folders named after emotions (default: as most of its files are named); "
+        "may be given once for each DATA",
     )
     verb.add_argument(
         "--channel",
@@ -197,17 +204,21 @@ def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     group.add_argument("--pooling", choices=_POOLINGS, default="mean")
 
 
+def labels_argument(verb: argparse._ActionsContainer, default: str | None, what: str) -> None:
+    """Add ``--labels``: a label scheme."""
+    verb.add_argument(
+        "--labels",
+        choices=_LABELS,
+        default=default,
+        metavar="SCHEME",
+        help=f"{what}: {', '.join(_LABELS)}; clips of other emotions are left out",
+    )
+
+
 def training_arguments(verb: argparse.ArgumentParser) -> None:
     """Add how models are trained."""
     group = verb.add_argument_group("training")
-    group.add_argument(
-        "--labels",
-        choices=_LABELS,
-        default="emotions8",
-        metavar="SCHEME",
-        help=f"what to tell apart: {', '.join(_LABELS)} (default: %(default)s); clips of other "
-        "emotions are left out",
-    )
+    labels_argument(group, "emotions8", "what to tell apart (default: %(default)s)")
     group.add_argument(
         "--extra",
         action="append",

@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 
 def clips_of(options: argparse.Namespace) -> pd.DataFrame:
     """Return the clips table that DATA and its options name."""
+    from multimodal_ser import datasets
+
     options.data = options.data_option or options.data
-    if options.data is None:
+    if not options.data:
         raise SerError("no data given; name a folder of recordings or a clips table")
-    clips = _read(options.dataset, options.data)
-    channel = options.channel or _preset_channel(options, clips)
-    if channel != "both":
-        clips = _only(clips, "channel", channel)
+    names = datasets.paired(options.data, options.dataset)
+    pairs = zip(options.data, names, strict=True)
+    clips = datasets.joined((data, _of_preset(options, _read(name, data))) for data, name in pairs)
+    if options.channel not in (None, "both"):
+        clips = _only(clips, "channel", options.channel)
     return _only(clips, "sex", options.sex) if options.sex else clips
+
+
+def _of_preset(options: argparse.Namespace, clips: pd.DataFrame) -> pd.DataFrame:
+    """Return those clips of a source that the preset takes, where no channel is asked for."""
+    channel = "both" if options.channel else _preset_channel(options, clips)
+    return clips if channel == "both" else _only(clips, "channel", channel)
 
 
 def _preset_channel(options: argparse.Namespace, clips: pd.DataFrame) -> str:
@@ -36,14 +45,14 @@ def _preset_channel(options: argparse.Namespace, clips: pd.DataFrame) -> str:
     return preset.channel if preset and spoken else "both"
 
 
-def _read(dataset: str, data: str) -> pd.DataFrame:
+def _read(dataset: str | None, data: str) -> pd.DataFrame:
     """Return the clips table of a folder or a table."""
     from multimodal_ser import datasets
     from multimodal_ser.datasets import folder
     from multimodal_ser.tables import io as tableio
 
     if not tableio.is_table(data):
-        return datasets.load(dataset).index(data)
+        return datasets.index(data, dataset)
     return folder.read_list(data) if folder.is_list(data) else tableio.read_clips(data)
 
 
@@ -65,9 +74,11 @@ def _extra(options: argparse.Namespace) -> pd.DataFrame | None:
     parts = []
     for text in options.extra:
         dataset, is_named, data = text.partition("=")
-        if not is_named or dataset not in datasets.NAMES:
-            dataset, data = options.dataset, text
-        clips = _read(dataset, data)
+        if is_named and dataset in datasets.NAMES:
+            clips = _read(dataset, data)
+        else:  # as DATA is read, where there is one way
+            ways = set(options.dataset or ())
+            clips = _read(ways.pop() if len(ways) == 1 else None, text)
         parts.append(_only(clips, "sex", options.sex) if options.sex else clips)
     if not parts:
         return None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from multimodal_ser.errors import SerError
 from multimodal_ser.plugins import load_plugin
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("cremad", "folder", "ravdess")
+NAMES = ("cremad", "folder", "nemo", "ravdess", "tess")
 
 
 def load(name: str) -> ModuleType:
@@ -27,18 +31,141 @@ def load(name: str) -> ModuleType:
     return load_plugin(__name__, "data set", name, NAMES)
 
 
-def index(root: str | Path, dataset: str = "ravdess") -> pd.DataFrame:
-    """Return the clips table of a folder of recordings.
+def index(
+    root: str | Path | Sequence[str | Path], dataset: str | Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return the clips table of a folder of recordings, or of several together.
 
     Args:
-        root: folder to walk.
-        dataset: one of :data:`NAMES`: how the folder is read.
+        root: folder to walk, or several, whose clips and actors :func:`joined` keeps apart.
+        dataset: one of :data:`NAMES`, or one for each folder: how it is read. None
+            recognises each by the names of its files.
 
     Raises:
         UnknownName: there is no such data set.
-        SerError: there is no such folder, or no recording in it.
+        SerError: there is no such folder, or no recording in it, or there are not as many
+            data sets as folders.
 
     Example:
         >>> index("interviews", "folder")  # doctest: +SKIP
     """
-    return load(dataset).index(root)
+    if isinstance(root, (str, Path)):
+        names = paired([root], dataset)
+        return load(names[0] or recognise(root)).index(root)
+    roots = list(root)
+    names = paired(roots, dataset)
+    return joined((where, index(where, name)) for where, name in zip(roots, names, strict=True))
+
+
+def paired(roots: Sequence[str | Path], dataset: str | Sequence[str] | None) -> list[str | None]:
+    """Return the data set of each folder: one for all, one each, or none.
+
+    Raises:
+        SerError: there are several data sets, and not as many as folders.
+
+    Example:
+        >>> paired(["a", "b"], "cremad"), paired(["a"], None)
+        (['cremad', 'cremad'], [None])
+    """
+    if dataset is None or isinstance(dataset, str):
+        return [dataset] * len(roots)
+    if len(dataset) in (0, 1):
+        return [*dataset, None][:1] * len(roots)
+    if len(dataset) != len(roots):
+        raise SerError(
+            f"{len(dataset)} data sets ({', '.join(dataset)}) are named for {len(roots)} "
+            "folder(s); name one for all, one for each in their order, or none"
+        )
+    return list(dataset)
+
+
+def recognise(root: str | Path) -> str:
+    """Return the data set that at least half of a folder's recordings are named by.
+
+    Args:
+        root: folder to walk; no recording is opened.
+
+    Returns:
+        One of :data:`NAMES`, ``folder`` where the names are of no data set.
+
+    Raises:
+        SerError: there is no such folder.
+
+    Example:
+        >>> recognise("CREMA-D")  # doctest: +SKIP
+        'cremad'
+    """
+    from multimodal_ser.datasets.files import walk
+
+    parsers = {name: load(name).parse_name for name in NAMES if name != "folder"}
+    found: Counter[str] = Counter()
+    paths = list(walk(root))
+    for path in paths:
+        for name, parse in parsers.items():
+            try:
+                parse(path)
+            except SerError:
+                continue
+            found[name] += 1
+    name, count = next(iter(found.most_common(1)), ("folder", len(paths)))
+    return name if 2 * count >= len(paths) else "folder"
+
+
+def joined(parts: Iterable[tuple[str | Path, pd.DataFrame]]) -> pd.DataFrame:
+    """Return the clips of several sources as one table in which each keeps its own people.
+
+    Clip ids of the published corpora name the corpus. Own recordings do not, so in a join of
+    several sources their clips and their data set get the source's name: ``01`` of one folder is
+    not ``01`` of the other. A part of a corpus beside another part of it stays one data set.
+
+    Args:
+        parts: name or path of each source, and its clips table.
+
+    Returns:
+        A clips table with the columns ``tables.CLIP_COLUMNS``.
+
+    Raises:
+        TableError: a clip is in two sources.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> one = make_clips([{"clip": "a", "dataset": "folder", "actor": "01"}])
+        >>> both = joined([("may", one), ("june", one)])
+        >>> both.index.tolist(), both["dataset"].tolist()
+        (['june/a', 'may/a'], ['june', 'may'])
+    """
+    import pandas as pd
+
+    from multimodal_ser.tables import check_clips
+
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0][1]
+    tables, taken = [], set(NAMES)
+    for source, clips in parts:
+        name = _free_name(source, taken)
+        tables.append(_named(clips, name))
+        taken.update(tables[-1]["dataset"])
+    return check_clips(pd.concat(tables).sort_index().astype({"dataset": "string"}))
+
+
+def _free_name(source: str | Path, taken: Collection[str]) -> str:
+    """Return the name of a folder or table, with a number where another has that name."""
+    from multimodal_ser.tables import io as tableio
+
+    path = Path(source).resolve()
+    base = (path.stem if tableio.is_table(path) else path.name) or "data"
+    names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def _named(clips: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return clips with a name before the ids and as the data set of those that have none."""
+    import pandas as pd
+
+    from multimodal_ser.tables import CLIP_COLUMNS
+
+    own = (clips["dataset"].isna() | (clips["dataset"] == "folder")).to_numpy(dtype=bool)
+    ids = clips.index.to_series().astype(object).mask(own, f"{name}/" + clips.index)
+    named = clips[list(CLIP_COLUMNS)].set_axis(pd.Index(ids, dtype=object, name="clip"))
+    return named.assign(dataset=clips["dataset"].mask(own, name).to_numpy())

@@ -23,15 +23,15 @@ The sound of 1076_MTI_SAD_XX is silent: it is left out of the clips table and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, expanded, is_audio, walk
-from multimodal_ser.errors import MediaError, SerError, TableError
-from multimodal_ser.tables import make_clips
+from multimodal_ser.datasets import takes
+from multimodal_ser.datasets.files import expanded, walk
+from multimodal_ser.errors import SerError, TableError
 
 NAME = "cremad"
 URL = "https://github.com/CheyneyComputerScience/CREMA-D"
@@ -53,6 +53,8 @@ EMOTION_OF = {
     "NEU": "neutral",
     "SAD": "sad",
 }
+#: What there is of the labels of the project.
+LABELS = tuple(EMOTION_OF.values())
 INTENSITY_OF = {"LO": "low", "MD": "medium", "HI": "high", "XX": None}
 SENTENCES = {
     "IEO": "It's eleven o'clock",
@@ -86,7 +88,6 @@ PERSON_COLUMNS = ("age_years", "race", "ethnicity")
 _SUMMARY = ("Voice", "Face", "MultiModal")
 _VOTES = {code[0]: emotion for code, emotion in EMOTION_OF.items()}
 _FIELDS = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
-_PROBLEM_COLUMNS = ("kind", "path", "detail")
 
 
 class Name(NamedTuple):
@@ -157,12 +158,9 @@ def index(root: str | Path) -> pd.DataFrame:
         SerError: there is no such folder, or no usable CREMA-D file in it.
         TableError: ``VideoDemographics.csv`` or ``summaryTable.csv`` is damaged.
     """
-    takes, misnamed, _ = _scan(walk(root))
-    rows = [_row(files) for files in takes.values() if files["name"].clip not in _BAD_CLIPS]
-    if not rows:
-        hint = f"; {len(misnamed)} file(s) have other names" if misnamed else "; check the path"
-        raise SerError(f"{root}: no CREMA-D recording in this folder{hint}")
-    clips = make_clips(rows)
+    clips = takes.index(root, parse_name, _row, "CREMA-D").drop(list(_BAD_CLIPS), errors="ignore")
+    if clips.empty:
+        raise SerError(f"{root}: the one CREMA-D recording in this folder is silent; add others")
     people = read_demographics(_find(root, "VideoDemographics.csv"))
     clips["sex"] = clips["actor"].map(people["sex"]).astype("string")
     clips = clips.join(people[list(PERSON_COLUMNS)], on="actor")
@@ -233,37 +231,9 @@ def _read(path: str | Path | None, columns: tuple[str, ...]) -> pd.DataFrame:
     return table[list(columns)]
 
 
-def _scan(paths: Iterable[Path]) -> tuple[dict, list[Path], list[tuple[Path, Path]]]:
-    """Sort files into takes (clip -> kind -> path), misnamed and surplus ones."""
-    takes: dict[str, dict] = {}
-    misnamed, surplus = [], []
-    for path in sorted(paths, key=_preference):
-        try:
-            name = parse_name(path)
-        except SerError:
-            misnamed.append(path)
-            continue
-        take = takes.setdefault(name.clip, {"name": name})
-        best = take.setdefault("audio" if is_audio(path) else "video", path)
-        if best != path:
-            surplus.append((path, best))
-    return takes, misnamed, surplus
-
-
-def _preference(path: Path) -> tuple:
-    # The lossless copy first, then the least nested, then the first by name.
-    ending = path.suffix.lower()
-    return ((*AUDIO_ENDINGS, *VIDEO_ENDINGS).index(ending), len(path.parts), str(path))
-
-
-def _row(files: dict) -> dict:
-    name = files["name"]
-    audio, video = files.get("audio") or files.get("video"), files.get("video")
+def _row(name: Name) -> dict:
     return {
-        "clip": name.clip,
         "dataset": NAME,
-        "audio": str(audio),
-        "video": str(video) if video else None,
         "emotion": EMOTION_OF[name.emotion],
         "actor": name.actor,
         "intensity": INTENSITY_OF[name.intensity],
@@ -272,7 +242,7 @@ def _row(files: dict) -> dict:
     }
 
 
-def validate(root: str | Path, probe: Callable[[Path], object] | None = None) -> pd.DataFrame:
+def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame:
     """Say what is missing, doubled, known to be bad, unreadable or misnamed in a folder.
 
     ``summaryTable.csv`` says what is missing, which names every take, for
@@ -293,54 +263,35 @@ def validate(root: str | Path, probe: Callable[[Path], object] | None = None) ->
         TableError: a table is damaged.
     """
     paths = list(walk(root))
-    takes, misnamed, surplus = _scan(paths)
-    problems = [("misnamed", str(path), _reason(path)) for path in misnamed]
-    problems += [("doubled", str(path), f"the take is also {best}") for path, best in surplus]
+    found = takes.scan(paths, parse_name)
+    problems = [*takes.misnamed(found, parse_name), *takes.doubled(found)]
     problems += [
-        ("known bad", _row(takes[clip])["audio"], "its sound is silent; it is left out")
+        ("known bad", str(takes.files_of(found.takes[clip])["audio"]), "it is silent and left out")
         for clip in _BAD_CLIPS
-        if clip in takes
+        if clip in found.takes
     ]
-    problems += _unreadable(paths, probe) if probe else []
-    problems += _missing(set(takes), root)
-    return pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS))
+    problems += takes.unreadable(paths, probe) if probe else []
+    problems += _missing(set(found.takes), root)
+    return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
 
 
-def _reason(path: Path) -> str:
-    try:
-        parse_name(path)
-    except SerError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return ""
-
-
-def _unreadable(paths: list[Path], probe: Callable) -> list[tuple[str, str, str]]:
-    found = []
-    for path in paths:
-        try:
-            probe(path)
-        except MediaError as error:
-            found.append(("unreadable", str(path), f"{error.problem}; {error.remedy}"))
-    return found
-
-
-def _missing(takes: set[str], root: str | Path) -> list[tuple[str, str, str]]:
-    have = {clip.split("/")[1][:4] for clip in takes}
+def _missing(held: set[str], root: str | Path) -> list[tuple[str, str, str]]:
+    have = {clip.split("/")[1][:4] for clip in held}
     absent = [actor for actor in ACTORS if actor not in have]
     found = []
     if absent:
-        some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
-        found.append(("missing", str(root), f"every file of {len(absent)} of 91 actors: {some}"))
+        text = f"every file of {len(absent)} of 91 actors: {takes.some(absent)}"
+        found.append(("missing", str(root), text))
     path = _find(root, "summaryTable.csv")
     if path is None:
         found.append(("missing", str(root), "summaryTable.csv: no crowd votes, no list of takes"))
     if _find(root, "VideoDemographics.csv") is None:
         found.append(("missing", str(root), "VideoDemographics.csv: nobody's sex is known"))
     expected = pd.Series(read_votes(path).index, dtype=object)
-    lost = expected[~expected.isin(takes)]
+    lost = expected[~expected.isin(held)]
     for actor, clips in lost.groupby(lost.str.split("/").str[1].str[:4]):
         if actor in have:
             names = [clip.removeprefix(NAME + "/") for clip in clips]
-            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            found.append(("missing", str(root), f"{len(names)} take(s) of actor {actor}: {some}"))
+            text = f"{len(names)} take(s) of actor {actor}: {takes.some(names)}"
+            found.append(("missing", str(root), text))
     return found

@@ -32,8 +32,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, walk
-from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.datasets.files import AUDIO_ENDINGS, walk
+from multimodal_ser.datasets.takes import PROBLEM_COLUMNS, preference, reason, some, unreadable
+from multimodal_ser.errors import SerError
 from multimodal_ser.tables import EMOTIONS, make_clips
 
 NAME = "ravdess"
@@ -47,6 +48,8 @@ BIBTEX = """@article{livingstone2018ravdess,
 }"""
 
 ACTORS = tuple(f"{number:02d}" for number in range(1, 25))
+#: What there is of the labels of the project.
+LABELS = EMOTIONS
 #: Actor 18 did not sing.
 NOT_SUNG_BY = ("18",)
 
@@ -62,7 +65,6 @@ _LIMITS = (
 )
 _CHANNELS = {"01": "speech", "02": "song"}
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_PROBLEM_COLUMNS = ("kind", "path", "detail")
 
 
 class Name(NamedTuple):
@@ -167,17 +169,10 @@ def _scan(paths: Iterable[Path]) -> tuple[dict, list[Path], list[tuple[Path, Pat
     takes: dict[str, dict] = {}
     surplus = []
     for (clip, modality), found in sorted(files.items()):
-        best, *others = sorted(found, key=_preference)
+        best, *others = sorted(found, key=preference)
         takes.setdefault(clip, {"name": names[clip]})[modality] = best
         surplus += [(other, best) for other in others]
     return takes, misnamed, surplus
-
-
-def _preference(path: Path) -> tuple:
-    # Of two copies the lossless, then the least nested, then the first by
-    # name: a rule that does not depend on the order of a folder's listing.
-    ending = path.suffix.lower()
-    return ((*AUDIO_ENDINGS, *VIDEO_ENDINGS).index(ending), len(path.parts), str(path))
 
 
 def _row(files: dict) -> dict:
@@ -246,21 +241,13 @@ def validate(root: str | Path, probe: Callable[[Path], object] | None = None) ->
     unwritable: list[str] = []
     paths = list(walk(root, unwritable.append))
     takes, misnamed, surplus = _scan(paths)
-    problems = [("misnamed", str(path), _reason(path)) for path in misnamed]
+    problems = [("misnamed", str(path), reason(path, parse_name)) for path in misnamed]
     problems += [("misnamed", path, "its name is not valid UTF-8") for path in unwritable]
     problems += [("doubled", str(other), f"the take is also {best}") for other, best in surplus]
     problems += _identical(paths)
-    problems += _unreadable(paths, probe) if probe else []
+    problems += unreadable(paths, probe) if probe else []
     problems += _missing(takes, str(root))
-    return pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS))
-
-
-def _reason(path: Path) -> str:
-    try:
-        parse_name(path)
-    except SerError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return ""
+    return pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS))
 
 
 def _identical(paths: list[Path]) -> list[tuple[str, str, str]]:
@@ -277,16 +264,6 @@ def _identical(paths: list[Path]) -> list[tuple[str, str, str]]:
         if digest in first:
             found.append(("identical", str(path), f"has the same bytes as {first[digest]}"))
         first.setdefault(digest, path)
-    return found
-
-
-def _unreadable(paths: list[Path], probe: Callable) -> list[tuple[str, str, str]]:
-    found = []
-    for path in paths:
-        try:
-            probe(path)
-        except MediaError as error:
-            found.append(("unreadable", str(path), f"{error.problem}; {error.remedy}"))
     return found
 
 
@@ -308,7 +285,7 @@ def _missing(takes: dict[str, dict], root: str) -> list[tuple[str, str, str]]:
             lost = sorted(expected - held)
             if lost:
                 names = [f"{modality}-{clip.removeprefix(NAME + '/')}" for clip in lost]
-                some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-                text = f"{len(lost)} of {len(expected)} {what} files of actor {actor}: {some}"
+                text = f"{len(lost)} of {len(expected)} {what} files of actor {actor}: "
+                text += some(names)
                 found.append(("missing", root, text))
     return found

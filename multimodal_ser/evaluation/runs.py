@@ -30,6 +30,7 @@ from multimodal_ser.tables import (
     actor_groups,
     check_clips,
     check_probabilities,
+    known_actors,
     make_clips,
 )
 from multimodal_ser.tables import io as tableio
@@ -142,7 +143,7 @@ class Run:
     @property
     def actors(self) -> list[str]:
         """The known actors, sorted."""
-        return sorted(self.clips["actor"].dropna().unique().tolist())
+        return known_actors(self.clips)
 
     def model(self, name: str) -> RunModel:
         """Return the model of that name.

@@ -24,6 +24,7 @@ from multimodal_ser.tables.clips import (
     check_clips,
     empty_clips,
     failure_table,
+    known_actors,
     make_clips,
 )
 from multimodal_ser.tables.features import (
@@ -50,6 +51,7 @@ __all__ = [
     "check_probabilities",
     "empty_clips",
     "failure_table",
+    "known_actors",
     "make_clips",
     "top",
 ]

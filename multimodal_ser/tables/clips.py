@@ -137,6 +137,19 @@ def actor_groups(clips: pd.DataFrame) -> np.ndarray:
     return named.where(clips["actor"].notna(), alone).to_numpy(dtype=object)
 
 
+def known_actors(clips: pd.DataFrame) -> list[str]:
+    """Return who speaks in some clips, sorted; with the data set's name where there are several.
+
+    Example:
+        >>> rows = [{"clip": "a", "dataset": "ravdess", "actor": "01"}, {"clip": "b"}]
+        >>> known_actors(make_clips(rows))
+        ['01']
+    """
+    known = clips[clips["actor"].notna()]
+    several = known["dataset"].fillna("").nunique() > 1
+    return sorted(set(actor_groups(known) if several else known["actor"]))
+
+
 def failure_table(failures: Iterable[Sequence[str]]) -> pd.DataFrame:
     """Return the failures as a table with :data:`FAILURE_COLUMNS`.
 

@@ -14,6 +14,8 @@ the labels are the columns of every probability table:
 ``valence2``       cremad_valence: positive (neutral, happy) against negative
                    (angry, disgust); sad and fearful are dropped
 ``cremad6``        the six of CREMA-D
+``emotions7``      the eight with calm counted as neutral: calm is told apart by RAVDESS alone
+``emotions4``      neutral (calm among it), happy, sad, angry, which nearly every corpus has
 ``sex``            of the speaker: a first step towards a model per sex
 =================  ==========================================================
 
@@ -23,16 +25,19 @@ reports then take its column ``emotion`` as the truth, whatever the labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.errors import TableError, UnknownName
 from multimodal_ser.tables import EMOTIONS, check_clips
 
 #: The sexes that the data sets know, in the order of the labels.
 SEXES = ("female", "male")
+#: What the data sets do not agree on: where nobody was asked to be calm, neutral may sound so.
+CALM, NEUTRAL = "calm", "neutral"
 
 
 class Scheme(NamedTuple):
@@ -62,6 +67,11 @@ def _kept(*emotions: str) -> Scheme:
     return _merged({emotion: (emotion,) for emotion in EMOTIONS if emotion in emotions})
 
 
+def _with_calm(*emotions: str) -> Scheme:
+    """Return a scheme that keeps some emotions and counts calm as neutral."""
+    return _merged({name: (name, CALM) if name == NEUTRAL else (name,) for name in emotions})
+
+
 def _by_sex() -> Scheme:
     pairs = [(sex, emotion) for sex in SEXES for emotion in EMOTIONS]
     labels = tuple(map("_".join, pairs))
@@ -82,6 +92,8 @@ SCHEMES: Mapping[str, Scheme] = {
     # classes is that of the positive, which cremad_valence maximises.
     "valence2": _merged({"negative": ("angry", "disgust"), "positive": ("neutral", "happy")}),
     "cremad6": _kept("neutral", "happy", "sad", "angry", "fearful", "disgust"),
+    "emotions7": _with_calm("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"),
+    "emotions4": _with_calm("neutral", "happy", "sad", "angry"),
     "sex": _sex(),
 }
 NAMES = tuple(SCHEMES)
@@ -157,3 +169,136 @@ def relabel(clips: pd.DataFrame, scheme: str) -> pd.DataFrame:
     """
     found = apply(clips, scheme)
     return clips.assign(emotion=found)[found.notna()]
+
+
+def possible_labels(clips: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Return which labels may be right for each clip, given what its data set tells apart.
+
+    A clip has its own label. One that is labelled neutral, of a data set without a calm clip, may
+    be calm as well: nobody was asked. A training loss that sums the probabilities of the possible
+    labels does not punish what the corpus cannot know.
+
+    Args:
+        clips: the whole training table: a data set's labels are those that occur in it.
+        labels: the columns, in their order.
+
+    Returns:
+        bool ``(n_clips, n_labels)``, at least one True in every row.
+
+    Raises:
+        TableError: it is not a clips table, or a clip has none of the labels.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": "a", "emotion": "neutral"}, {"clip": "b", "emotion": "sad"}]
+        >>> possible_labels(make_clips(rows), ["neutral", "calm", "sad"]).astype(int).tolist()
+        [[1, 1, 0], [0, 0, 1]]
+    """
+    check_clips(clips)
+    given = clips["emotion"].astype(object)
+    unknown = clips.index[~given.isin(labels)]
+    if len(unknown):
+        raise TableError(
+            f"{len(unknown)} clip(s) have none of the labels {', '.join(labels)}, among them "
+            f"{unknown[0]!r}; give labelled clips only"
+        )
+    possible = given.to_numpy()[:, None] == np.asarray(labels, dtype=object)
+    if CALM in labels:
+        knows_calm = (given == CALM).groupby(clips["dataset"].fillna("")).transform("any")
+        possible[((given == NEUTRAL) & ~knows_calm).to_numpy(), list(labels).index(CALM)] = True
+    return possible
+
+
+def project(probabilities: pd.DataFrame, there: Collection[str]) -> pd.DataFrame:
+    """Return probabilities over the labels that a data set tells apart.
+
+    Calm is added to neutral where the data set has neutral and no calm. Its other missing labels
+    are dropped and the rest divided by its sum: the answer of somebody who knows which labels
+    there are. Projecting onto fewer labels in two steps or in one is the same.
+
+    Args:
+        probabilities: a probability table; rows of NaN stay so.
+        there: the data set's labels; those that are no column have no part in it.
+
+    Returns:
+        A table of the same index whose columns are the labels of both, in the table's order. A row
+        whose labels are all dropped has equal probabilities.
+
+    Raises:
+        TableError: no column is one of the labels.
+
+    Example:
+        >>> columns = ["neutral", "calm", "sad", "disgust"]
+        >>> table = pd.DataFrame([[0.2, 0.2, 0.1, 0.5]], ["a"], columns)
+        >>> project(table, ["neutral", "sad"]).round(3).loc["a"].to_dict()
+        {'neutral': 0.8, 'sad': 0.2}
+    """
+    return _summed(probabilities, _projection(probabilities.columns, there))
+
+
+def under(probabilities: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    """Return probabilities of emotions as those of the labels of a scheme.
+
+    Args:
+        probabilities: a probability table whose columns are emotions.
+        scheme: one of :data:`NAMES` that looks at the emotion alone.
+
+    Returns:
+        A table of the same index, the scheme's labels its columns; as for :func:`project`.
+
+    Raises:
+        UnknownName: there is no such scheme.
+        TableError: a label of the scheme is made of none of the columns.
+
+    Example:
+        >>> table = pd.DataFrame([[0.3, 0.1, 0.6]], ["a"], ["neutral", "happy", "angry"])
+        >>> under(table, "valence2").loc["a"].round(3).to_dict()
+        {'negative': 0.6, 'positive': 0.4}
+    """
+    labels, of = labels_of(scheme), SCHEMES[scheme].of
+    found = {name: of[None, name] for name in probabilities.columns if (None, name) in of}
+    lost = [label for label in labels if label not in found.values()]
+    if lost:
+        raise TableError(
+            f"the labels {scheme} cannot be told from {', '.join(probabilities.columns)}: none of "
+            f"them becomes {lost[0]!r}; choose another scheme"
+        )
+    return _summed(probabilities, found)[list(labels)]
+
+
+def mapping_words(columns: Collection[str], there: Collection[str]) -> str:
+    """Return what :func:`project` does, in words; nothing where it keeps every label.
+
+    Example:
+        >>> mapping_words(EMOTIONS, ["neutral", "happy", "sad", "angry", "fearful", "disgust"])
+        'calm counted as neutral, surprised dropped'
+    """
+    of = _projection(columns, there)
+    parts = [f"{name} counted as {label}" for name, label in of.items() if name != label]
+    dropped = [name for name in columns if name not in of]
+    return ", ".join([*parts, *([f"{', '.join(dropped)} dropped"] if dropped else [])])
+
+
+def _projection(columns: Collection[str], there: Collection[str]) -> dict[str, str]:
+    of = {name: name for name in columns if name in there}
+    if CALM in columns and CALM not in of and NEUTRAL in of:
+        of[CALM] = NEUTRAL
+    return of
+
+
+def _summed(probabilities: pd.DataFrame, of: Mapping[str, str]) -> pd.DataFrame:
+    """Return the sums of the columns that become one label, rows divided by their sum."""
+    kept = list(dict.fromkeys(of[name] for name in probabilities.columns if name in of))
+    if not kept:
+        raise TableError(
+            f"none of the labels {', '.join(map(str, probabilities.columns))} is among those that "
+            "are wanted; use a model and clips that share labels"
+        )
+    values = probabilities.to_numpy(dtype=float)
+    columns = list(probabilities.columns)
+    parts = [[columns.index(name) for name in of if of[name] == label] for label in kept]
+    sums = np.stack([values[:, part].sum(axis=1) for part in parts], axis=1)
+    total = sums.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        scaled = np.where(total == 0, 1 / len(kept), sums / total)
+    return pd.DataFrame(scaled, probabilities.index, kept)

@@ -12,8 +12,10 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.tables import MODALITIES, Features, selection
+from multimodal_ser.tables import MODALITIES, Features
 from multimodal_ser.tables.clips import hash_text, table_hash
+from multimodal_ser.tables.labels import under
+from multimodal_ser.workflows import label_sets
 from multimodal_ser.workflows.data import Work, read_tables
 from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_clips
 from multimodal_ser.workflows.models import Model, load_model
@@ -29,12 +31,16 @@ def evaluate(
     *,
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
+    labels: str | None = None,
     seed: int = 0,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Run, pd.DataFrame]:
     """Score a finished model on labelled clips.
+
+    Probabilities are projected onto the labels that each data set tells apart
+    (:mod:`~multimodal_ser.workflows.label_sets`); the run's title says how.
 
     Whether the model heard these people in its training is not for this function to
     know: the model's ``run.json`` names its actors.
@@ -46,6 +52,8 @@ def evaluate(
             released default.
         tables: name of an input -> a table made elsewhere, or its path.
         adapt: as for :func:`~multimodal_ser.workflows.inference.predict`.
+        labels: a label scheme to score under, such as ``emotions4``; the model's
+            probabilities are projected onto it. None keeps the model's own labels.
         seed: of the bootstrap over actors.
         cache: as for :func:`~multimodal_ser.workflows.inference.predict`.
         workers: processes, None for one per core, or an engine.
@@ -56,12 +64,17 @@ def evaluate(
         modality, and the failures.
 
     Raises:
+        UnknownName: there is no such label scheme.
         SerError: no clip has one of the model's labels, or none could be used.
+        TableError: the model's labels do not make up those of the scheme.
     """
     started = time.monotonic()
     found = model if isinstance(model, Model) else load_model(model)
     check_adapt(found, adapt)
-    labelled = _labelled(clips, found)
+    if labels is not None:
+        label_sets.check_scheme(labels, found.labels)
+    labelled = label_sets.labelled(clips, found.labels, labels)
+    own = label_sets.own_labels(labelled, labels)
     how: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     parts: dict[str, list[pd.DataFrame]] = {}
     failures = []
@@ -71,29 +84,19 @@ def evaluate(
             if modality in answers:
                 parts.setdefault(modality, []).append(answers[modality])
     answered = {name: pd.concat(tables) for name, tables in parts.items()}
+    if labels is not None:
+        answered = {name: under(table, labels) for name, table in answered.items()}
+    answered = {n: label_sets.projected(table, labelled, own) for n, table in answered.items()}
     # A modality that no clip has was not evaluated.
     answered = {name: table for name, table in answered.items() if table.notna().any(axis=None)}
     if not answered:
         raise SerError(f"none of the {len(labelled)} clip(s) could be used; see the failures")
-    return _run(found, labelled, clips, answered, seed, time.monotonic() - started), pd.concat(
-        failures, ignore_index=True
-    )
+    said = label_sets.words(found.labels, own, labels)
+    run = _run(found, labelled, clips, answered, said, seed, time.monotonic() - started)
+    return run, pd.concat(failures, ignore_index=True)
 
 
-def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:
-    given = clips["emotion"].astype(object)
-    kept = clips[given.isin(model.labels)]
-    if kept.empty:
-        there = ", ".join(sorted(set(given.dropna()))) or "no label at all"
-        raise SerError(
-            f"none of the {len(clips)} clip(s) has one of the model's labels "
-            f"({', '.join(model.labels)}); there is: {there}"
-        )
-    emotion = pd.Categorical(kept["emotion"].astype(object), categories=list(model.labels))
-    return selection.check_clips(kept.assign(emotion=emotion))
-
-
-def _run(model: Model, labelled, clips, answered, seed: int, seconds: float) -> Run:
+def _run(model: Model, labelled, clips, answered, said: str, seed: int, seconds: float) -> Run:
     fold = pd.Series(FOLD, labelled.index, dtype=object, name="fold")
     single = [name for name in ("audio", "video") if name in answered]
     kept = [*single, *(["fused"] if len(single) > 1 else [])]
@@ -107,7 +110,8 @@ def _run(model: Model, labelled, clips, answered, seed: int, seconds: float) -> 
     left = len(clips) - len(labelled)
     return Run(
         title=f"{names}: a finished model on {len(labelled)} clips"
-        + (f", {left} of other labels left out" if left else ""),
+        + (f", {left} of other labels left out" if left else "")
+        + (f"; {said}" if said else ""),
         protocol=PROTOCOL,
         clips=labelled,
         models=models,
@@ -118,5 +122,5 @@ def _run(model: Model, labelled, clips, answered, seed: int, seconds: float) -> 
         versions=record["versions"],
         seconds=round(seconds, 1),
         clips_hash=record["clips_hash"],
-        identity=hash_text(f"evaluate {table_hash(labelled)} {model.adapt} {model.labels}"),
+        identity=hash_text(f"evaluate {table_hash(labelled)} {model.adapt} {model.labels} {said}"),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from multimodal_ser import VERSION
+from multimodal_ser.tables import known_actors
 from multimodal_ser.tables.clips import table_hash
 from multimodal_ser.workflows.recipes import Recipe
 
@@ -38,7 +39,7 @@ def run_record(
         "recipe": asdict(recipe) if recipe else None,
         "seed": recipe.seed if recipe else None,
         "n_clips": len(clips),
-        "actors": sorted(clips["actor"].dropna().unique().tolist()),
+        "actors": known_actors(clips),
         "clips_hash": table_hash(clips),
         "seconds": seconds,
         **origin(),

@@ -22,7 +22,7 @@ ROOMS = {
 }
 #: Files that help a room's plug-ins without being one.
 HELPERS = {
-    "datasets": {"files", "fer2013", "synthetic"},
+    "datasets": {"files", "fer2013", "synthetic", "takes"},
     "audio.classifiers": {"transfer"},
 }
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.errors import TableError, UnknownName
 from multimodal_ser.evaluation import metrics, protocol, runs
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import EMOTIONS, Features, labels, make_clips
@@ -16,6 +16,8 @@ COUNTS = {
     "sex_emotion16": 16,
     "valence2": 2,
     "cremad6": 6,
+    "emotions7": 7,
+    "emotions4": 4,
     "sex": 2,
 }
 
@@ -137,3 +139,96 @@ def test_a_saved_model_keeps_its_labels(tmp_path):
     again = FeatureModel.load(model.describe(), tmp_path).predict(features, clips.index)
     assert list(again.columns) == ["negative", "positive"]
     assert (again.idxmax(axis=1) == clips["emotion"].astype(str)).all()
+
+
+SIX = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
+
+
+def two_corpora():
+    rows = [
+        {"clip": f"{name}-{emotion}", "dataset": name, "emotion": emotion}
+        for name, emotions in (("with", EMOTIONS), ("without", SIX))
+        for emotion in emotions
+    ]
+    return make_clips(rows)
+
+
+def chances(n=20, seed=0):
+    values = np.random.default_rng(seed).dirichlet(np.ones(8), n)
+    return pd.DataFrame(values, [f"c{at}" for at in range(n)], list(EMOTIONS))
+
+
+def test_neutral_may_be_calm_only_where_nobody_was_asked_to_be_calm():
+    clips = two_corpora()
+    possible = pd.DataFrame(labels.possible_labels(clips, EMOTIONS), clips.index, list(EMOTIONS))
+    assert possible.sum(axis=1).drop("without-neutral").eq(1).all()
+    assert possible.loc["without-neutral"].to_dict() == {
+        name: name in ("neutral", "calm") for name in EMOTIONS
+    }
+    own = clips["emotion"].astype(object)
+    assert all(possible.loc[clip, label] for clip, label in own.items())
+
+
+def test_possible_labels_follow_the_order_of_the_columns_and_without_calm_are_the_labels():
+    clips = two_corpora()
+    turned = EMOTIONS[::-1]
+    found = labels.possible_labels(clips, turned)
+    np.testing.assert_array_equal(found[:, ::-1], labels.possible_labels(clips, EMOTIONS))
+    known = clips[clips["emotion"] != "calm"]
+    seven = labels.labels_of("emotions7")
+    np.testing.assert_array_equal(labels.possible_labels(known, seven).sum(axis=1), 1)
+    # The data set has no calm clip left, so that its neutral ones may be calm.
+    assert labels.possible_labels(known, EMOTIONS)[:, EMOTIONS.index("calm")].sum() == 2
+
+
+@pytest.mark.parametrize("emotion", [None, "calm"])
+def test_a_clip_without_one_of_the_labels_has_no_possible_ones(emotion):
+    with pytest.raises(TableError):
+        labels.possible_labels(two_corpora().assign(emotion=emotion), SIX)
+
+
+def test_calm_is_added_to_neutral_and_the_rest_is_divided_by_its_sum():
+    table = chances()
+    found = labels.project(table, SIX)
+    assert list(found.columns) == list(SIX)
+    kept = 1 - table["surprised"]
+    np.testing.assert_allclose(found["neutral"], (table["neutral"] + table["calm"]) / kept)
+    np.testing.assert_allclose(found["sad"], table["sad"] / kept)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_a_projection_onto_all_is_none_and_two_steps_are_one():
+    table = chances()
+    pd.testing.assert_frame_equal(labels.project(table, EMOTIONS), table)
+    four = labels.labels_of("emotions4")
+    direct = labels.project(table, four)
+    pd.testing.assert_frame_equal(labels.project(labels.project(table, SIX), four), direct)
+    pd.testing.assert_frame_equal(labels.under(table, "emotions4"), direct)
+    assert labels.mapping_words(EMOTIONS, EMOTIONS) == ""
+
+
+def test_missing_rows_stay_missing_and_dropped_ones_say_nothing():
+    table = chances(3)
+    table.iloc[0] = np.nan
+    table.iloc[1] = [0, 0, 0, 0, 0, 0, 0, 1]
+    found = labels.project(table, SIX)
+    assert found.iloc[0].isna().all()
+    np.testing.assert_allclose(found.iloc[1], 1 / 6)
+
+
+def test_what_cannot_be_projected_is_refused():
+    with pytest.raises(TableError):
+        labels.project(chances(), ["bored"])
+    with pytest.raises(TableError):
+        labels.under(chances(), "sex")
+    with pytest.raises(TableError):
+        labels.under(chances()[["happy", "sad"]], "emotions4")
+
+
+def test_a_scheme_relabels_probabilities_as_it_relabels_clips():
+    clips = two_corpora()
+    sure = pd.get_dummies(clips["emotion"]).astype(float)[list(EMOTIONS)]
+    for scheme in ("emotions7", "emotions4", "valence2", "cremad6"):
+        truth = labels.relabel(clips, scheme)["emotion"].astype(object)
+        said = labels.under(sure, scheme).idxmax(axis=1).astype(object)
+        pd.testing.assert_series_equal(said[truth.index], truth, check_names=False)

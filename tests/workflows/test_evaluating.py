@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from cases import QUIET, table_of
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import metrics, runs
+from multimodal_ser.tables import labels
 from multimodal_ser.workflows import inference, training
 from multimodal_ser.workflows.benchmarking import score_table
 from multimodal_ser.workflows.evaluating import evaluate
@@ -77,3 +78,72 @@ def test_clips_without_one_of_the_labels_are_refused(model, tones):
 def test_clips_of_which_none_can_be_read_are_refused(model, tones):
     with pytest.raises(SerError):
         evaluate(tones.assign(audio="gone.wav"), model, **QUIET)
+
+
+def by_modality(run):
+    return {one.modality: one.probabilities for one in run.models}
+
+
+@pytest.fixture(scope="module")
+def whole(tones, tables, tmp_path_factory):
+    """Of all eight labels."""
+    folder = tmp_path_factory.mktemp("whole")
+    recipe = Recipe(audio="svc", video=None, inner_folds=2)
+    training.train(tones[tones["actor"].isin(["0", "1"])], recipe, folder, **QUIET)
+    return inference.load_model(folder)
+
+
+def test_each_data_set_is_scored_on_what_it_tells_apart(whole, tones):
+    six = [name for name in tones["emotion"].cat.categories if name not in ("calm", "surprised")]
+    asked = tones.assign(dataset="whole")
+    other = tones[tones["emotion"].isin(six)].assign(dataset="six")
+    other.index = "six/" + other.index
+    both, _ = evaluate(pd.concat([asked, other]), whole, **QUIET)
+    alone, _ = evaluate(asked, whole, **QUIET)
+    table, eight = by_modality(both)["audio"], by_modality(alone)["audio"]
+    pd.testing.assert_frame_equal(table.loc[asked.index], eight)
+    expected = labels.project(eight, six)
+    found = table.loc[other.index]
+    assert (found[["calm", "surprised"]] == 0).all(axis=None)
+    same = expected.loc[found.index.str.removeprefix("six/")].set_axis(found.index)
+    pd.testing.assert_frame_equal(found[six], same)
+    assert "six: calm counted as neutral, surprised dropped" in both.title
+    assert "counted" not in alone.title and both.identity != alone.identity
+
+
+def test_a_few_clips_of_a_published_corpus_are_not_an_easier_question(whole, tones):
+    few = tones[tones["emotion"].isin(["happy", "sad"])]
+    as_ravdess, _ = evaluate(few.assign(dataset="ravdess"), whole, **QUIET)
+    assert list(by_modality(as_ravdess)["audio"].columns) == list(whole.labels)
+    as_cremad, _ = evaluate(few.assign(dataset="cremad"), whole, **QUIET)
+    assert len(by_modality(as_cremad)["audio"].columns) == 6
+    own, _ = evaluate(few, whole, **QUIET)
+    assert list(by_modality(own)["audio"].columns) == ["happy", "sad"]
+    one, _ = evaluate(few[few["emotion"] == "sad"], whole, **QUIET)
+    assert len(by_modality(one)["audio"].columns) == 8
+
+
+def test_scores_under_another_scheme_are_those_of_summed_probabilities(whole, tones):
+    run, _ = evaluate(tones, whole, labels="emotions4", **QUIET)
+    full, _ = evaluate(tones, whole, **QUIET)
+    table, truth = by_modality(run)["audio"], labels.relabel(tones, "emotions4")["emotion"]
+    expected = labels.under(by_modality(full)["audio"], "emotions4").loc[truth.index]
+    pd.testing.assert_frame_equal(table, expected)
+    assert score_table(run)["uar"][0] == metrics.score(expected, truth)["uar"]
+    assert "labels emotions4" in run.title
+
+
+def test_a_scheme_that_the_model_cannot_answer_is_refused_before_any_work(model, tones):
+    gone = tones.assign(audio="gone.wav")
+    with pytest.raises(UnknownName):
+        evaluate(gone, model, labels="emotions5", **QUIET)
+    with pytest.raises(TableError):  # angry, calm, happy, sad: no neutral
+        evaluate(gone, model, labels="emotions7", **QUIET)
+
+
+def test_calm_clips_are_neutral_to_a_model_without_calm(tones, tmp_path):
+    recipe = Recipe(audio="svc", video=None, inner_folds=2, labels="emotions7")
+    training.train(tones, recipe, tmp_path, **QUIET)
+    run, _ = evaluate(tones, tmp_path, **QUIET)
+    assert len(run.clips) == len(tones)
+    assert (run.clips.loc[tones["emotion"] == "calm", "emotion"] == "neutral").all()

@@ -10,6 +10,7 @@ from multimodal_ser.cli.arguments import (
     adapt_argument,
     add_verb,
     data_argument,
+    labels_argument,
     output_argument,
     table_argument,
     work_arguments,
@@ -29,6 +30,12 @@ def add(verbs: argparse._SubParsersAction) -> None:
     )
     adapt_argument(verb, default=None)
     table_argument(verb)
+    labels_argument(
+        verb,
+        None,
+        "score under these labels, such as emotions4, onto which probabilities are "
+        "projected (default: the model's own)",
+    )
     verb.add_argument("--seed", type=int, default=0, help="of the intervals over actors")
     work_arguments(verb)
     output_argument(verb, "the scores")
@@ -51,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
     how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
+    how |= {"labels": options.labels}
     run, failures = evaluate(clips, options.model, **how, **work)
     if options.run_folder:
         check_place(options.run_folder, run.identity)

@@ -37,13 +37,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _say_clips(clips: pd.DataFrame) -> None:
     from multimodal_ser.cli import terminal
+    from multimodal_ser.tables import known_actors
 
     counts = clips.groupby(["channel", "emotion"], observed=True, dropna=False).agg(
         clips=("dataset", "size"), audio=("audio", "count"), video=("video", "count")
     )
     terminal.show(counts.reset_index().fillna("unknown"))
-    actors = clips["actor"].nunique()
-    print(f"{len(clips)} clips of {actors} actors")
+    print(f"{len(clips)} clips of {len(known_actors(clips))} actors")
 
 
 def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:

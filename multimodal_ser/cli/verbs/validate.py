@@ -13,10 +13,10 @@ def add(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "validate",
         run,
-        "say what is missing, doubled, unreadable or misnamed in a RAVDESS or CREMA-D folder",
+        "say what is missing, doubled, unreadable or misnamed in the folder of a data set",
     )
-    verb.add_argument("data", metavar="DATA", help="a folder of RAVDESS or CREMA-D files")
-    verb.add_argument("--dataset", choices=("ravdess", "cremad"), default="ravdess")
+    verb.add_argument("data", metavar="DATA", help="a folder of the data set's files")
+    verb.add_argument("--dataset", choices=("ravdess", "cremad", "nemo", "tess"), default="ravdess")
     verb.add_argument("--names-only", action="store_true", help="do not open the files")
     output_argument(verb, "the problems")
 

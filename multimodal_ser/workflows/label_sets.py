@@ -1,0 +1,158 @@
+"""Which labels each data set tells apart, and probabilities over these alone.
+
+A model of eight labels on clips of a corpus with six is asked a question that nobody asked the
+speakers. Its answers are projected, data set by data set, onto the labels that there are
+(:func:`multimodal_ser.tables.labels.project`), and the scores say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from multimodal_ser import datasets
+from multimodal_ser.errors import SerError
+from multimodal_ser.tables import selection
+from multimodal_ser.tables.labels import (
+    CALM,
+    NEUTRAL,
+    SCHEMES,
+    labels_of,
+    mapping_words,
+    project,
+    under,
+)
+
+#: Data set -> the labels that it tells apart.
+LabelSets = Mapping[str, tuple[str, ...]]
+
+
+def sets_of(clips: pd.DataFrame) -> pd.Series:
+    """Return the name of each clip's data set, empty where it has none."""
+    return clips["dataset"].fillna("").astype(object)
+
+
+def labelled(clips: pd.DataFrame, labels: Sequence[str], scheme: str | None) -> pd.DataFrame:
+    """Return the clips that a model can be scored on, under its labels or those of a scheme.
+
+    Args:
+        clips: a clips table.
+        labels: the model's. Where neutral is among them and calm is not, calm clips are neutral.
+        scheme: one of ``labels.NAMES`` that the model is scored under, or None.
+
+    Raises:
+        SerError: no clip is left.
+    """
+    if scheme is not None:
+        return selection.labelled(clips, scheme)
+    given = clips["emotion"].astype(object)
+    if CALM not in labels and NEUTRAL in labels:
+        given = given.mask(given == CALM, NEUTRAL)
+    kept = given.isin(labels)
+    if not kept.any():
+        there = ", ".join(sorted(set(given.dropna()))) or "no label at all"
+        raise SerError(
+            f"none of the {len(clips)} clip(s) has one of the model's labels "
+            f"({', '.join(labels)}); there is: {there}"
+        )
+    emotion = pd.Categorical(given[kept], categories=list(labels))
+    return selection.check_clips(clips[kept].assign(emotion=emotion))
+
+
+def own_labels(clips: pd.DataFrame, scheme: str | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the labels that each data set tells apart, in the order of the columns.
+
+    Args:
+        clips: under the labels that they are scored by.
+        scheme: that made these labels of emotions, or None.
+
+    Returns:
+        For a published corpus what it consists of, though some of its clips may not be here; for
+        other recordings the labels that occur, or all where it is a single one.
+    """
+    columns = list(clips["emotion"].cat.categories)
+    found = {}
+    for name, part in clips.groupby(sets_of(clips)):
+        known = _published(str(name), scheme) | set(part["emotion"].dropna())
+        kept = tuple(label for label in columns if label in known)
+        found[str(name)] = kept if len(kept) > 1 else tuple(columns)
+    return found
+
+
+def _published(name: str, scheme: str | None) -> set[str]:
+    emotions = getattr(datasets.load(name), "LABELS", ()) if name in datasets.NAMES else ()
+    if scheme is None:
+        return set(emotions)
+    of = SCHEMES[scheme].of
+    return {of[None, emotion] for emotion in emotions if (None, emotion) in of}
+
+
+def shared_labels(clips: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the labels that each data set shares with the others together.
+
+    Args:
+        clips: of two or more data sets, under the labels that they are scored by.
+    """
+    there = {str(name): set(part) for name, part in clips["emotion"].groupby(sets_of(clips))}
+    found = {}
+    for name, own in there.items():
+        others = set().union(*(labels for other, labels in there.items() if other != name))
+        columns = clips["emotion"].cat.categories
+        found[name] = tuple(label for label in columns if label in own & others)
+    return found
+
+
+def projected(table: pd.DataFrame, clips: pd.DataFrame, own: LabelSets) -> pd.DataFrame:
+    """Return probabilities in which each data set's clips have its own labels alone.
+
+    Args:
+        table: a probability table of some of the clips.
+        clips: a clips table.
+        own: data set -> its labels.
+
+    Returns:
+        A table of the same index; its columns are all labels that any data set has and the table
+        too, in the table's order, 0 where a clip's data set has not.
+
+    Raises:
+        TableError: a data set shares no label with the table.
+    """
+    columns = [name for name in table.columns if any(name in labels for labels in own.values())]
+    parts = []
+    for name, part in table.groupby(sets_of(clips).loc[table.index]):
+        there = project(part, own[str(name)]).reindex(columns=columns, fill_value=0.0)
+        parts.append(there.mask(part.isna().all(axis=1)))
+    return pd.concat(parts).loc[table.index] if parts else table[columns]
+
+
+def words(columns: Sequence[str], own: LabelSets, scheme: str | None = None) -> str:
+    """Return how probabilities are changed, in one phrase; nothing where they are not.
+
+    Args:
+        columns: the model's labels.
+        own: as for :func:`projected`.
+        scheme: under which they are scored, or None.
+
+    Example:
+        >>> words(("neutral", "calm", "sad"), {"tess": ("neutral", "sad")})
+        'tess: calm counted as neutral'
+    """
+    parts = [] if scheme is None else [f"labels {scheme}"]
+    scored = columns if scheme is None else labels_of(scheme)
+    if CALM not in scored and NEUTRAL in scored:
+        parts.append(f"{CALM} counted as {NEUTRAL}")
+    for name, labels in own.items():
+        if said := mapping_words(scored, labels):
+            parts.append(f"{name or 'own recordings'}: {said}")
+    return "; ".join(parts)
+
+
+def check_scheme(scheme: str, labels: Sequence[str]) -> None:
+    """Refuse a label scheme that a model cannot be scored under.
+
+    Raises:
+        UnknownName: there is none of this name; the error lists those there are.
+        TableError: the model's labels do not make up those of the scheme.
+    """
+    under(pd.DataFrame(columns=list(labels), dtype=float), scheme)
