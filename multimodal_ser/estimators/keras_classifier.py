@@ -99,6 +99,9 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         values: np.ndarray,
         labels: np.ndarray,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
+        *,
+        possible: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> KerasClassifier:
         """Fit on training clips.
 
@@ -107,6 +110,11 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             labels: ``(n_clips,)``.
             validation: ``(values, labels)`` of other actors, to stop early
                 and keep the best epoch; never the test actors.
+            possible: bool ``(n_clips, n_classes)``, which of the sorted labels a
+                clip may have, see :mod:`~multimodal_ser.estimators.partial_labels`;
+                None for its own alone.
+            weights: ``(n_clips,)``: with ``augment``, how often a clip is drawn,
+                with replacement; None for each once an epoch.
 
         Returns:
             self.
@@ -122,10 +130,11 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             self.frozen_ = module.frozen(self._prepared(values[:1]).shape[1:], **params)
         inputs = self._inputs(values)
         self.network_ = module.network(inputs.shape[1:], len(self.classes_), **params)
-        self._compile(keras, len(values))
+        self._compile(keras, len(values), "categorical_crossentropy" if possible is None else _partial)
+        targets = np.eye(len(self.classes_))[codes] if possible is None else np.float32(possible)
         stop = keras.callbacks.EarlyStopping(patience=self.patience, restore_best_weights=True)
         history = self.network_.fit(
-            **self._batches(keras, module, inputs, np.eye(len(self.classes_))[codes]),
+            **self._batches(keras, module, inputs, targets, weights),
             epochs=self.epochs,
             validation_data=self._held_out(*validation) if validation else None,
             callbacks=[stop] if validation else [],
@@ -153,7 +162,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             pca = PCA(count, svd_solver="full").fit(self._scaled(values))
             self.components_ = pca.components_.T.astype(np.float32)
 
-    def _compile(self, keras, n_clips: int) -> None:
+    def _compile(self, keras, n_clips: int, loss: str | Callable) -> None:
         rate = self.learning_rate
         if self.cosine:
             steps = self.epochs * -(-n_clips // self.batch_size)
@@ -161,15 +170,15 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         config = {"learning_rate": rate, **dict(self.optimizer_params or {})}
         optimizer = keras.optimizers.get({"class_name": self.optimizer, "config": config})
         self.network_.compile(
-            optimizer=unreplicated(optimizer), loss="categorical_crossentropy", metrics=["accuracy"]
+            optimizer=unreplicated(optimizer), loss=loss, metrics=["accuracy"]
         )
 
-    def _batches(self, keras, module, inputs: np.ndarray, targets: np.ndarray) -> dict:
+    def _batches(self, keras, module, inputs: np.ndarray, targets: np.ndarray, weights) -> dict:
         if not self.augment:
             return {"x": inputs, "y": targets, "batch_size": self.batch_size}
         return {
             "x": _augmented_batches(
-                keras, module.augment, inputs, targets, self.batch_size, self.seed
+                keras, module.augment, inputs, targets, self.batch_size, self.seed, weights
             )
         }
 
@@ -262,6 +271,13 @@ def _through(network, values: np.ndarray) -> np.ndarray:
     return np.stack([outputs[key] for key in keys])
 
 
+def _partial(possible, said):
+    """Return minus the logarithm of what is said of all possible labels together."""
+    from keras import ops
+
+    return -ops.log(ops.maximum(ops.sum(possible * said, axis=-1), 1e-7))
+
+
 #: Fingerprint of a frozen network and a clip's values -> output.
 _OUTPUTS: dict[bytes, np.ndarray] = {}
 
@@ -274,7 +290,13 @@ def _print_of(network) -> bytes:
 
 
 def _augmented_batches(
-    keras, augment: Callable, values: np.ndarray, targets: np.ndarray, batch_size: int, seed: int
+    keras,
+    augment: Callable,
+    values: np.ndarray,
+    targets: np.ndarray,
+    batch_size: int,
+    seed: int,
+    weights: np.ndarray | None = None,
 ):
     """Return a Keras data set of shuffled batches, each passed through ``augment``."""
 
@@ -285,12 +307,17 @@ def _augmented_batches(
             return -(-len(values) // batch_size)
 
         def __getitem__(self, index: int):
-            order = np.random.default_rng([seed, self.epoch]).permutation(len(values))
-            rows = order[index * batch_size : (index + 1) * batch_size]
+            rows = self.order()[index * batch_size : (index + 1) * batch_size]
             # A generator of its own per batch: what it draws does not depend on
             # when or how often Keras asks for the batch.
             rng = np.random.default_rng([seed, self.epoch, index])
             return augment(values[rows], targets[rows], rng)
+
+        def order(self) -> np.ndarray:
+            rng = np.random.default_rng([seed, self.epoch])
+            if weights is None:
+                return rng.permutation(len(values))
+            return rng.choice(len(values), len(values), p=weights / weights.sum())
 
         def on_epoch_end(self) -> None:
             self.epoch += 1

@@ -90,7 +90,7 @@ def trial_values(estimator: BaseEstimator, n_clips: int = 8, seed: int = 0) -> n
 
 def _take_scaling(estimator, at: slice | np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
     """Write what the columns ``at`` are standardised by into ``mean`` and ``scale``."""
-    if type(estimator).__name__ == "StandardScaler":
+    if type(estimator).__name__ in ("StandardScaler", "PartialLabelRegression"):
         mean[at], scale[at] = estimator.mean_, estimator.scale_
     for _, step in getattr(estimator, "steps", ()):
         if type(step).__name__ == "ColumnTransformer":
@@ -166,6 +166,15 @@ def _regression(graph: Graph, model, values: str) -> str:
     if len(model.classes_) == 2:
         return _two_columns(graph, scores)
     return graph.add("Softmax", scores, axis=1)
+
+
+def _partial_labels(graph: Graph, model, values: str) -> str:
+    double = graph.add("Cast", values, to=TensorProto.DOUBLE)
+    mean, scale = (graph.constant(np.float64(array)) for array in (model.mean_, model.scale_))
+    limits = [graph.constant(np.float64(side * model.bound)) for side in (-1, 1)]
+    scaled = chain(graph, double, ("Sub", mean), ("Div", scale), ("Clip", *limits))
+    single = graph.add("Cast", scaled, to=TensorProto.FLOAT)
+    return graph.add("Softmax", _linear(graph, single, model.coef_.T, model.intercept_), axis=1)
 
 
 def _perceptron(graph: Graph, model, values: str) -> str:
@@ -281,6 +290,7 @@ _TRANSLATIONS = {
     "LogisticRegression": _regression,
     "MLPClassifier": _perceptron,
     "PairwiseSVC": _support_vectors,
+    "PartialLabelRegression": _partial_labels,
     "Pipeline": _pipeline,
     "SoftVote": _vote,
     "StandardScaler": _scaler,

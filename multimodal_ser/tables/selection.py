@@ -169,3 +169,30 @@ def _people(clips: pd.DataFrame) -> dict[str, tuple[str, str]]:
     pairs = zip(clips["dataset"].fillna("").str.strip().str.casefold(), clips["actor"], strict=True)
     even = [(dataset, actor.strip().casefold().lstrip("0")) for dataset, actor in pairs]
     return dict(zip(actor_groups(clips), even, strict=True))
+
+
+def corpus_weights(clips: pd.DataFrame) -> pd.Series:
+    """Return how much each clip counts in a training over several corpora.
+
+    Within a corpus all labels weigh alike. Corpora weigh by the square root of their
+    number of clips: between one vote each, which repeats a small corpus until it is
+    known by heart, and one per clip, which lets the largest decide alone.
+
+    Args:
+        clips: a clips table with labels.
+
+    Returns:
+        Above 0, with a mean of 1; index of ``clips``.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [("a", "sad"), ("b", "sad"), ("c", "angry")]
+        >>> corpus_weights(make_clips(dict(clip=c, emotion=e) for c, e in rows)).tolist()
+        [0.75, 0.75, 1.5]
+    """
+    corpus = clips["dataset"].astype(object).fillna("")
+    label = clips["emotion"].astype(object)
+    in_corpus = label.groupby(corpus).transform("size")
+    of_label = label.groupby([corpus, label]).transform("size")
+    weight = in_corpus**0.5 / (of_label * label.groupby(corpus).transform("nunique"))
+    return (weight / weight.mean()).astype(float)

@@ -17,7 +17,9 @@ from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.tables.labels import possible_labels
 from multimodal_ser.tables.records import FeatureLearnerRecord, to_record
+from multimodal_ser.tables.selection import corpus_weights
 
 #: The exported classifier's file.
 EXPORTED = "estimator.onnx"
@@ -126,7 +128,7 @@ class FeatureModel:
         """
         if self.modality == "audio":
             audio_classifiers.check_input(self.classifier, features.values.shape[1:], self.params)
-        values, codes = self._training(features, clips)
+        values, codes, usable = self._training(features, clips)
         self._codes, self._names = sorted(set(codes.tolist())), tuple(features.names)
         if len(self._codes) < 2:
             raise SerError(
@@ -139,20 +141,25 @@ class FeatureModel:
         self._light = None
         estimator = self._module.build(seed=self.seed, **self.params)
         extra = self._held(features, validation) if self.is_network else {}
+        if getattr(self._module, "PARTIAL_LABELS", False):
+            may = possible_labels(usable, self.labels)[:, self._codes]
+            extra |= {"possible": may, "weights": corpus_weights(usable).to_numpy()}
         with one_blas_thread():
             estimator.fit(values, targets, **extra)
         self._estimator = estimator
         return self
 
-    def _training(self, features: Features, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _training(
+        self, features: Features, clips: pd.DataFrame
+    ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
         usable = clips[clips.index.isin(features.clips) & clips["emotion"].isin(self.labels)]
         codes = [self.labels.index(emotion) for emotion in usable["emotion"]]
-        return features.take(usable.index), np.asarray(codes, dtype=int)
+        return features.take(usable.index), np.asarray(codes, dtype=int), usable
 
     def _held(self, features: Features, validation: pd.DataFrame | None) -> dict:
         if validation is None:
             return {}
-        values, codes = self._training(features, validation)
+        values, codes, _ = self._training(features, validation)
         known = np.isin(codes, self._codes)
         if not known.any():
             return {}

@@ -21,11 +21,13 @@ from multimodal_ser.plugins import load_plugin
 
 NAMES = (
     "conv1d",
+    "corpora_regression",
     "decision_tree",
     "ensemble",
     "gradient_boosting",
     "knn",
     "lightgbm",
+    "log_mel_resnet",
     "logistic_regression",
     "logmel_crnn",
     "mlp",
@@ -45,6 +47,7 @@ NAMES = (
 #: The Keras networks among them: their ``fit`` takes ``validation`` clips to stop early.
 NETWORKS = (
     "conv1d",
+    "log_mel_resnet",
     "logmel_crnn",
     "mobilenet",
     "pca_cnn",
