@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,6 +22,12 @@ from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_cl
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.records import run_record
 
+if TYPE_CHECKING:
+    from multimodal_ser.workflows.inference import Changes, Tables
+
+    #: Condition, empty for the recordings as they are -> modality -> probabilities.
+    Answers = dict[str, dict[str, pd.DataFrame]]
+
 #: The one fold of an evaluation: nothing is trained in it.
 FOLD = PROTOCOL = "evaluate"
 
@@ -29,6 +38,7 @@ def evaluate(
     *,
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
+    conditions: Sequence[str] = (),
     seed: int = 0,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
@@ -46,38 +56,77 @@ def evaluate(
             released default.
         tables: name of an input -> a table made elsewhere, or its path.
         adapt: as for :func:`~multimodal_ser.workflows.inference.predict`.
-        seed: of the bootstrap over actors.
+        conditions: of ``audio.conditions.NAMES``, or ``all``: the recordings are
+            scored as they are, and once more under each of these.
+        seed: of the bootstrap over actors and, with each clip's id, of what the
+            conditions draw.
         cache: as for :func:`~multimodal_ser.workflows.inference.predict`.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
         A run for ``score_table``, ``write_run`` and reports, one model per
-        modality, and the failures.
+        condition and modality, the recordings as they are first, and the
+        failures. What is seen does not depend on how it sounds, so the face has
+        one model.
 
     Raises:
+        UnknownName: there is no such condition.
         SerError: no clip has one of the model's labels, or none could be used.
     """
-    started = time.monotonic()
+    from multimodal_ser.audio import conditions as suite
+
+    started, names = time.monotonic(), suite.chosen(conditions)
     found = model if isinstance(model, Model) else load_model(model)
     check_adapt(found, adapt)
     labelled = _labelled(clips, found)
-    how: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
+    given, answered, failures = read_tables(tables), {}, []
+    with _store(cache, several=bool(names)) as store:
+        work: Work = {"cache": store, "workers": workers, "progress": progress}
+        for name in ("", *names):
+            change = _change(name, seed) if name else None
+            answered[name], failed = _answers(found, labelled, given, change, work)
+            failures.append(failed)
+            if not answered[""]:
+                raise SerError(
+                    f"none of the {len(labelled)} clip(s) could be used; see the failures"
+                )
+    run = _run(found, labelled, clips, answered, seed, time.monotonic() - started)
+    return run, pd.concat(failures).drop_duplicates(ignore_index=True)
+
+
+@contextmanager
+def _store(cache: Cache | str | Path | None, *, several: bool) -> Iterator[Cache]:
+    """Yield the cache; where none is kept, one for as long as several conditions need frames."""
+    found = as_cache(cache)
+    if found.folder is not None or not several:
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Cache(folder)
+
+
+def _change(name: str, seed: int) -> Changes:
+    from multimodal_ser.audio import conditions as suite
+
+    return lambda clip: suite.Recorded(name, tuple(suite.seed_of(clip, seed)))
+
+
+def _answers(
+    model: Model, clips: pd.DataFrame, tables: Tables, change: Changes, work: Work
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Return the probabilities by modality, and the failures."""
     parts: dict[str, list[pd.DataFrame]] = {}
     failures = []
-    for answers, failed in predict_clips(found, labelled, tables=read_tables(tables), **how):
+    for answers, failed in predict_clips(model, clips, tables=tables, change=change, **work):
         failures.append(failed)
         for modality in MODALITIES:
             if modality in answers:
                 parts.setdefault(modality, []).append(answers[modality])
-    answered = {name: pd.concat(tables) for name, tables in parts.items()}
+    found = {name: pd.concat(tables) for name, tables in parts.items()}
     # A modality that no clip has was not evaluated.
-    answered = {name: table for name, table in answered.items() if table.notna().any(axis=None)}
-    if not answered:
-        raise SerError(f"none of the {len(labelled)} clip(s) could be used; see the failures")
-    return _run(found, labelled, clips, answered, seed, time.monotonic() - started), pd.concat(
-        failures, ignore_index=True
-    )
+    found = {name: table for name, table in found.items() if table.notna().any(axis=None)}
+    return found, pd.concat(failures, ignore_index=True)
 
 
 def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:
@@ -93,15 +142,22 @@ def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:
     return selection.check_clips(kept.assign(emotion=emotion))
 
 
-def _run(model: Model, labelled, clips, answered, seed: int, seconds: float) -> Run:
+def _models(answered: Answers, fold: pd.Series) -> Iterator[RunModel]:
+    """Yield each modality's model as recorded, then under each condition where it can differ."""
+    single: list[str] = [name for name in ("audio", "video") if name in answered[""]]
+    for condition, tables in answered.items():
+        ends = f", {condition}" if condition else ""
+        parts = {name: name + ends * (name == "audio") for name in single}
+        for modality in (*single, *(["fused"] if len(single) > 1 else [])):
+            if modality in tables and not (condition and modality == "video"):
+                of = parts if modality == "fused" else {}
+                table = tables[modality]
+                yield RunModel(modality + ends, modality, table, fold, of, condition=condition)
+
+
+def _run(model: Model, labelled, clips, answered: Answers, seed: int, seconds: float) -> Run:
     fold = pd.Series(FOLD, labelled.index, dtype=object, name="fold")
-    single = [name for name in ("audio", "video") if name in answered]
-    kept = [*single, *(["fused"] if len(single) > 1 else [])]
-    parts = {name: name for name in single}
-    models = tuple(
-        RunModel(name, name, answered[name], fold, parts if name == "fused" else {})
-        for name in kept
-    )
+    models = tuple(_models(answered, fold))
     record = run_record(None, labelled, seconds=round(seconds, 1))
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
     left = len(clips) - len(labelled)
