@@ -346,7 +346,8 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
 def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
     parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]
-    parts += [f"{base.copies} changed copies of each training clip"] if base.copies else []
+    how = " as if recorded elsewhere" * ("recording" in getattr(base.augmentation, "kinds", ()))
+    parts += [f"{base.copies} changed copies of each training clip{how}"] if base.copies else []
     parts += [f"{base.search} sets of parameters searched"] if base.search else []
     return "".join(f", {part}" for part in parts)
 
