@@ -403,8 +403,7 @@ def apply(signal: np.ndarray, rate_hz: int, name: str, seed: int | Sequence[int]
     condition, signal = load(name), check_signal(signal)
     if rate_hz < 8000:
         raise SerError(f"the rate is {rate_hz} Hz; conditions are made for 8000 Hz or more")
-    seeds = [seed] if isinstance(seed, int) else list(seed)
-    rng = np.random.default_rng([*seeds, *name.encode()])
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), *name.encode()])
     return np.asarray(condition.change(signal, rate_hz, rng), np.float32)
 
 

@@ -34,11 +34,11 @@ def against_clean(run: Run) -> pd.DataFrame:
         >>> fold = pd.Series("evaluate", clips.index)
         >>> columns = ["sad", "happy"]
         >>> clean = pd.DataFrame([[0.9, 0.1], [0.7, 0.3]], clips.index, columns)
-        >>> noisy = pd.DataFrame([[0.8, 0.2], [0.4, 0.6]], clips.index, columns)
+        >>> noisy = pd.DataFrame([[0.75, 0.25], [0.25, 0.75]], clips.index, columns)
         >>> models = RunModel("a", "audio", clean, fold), RunModel(
         ...     "b", "audio", noisy, fold, condition="phone")
         >>> against_clean(Run("", "evaluate", clips, models)).loc["b"].tolist()
-        ['phone', -0.5, 0.5, 0.7]
+        ['phone', -0.5, 0.5, 0.75]
     """
     truth = run.clips["emotion"]
     clean = {model.modality: model for model in reversed(run.as_recorded)}
