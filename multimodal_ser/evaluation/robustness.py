@@ -37,8 +37,8 @@ def against_clean(run: Run) -> pd.DataFrame:
         >>> noisy = pd.DataFrame([[0.75, 0.25], [0.25, 0.75]], clips.index, columns)
         >>> models = RunModel("a", "audio", clean, fold), RunModel(
         ...     "b", "audio", noisy, fold, condition="phone")
-        >>> against_clean(Run("", "evaluate", clips, models)).loc["b"].tolist()
-        ['phone', -0.5, 0.5, 0.75]
+        >>> against_clean(Run("", "evaluate", clips, models)).loc["b", "unchanged"]
+        np.float64(0.5)
     """
     truth = run.clips["emotion"]
     clean = {model.modality: model for model in reversed(run.as_recorded)}
