@@ -87,7 +87,7 @@ def evaluate(
             change = _change(name, seed) if name else None
             answered[name], failed = _answers(found, labelled, given, change, work)
             failures.append(failed)
-            if not answered[""]:
+            if not _evaluated(answered):
                 raise SerError(
                     f"none of the {len(labelled)} clip(s) could be used; see the failures"
                 )
@@ -123,10 +123,16 @@ def _answers(
         for modality in MODALITIES:
             if modality in answers:
                 parts.setdefault(modality, []).append(answers[modality])
-    found = {name: pd.concat(tables) for name, tables in parts.items()}
-    # A modality that no clip has was not evaluated.
-    found = {name: table for name, table in found.items() if table.notna().any(axis=None)}
-    return found, pd.concat(failures, ignore_index=True)
+    answered = {name: pd.concat(tables) for name, tables in parts.items()}
+    return answered, pd.concat(failures, ignore_index=True)
+
+
+def _evaluated(answered: Answers) -> list[str]:
+    """Return the modalities that a clip has, as recorded; another was not evaluated."""
+    there = [name for name, table in answered[""].items() if table.notna().any(axis=None)]
+    found = [name for name in MODALITIES if name in there]
+    # Of one modality alone there is nothing to fuse.
+    return found if len(found) > 2 else found[:1]
 
 
 def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:
@@ -144,15 +150,15 @@ def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:
 
 def _models(answered: Answers, fold: pd.Series) -> Iterator[RunModel]:
     """Yield each modality's model as recorded, then under each condition where it can differ."""
-    single: list[str] = [name for name in ("audio", "video") if name in answered[""]]
+    evaluated = _evaluated(answered)
     for condition, tables in answered.items():
         ends = f", {condition}" if condition else ""
-        parts = {name: name + ends * (name == "audio") for name in single}
-        for modality in (*single, *(["fused"] if len(single) > 1 else [])):
-            if modality in tables and not (condition and modality == "video"):
-                of = parts if modality == "fused" else {}
-                table = tables[modality]
-                yield RunModel(modality + ends, modality, table, fold, of, condition=condition)
+        for modality in evaluated:
+            if condition and modality == "video":
+                continue
+            parts = {"audio": f"audio{ends}", "video": "video"} if modality == "fused" else {}
+            table = tables[modality]
+            yield RunModel(modality + ends, modality, table, fold, parts, condition=condition)
 
 
 def _run(model: Model, labelled, clips, answered: Answers, seed: int, seconds: float) -> Run:

@@ -6,6 +6,7 @@ import pytest
 from cases import QUIET, table_of
 
 from multimodal_ser.audio import conditions, extract
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.evaluation import metrics, robustness, runs
 from multimodal_ser.reports.html import run_report
@@ -152,6 +153,18 @@ def test_a_run_under_conditions_is_kept_and_has_a_page(under, tmp_path):
     assert [one.condition for one in again.models] == [one.condition for one in under.models]
     page = run_report([again], tmp_path / "page.html").read_text(encoding="utf-8")
     assert "white_10db" in page and "as recorded" in page
+
+
+def test_a_condition_under_which_nothing_is_answered_is_scored_as_such(model, tones, monkeypatch):
+    def deaf(signal, rate_hz, name, seed):
+        raise SerError("nothing is left of it")
+
+    monkeypatch.setattr(conditions, "apply", deaf)
+    run, failures = evaluate(tones, model, conditions=("phone",), cache=Cache(None), **QUIET)
+    assert set(failures["clip"]) == set(run.clips.index)
+    scores = score_table(run).set_index("model")
+    assert scores.loc["audio, phone", ["n", "unchanged"]].tolist() == [0, 0]
+    assert np.isnan(scores.loc["audio, phone", "uar"]) and scores.loc["audio", "n"] > 0
 
 
 def test_unknown_conditions_are_refused_before_anything_is_read(tones):
