@@ -1,6 +1,7 @@
 """Changed copies of recordings and features, to learn from more than was recorded.
 
-Signals: noise at a signal-to-noise ratio, speed, pitch, gain. Features:
+Signals: noise at a signal-to-noise ratio, speed, pitch, gain, and recordings as if
+made elsewhere. Features:
 SpecAugment for log-mel frames, mixup for any. Each is a pure function; what is
 random comes from a ``numpy.random.Generator``. A changed copy is its speaker's:
 :func:`augmented_copies` keeps the actor, so that folds keep copies and
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.audio import training_conditions
 from multimodal_ser.audio.extract import clip_feature_sets
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine, map_clips
@@ -23,8 +25,10 @@ from multimodal_ser.tables import Features
 
 #: Raised when the same draw changes a signal in another way than before.
 VERSION = 1
-#: What may happen to a signal, in the order in which it happens.
-KINDS = ("speed", "pitch", "gain", "noise")
+#: What may happen to a signal, in the order in which it happens; ``recording`` is
+#: another room, microphone and channel, see ``audio.training_conditions``.
+KINDS = ("speed", "pitch", "gain", "noise", "recording")
+_SIMPLE = KINDS[:-1]
 
 
 def add_noise(
@@ -229,7 +233,8 @@ class Augmentation:
         semitones: lowest and highest shift of the pitch.
         gain_db: lowest and highest gain, in dB.
         probability: of each, 0 to 1.
-        kinds: which of :data:`KINDS` may happen at all.
+        kinds: which of :data:`KINDS` may happen at all; ``recording`` only where
+            it is named, which draws levels and noises of its own.
 
     Raises:
         UnknownName: there is no such kind.
@@ -246,12 +251,16 @@ class Augmentation:
     semitones: tuple[float, float] = (-2.0, 2.0)
     gain_db: tuple[float, float] = (-6.0, 6.0)
     probability: float = 0.5
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = _SIMPLE
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
             if kind not in KINDS:
                 raise UnknownName("kind of augmentation", kind, KINDS)
+
+
+#: Copies as if recorded elsewhere, at another speed or not.
+ELSEWHERE = Augmentation(kinds=("speed", "recording"), probability=0.8)
 
 
 def augment(
@@ -260,7 +269,7 @@ def augment(
     rng: np.random.Generator,
     params: Augmentation | None = None,
 ) -> np.ndarray:
-    """Return a signal after a random choice of speed, pitch, gain and noise.
+    """Return a signal after a random choice of speed, pitch, gain, noise and recording.
 
     Args:
         signal: float32 ``(n_samples,)``.
@@ -269,7 +278,8 @@ def augment(
         params: what may happen; None takes the defaults.
 
     Returns:
-        float32 ``(n,)``; ``n`` differs from ``n_samples`` when the speed changes.
+        float32 ``(n,)``; ``n`` differs from ``n_samples`` when the speed changes, or
+        the ends of the recording.
 
     Example:
         >>> tone = np.sin(np.arange(22050, dtype=np.float32) / 8)
@@ -277,8 +287,8 @@ def augment(
         'float32'
     """
     params = params or Augmentation()
-    drawn = rng.random(len(KINDS)) < params.probability
-    happens = dict(zip(KINDS, drawn & np.isin(KINDS, params.kinds), strict=True))
+    drawn = rng.random(len(_SIMPLE)) < params.probability
+    happens = dict(zip(_SIMPLE, drawn & np.isin(_SIMPLE, params.kinds), strict=True))
     # Drawn whether or not it happens, so that one choice does not move the next.
     ranges = (params.speed, params.semitones, params.gain_db, params.snr_db)
     factor, semitones, gain_db, snr_db = (rng.uniform(*limits) for limits in ranges)
@@ -290,6 +300,9 @@ def augment(
         signal = change_gain(signal, gain_db=gain_db)
     if happens["noise"]:
         signal = add_noise(signal, rng, snr_db=snr_db)
+    # Drawn last, so that it moves no other choice.
+    if "recording" in params.kinds and rng.random() < params.probability:
+        signal = training_conditions.augment_recording(signal, rate_hz, rng)
     return np.asarray(signal, dtype=np.float32)
 
 
@@ -308,7 +321,9 @@ class Copied:
     @property
     def key(self) -> dict[str, Any]:
         """What a cache has to tell apart."""
-        return {"augment": VERSION, "seed": list(self.seed), **asdict(self.params)}
+        key = {"augment": VERSION, "seed": list(self.seed), **asdict(self.params)}
+        elsewhere = {"training_conditions": training_conditions.VERSION}
+        return key | (elsewhere if "recording" in self.params.kinds else {})
 
     def __call__(self, signal: np.ndarray, rate_hz: int) -> np.ndarray:
         """Return the recording as :func:`augment` changes it."""

@@ -80,7 +80,8 @@ def babble(
     """Return several synthetic voices speaking at once.
 
     Each is a buzz of gliding pitch through the formants of a vowel, another one
-    about four times a second, with pauses and breath between.
+    about four times a second, with hisses and pauses between; together they have
+    about the long-term spectrum of speech.
 
     Args:
         n_samples: of the result.
@@ -112,10 +113,14 @@ def _syllable(
     hz = pitch_hz * np.linspace(rng.uniform(0.85, 1.25), rng.uniform(0.8, 1.1), length)
     buzz = 2 * (np.cumsum(hz / rate_hz) % 1) - 1
     sound = (buzz + 0.05 * rng.standard_normal(length)) * np.hanning(length)
+    sound = lfilter([1, -0.85], [1], sound)  # what radiates from the lips
     for formant_hz, width_hz in zip(rng.choice(_FORMANTS_HZ), _FORMANT_WIDTHS_HZ, strict=True):
         if formant_hz * tract < 0.45 * rate_hz:
             sound = lfilter(*_resonance(formant_hz * tract, width_hz, rate_hz), sound)
-    return rng.uniform(0.3, 1) * sound
+    # A consonant's hiss, much softer than the vowel.
+    hiss = np.diff(rng.standard_normal(length), prepend=0) * np.hanning(length) ** 8
+    loudness = rng.uniform(0.01, 0.06) * np.abs(sound).max()
+    return rng.uniform(0.3, 1) * (sound + loudness * np.roll(hiss, length // 2))
 
 
 def _resonance(hz: float, width_hz: float, rate_hz: int) -> tuple[list[float], list[float]]:
@@ -398,8 +403,7 @@ def apply(signal: np.ndarray, rate_hz: int, name: str, seed: int | Sequence[int]
     condition, signal = load(name), check_signal(signal)
     if rate_hz < 8000:
         raise SerError(f"the rate is {rate_hz} Hz; conditions are made for 8000 Hz or more")
-    seeds = [seed] if isinstance(seed, int) else list(seed)
-    rng = np.random.default_rng([*seeds, *name.encode()])
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), *name.encode()])
     return np.asarray(condition.change(signal, rate_hz, rng), np.float32)
 
 

@@ -237,6 +237,12 @@ def training_arguments(verb: argparse.ArgumentParser) -> None:
         "pitch, gain and noise; each has to be analysed, which takes a while the first time",
     )
     group.add_argument(
+        "--conditions",
+        action="store_true",
+        help="make these copies as if recorded elsewhere: other rooms, noises, microphones, "
+        "telephones, codecs and levels, none of them those of 'evaluate --conditions'",
+    )
+    group.add_argument(
         "--inner-folds",
         type=int,
         default=4,

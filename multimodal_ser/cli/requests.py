@@ -117,6 +117,7 @@ def recipes_of(options: argparse.Namespace) -> list[Recipe]:
 
     ``options.tables`` is set: name of an input -> path.
     """
+    from multimodal_ser.audio.augment import ELSEWHERE
     from multimodal_ser.workflows.recipes import PRESETS, Recipe, grid
 
     preset = PRESETS[options.preset]
@@ -126,7 +127,11 @@ def recipes_of(options: argparse.Namespace) -> list[Recipe]:
         audio = preset.audio if options.features is None else f"{features}:{_alone(preset)}"
     heard = [_with_input(text, features) for text in audio.split(",")]
     seen = [_noted(text, options) for text in (options.video or preset.video).split(",")]
+    elsewhere = getattr(options, "conditions", False)
+    if elsewhere and not options.copies:
+        raise SerError("--conditions says how copies are made, and there are none; add --copies 2")
     base = Recipe(
+        augmentation=ELSEWHERE if elsewhere else None,
         **{name: getattr(options, name) for name in ("crop", "detector", "pooling", "fusion")},
         **{name: getattr(options, name) for name in _TRAINING if hasattr(options, name)},
         every=options.every,

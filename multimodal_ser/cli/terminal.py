@@ -55,7 +55,11 @@ def show_scores(scores: pd.DataFrame) -> None:
         ]
     shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
-    if "p_best" in scores:
+    if "condition" in scores:
+        shown["change"] = (100 * scores["uar_change"]).map("{:+.1f}".format)
+        for column in ("unchanged", "confidence"):
+            shown[f"{column} %"] = (100 * scores[column]).map("{:.1f}".format)
+    elif "p_best" in scores:
         shown["p against best"] = [_text(value) for value in scores["p_best"]]
     shown["clips"] = scores["n"].astype(int)
     if "seconds" in scores and scores["seconds"].notna().all():  # a finished model has none

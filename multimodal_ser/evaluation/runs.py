@@ -71,6 +71,8 @@ class RunModel:
         seconds: how long fitting and predicting took, or None.
         chosen: for each fold a mapping of ``fold``, its name, and the parameters
             that a search or choice inside the fold took; empty without one.
+        condition: under which the recordings were heard, one of
+            ``audio.conditions.NAMES``; empty for the recordings as they are.
     """
 
     name: str
@@ -80,6 +82,7 @@ class RunModel:
     parts: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
     chosen: tuple[Mapping[str, Value], ...] = ()
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,11 @@ class Run:
     def actors(self) -> list[str]:
         """The known actors, sorted."""
         return known_actors(self.clips)
+
+    @property
+    def as_recorded(self) -> list[RunModel]:
+        """The models of the recordings as they are; all where there is none."""
+        return [model for model in self.models if not model.condition] or list(self.models)
 
     def model(self, name: str) -> RunModel:
         """Return the model of that name.
@@ -317,6 +325,7 @@ def _record(run: Run, files: list[str]) -> RunRecord:
             parts=dict(model.parts),
             seconds=model.seconds,
             chosen=list(map(dict, model.chosen)),
+            condition=model.condition,
         )
         for model, file in zip(run.models, files, strict=True)
     ]
@@ -378,7 +387,7 @@ def _read_model(folder: Path, entry: RunModelRecord, path: Path) -> RunModel:
     folds = table.pop("fold").astype(object)
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
         raise TableError(f"{entry.file}: a column is not of numbers; make the run again")
-    rest = entry.parts, entry.seconds, tuple(entry.chosen)
+    rest = entry.parts, entry.seconds, tuple(entry.chosen), entry.condition
     return RunModel(entry.name, entry.modality, table, folds, *rest)
 
 

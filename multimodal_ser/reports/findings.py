@@ -31,8 +31,8 @@ def shown_models(run: Run, scores: pd.DataFrame) -> list[RunModel]:
 
     Without a fused model it is the best of each modality.
     """
-    if len(run.models) <= SHOWN_MODELS:
-        return sorted(run.models, key=lambda model: MODALITIES.index(model.modality))
+    if len(run.as_recorded) <= SHOWN_MODELS:
+        return sorted(run.as_recorded, key=lambda model: MODALITIES.index(model.modality))
     best = {name: best_model(run, scores, name) for name in MODALITIES}
     fused = best["fused"]
     if fused is not None and fused.parts:
@@ -41,8 +41,8 @@ def shown_models(run: Run, scores: pd.DataFrame) -> list[RunModel]:
 
 
 def best_model(run: Run, scores: pd.DataFrame, modality: str | None = None) -> RunModel | None:
-    """Return the model with the highest UAR, of one modality or of all."""
-    found = [m for m in run.models if modality in (None, m.modality)]
+    """Return the model, of one modality or of all, with the highest UAR on unchanged recordings."""
+    found = [m for m in run.as_recorded if modality in (None, m.modality)]
     uar = scores["uar"].fillna(-1)
     return max(found, key=lambda model: uar[model.name], default=None)
 

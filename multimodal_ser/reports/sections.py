@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation import metrics, robustness
 from multimodal_ser.evaluation.runs import RunModel
 from multimodal_ser.reports import figures, findings
 from multimodal_ser.reports.blocks import View
@@ -26,9 +26,19 @@ def scores(view: View) -> dict:
     best = [findings.best_model(view.run, view.scores, name) for name in MODALITIES]
     return {
         "best": [model for model in best if model is not None],
-        "ranked": sorted(view.run.models, key=lambda model: -_uar(view, model)),
+        "ranked": sorted(view.run.as_recorded, key=lambda model: -_uar(view, model)),
         "chance": 100 / max(view.truth.nunique(), 1),
+        "conditions": _conditions(view),
     }
+
+
+def _conditions(view: View) -> list[dict]:
+    """Return every model beside that of the recordings as they are; nothing without conditions."""
+    if len(view.run.as_recorded) == len(view.run.models):
+        return []
+    table = view.scores.join(robustness.against_clean(view.run))
+    models = sorted(view.run.models, key=lambda model: MODALITIES.index(model.modality))
+    return [{"model": model, **table.loc[model.name]} for model in models]
 
 
 def _uar(view: View, model: RunModel) -> float:

@@ -40,6 +40,7 @@ class RunModelRecord(Struct, frozen=True, kw_only=True):
     parts: dict[Name, Name]
     seconds: Seconds | None
     chosen: list[dict[Name, Value]] = []
+    condition: Text = ""
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import pandas as pd
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.evaluation import protocol
+from multimodal_ser.evaluation import protocol, robustness
 from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
@@ -346,7 +346,8 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
 def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
     parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]
-    parts += [f"{base.copies} changed copies of each training clip"] if base.copies else []
+    how = " as if recorded elsewhere" * ("recording" in getattr(base.augmentation, "kinds", ()))
+    parts += [f"{base.copies} changed copies of each training clip{how}"] if base.copies else []
     parts += [f"{base.search} sets of parameters searched"] if base.search else []
     return "".join(f", {part}" for part in parts)
 
@@ -376,7 +377,9 @@ def score_table(run: Run) -> pd.DataFrame:
     """Return a run's scores, one row per model, with :data:`COLUMNS`.
 
     ``p_best`` is the p-value of a paired sign-flip test over actors of the
-    UAR against the model with the highest.
+    UAR against the model with the highest. A run under several recording
+    conditions has the columns of :mod:`multimodal_ser.evaluation.robustness` too,
+    and its highest is one of the recordings as they are.
 
     Args:
         run: from :func:`benchmark` or ``evaluation.runs.read_run``.
@@ -394,10 +397,17 @@ def score_table(run: Run) -> pd.DataFrame:
         | protocol.summary(model.probabilities, run.clips, seed=run.seed)
         for model in run.models
     ]
-    best = max(range(len(rows)), key=lambda at: rows[at]["uar"])
+    clean = [model.name for model in run.as_recorded]
+    best = max(
+        (at for at in range(len(rows)) if rows[at]["model"] in clean),
+        key=lambda at: rows[at]["uar"],
+    )
     for at, row in enumerate(rows):
         row["p_best"] = _p_value(run, at, best)
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    table = pd.DataFrame(rows)[list(COLUMNS)]
+    if len(clean) == len(rows):
+        return table
+    return table.join(robustness.against_clean(run), on="model")
 
 
 def _p_value(run: Run, at: int, best: int) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -21,6 +24,12 @@ from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_cl
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.records import run_record
 
+if TYPE_CHECKING:
+    from multimodal_ser.workflows.inference import Changes, Tables
+
+    #: Condition, empty for the recordings as they are -> modality -> probabilities.
+    Answers = dict[str, dict[str, pd.DataFrame]]
+
 #: The one fold of an evaluation: nothing is trained in it.
 FOLD = PROTOCOL = "evaluate"
 
@@ -32,6 +41,7 @@ def evaluate(
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
     labels: str | None = None,
+    conditions: Sequence[str] = (),
     seed: int = 0,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
@@ -54,57 +64,113 @@ def evaluate(
         adapt: as for :func:`~multimodal_ser.workflows.inference.predict`.
         labels: a label scheme to score under, such as ``emotions4``; the model's
             probabilities are projected onto it. None keeps the model's own labels.
-        seed: of the bootstrap over actors.
+        conditions: of ``audio.conditions.NAMES``, or ``all``: the recordings are
+            scored as they are, and once more under each of these.
+        seed: of the bootstrap over actors and, with each clip's id, of what the
+            conditions draw.
         cache: as for :func:`~multimodal_ser.workflows.inference.predict`.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Returns:
         A run for ``score_table``, ``write_run`` and reports, one model per
-        modality, and the failures.
+        condition and modality, the recordings as they are first, and the
+        failures. What is seen does not depend on how it sounds, so the face has
+        one model.
 
     Raises:
-        UnknownName: there is no such label scheme.
+        UnknownName: there is no such condition or label scheme.
         SerError: no clip has one of the model's labels, or none could be used.
         TableError: the model's labels do not make up those of the scheme.
     """
-    started = time.monotonic()
+    from multimodal_ser.audio import conditions as suite
+
+    started, names = time.monotonic(), suite.chosen(conditions)
     found = model if isinstance(model, Model) else load_model(model)
     check_adapt(found, adapt)
     if labels is not None:
         label_sets.check_scheme(labels, found.labels)
     labelled = label_sets.labelled(clips, found.labels, labels)
     own = label_sets.own_labels(labelled, labels)
-    how: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
+    given, answered, failures = read_tables(tables), {}, []
+    with _store(cache, several=bool(names)) as store:
+        work: Work = {"cache": store, "workers": workers, "progress": progress}
+        for name in ("", *names):
+            change = _change(name, seed) if name else None
+            tables_of, failed = _answers(found, labelled, given, change, work)
+            if labels is not None:
+                tables_of = {one: under(table, labels) for one, table in tables_of.items()}
+            answered[name] = {
+                one: label_sets.projected(table, labelled, own) for one, table in tables_of.items()
+            }
+            failures.append(failed)
+            if not _evaluated(answered):
+                raise SerError(
+                    f"none of the {len(labelled)} clip(s) could be used; see the failures"
+                )
+    said = label_sets.words(found.labels, own, labels)
+    run = _run(found, labelled, clips, answered, said, seed, time.monotonic() - started)
+    return run, pd.concat(failures).drop_duplicates(ignore_index=True)
+
+
+@contextmanager
+def _store(cache: Cache | str | Path | None, *, several: bool) -> Iterator[Cache]:
+    """Yield the cache; where none is kept, one for as long as several conditions need frames."""
+    found = as_cache(cache)
+    if found.folder is not None or not several:
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Cache(folder)
+
+
+def _change(name: str, seed: int) -> Changes:
+    from multimodal_ser.audio import conditions as suite
+
+    return lambda clip: suite.Recorded(name, tuple(suite.seed_of(clip, seed)))
+
+
+def _answers(
+    model: Model, clips: pd.DataFrame, tables: Tables, change: Changes, work: Work
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Return the probabilities by modality, and the failures."""
     parts: dict[str, list[pd.DataFrame]] = {}
     failures = []
-    for answers, failed in predict_clips(found, labelled, tables=read_tables(tables), **how):
+    for answers, failed in predict_clips(model, clips, tables=tables, change=change, **work):
         failures.append(failed)
         for modality in MODALITIES:
             if modality in answers:
                 parts.setdefault(modality, []).append(answers[modality])
     answered = {name: pd.concat(tables) for name, tables in parts.items()}
-    if labels is not None:
-        answered = {name: under(table, labels) for name, table in answered.items()}
-    answered = {n: label_sets.projected(table, labelled, own) for n, table in answered.items()}
-    # A modality that no clip has was not evaluated.
-    answered = {name: table for name, table in answered.items() if table.notna().any(axis=None)}
-    if not answered:
-        raise SerError(f"none of the {len(labelled)} clip(s) could be used; see the failures")
-    said = label_sets.words(found.labels, own, labels)
-    run = _run(found, labelled, clips, answered, said, seed, time.monotonic() - started)
-    return run, pd.concat(failures, ignore_index=True)
+    return answered, pd.concat(failures, ignore_index=True)
 
 
-def _run(model: Model, labelled, clips, answered, said: str, seed: int, seconds: float) -> Run:
+def _evaluated(answered: Answers) -> list[str]:
+    """Return the modalities that a clip has, as recorded; another was not evaluated."""
+    there = [name for name, table in answered[""].items() if table.notna().any(axis=None)]
+    found = [name for name in MODALITIES if name in there]
+    # Of one modality alone there is nothing to fuse.
+    return found if len(found) > 2 else found[:1]
+
+
+def _models(answered: Answers, fold: pd.Series) -> Iterator[RunModel]:
+    """Yield each modality's model as recorded, then under each condition where it can differ."""
+    evaluated = _evaluated(answered)
+    for condition, tables in answered.items():
+        ends = f", {condition}" if condition else ""
+        for modality in evaluated:
+            if condition and modality == "video":
+                continue
+            parts = {"audio": f"audio{ends}", "video": "video"} if modality == "fused" else {}
+            table = tables[modality]
+            yield RunModel(modality + ends, modality, table, fold, parts, condition=condition)
+
+
+def _run(
+    model: Model, labelled, clips, answered: Answers, said: str, seed: int, seconds: float
+) -> Run:
     fold = pd.Series(FOLD, labelled.index, dtype=object, name="fold")
-    single = [name for name in ("audio", "video") if name in answered]
-    kept = [*single, *(["fused"] if len(single) > 1 else [])]
-    parts = {name: name for name in single}
-    models = tuple(
-        RunModel(name, name, answered[name], fold, parts if name == "fused" else {})
-        for name in kept
-    )
+    models = tuple(_models(answered, fold))
     record = run_record(None, labelled, seconds=round(seconds, 1))
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
     left = len(clips) - len(labelled)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from multimodal_ser.audio import augment
+from multimodal_ser.audio import augment, training_conditions
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, UnknownName
@@ -124,7 +124,7 @@ def test_what_happens_is_settled_by_the_generator_and_may_be_nothing():
     np.testing.assert_array_equal(kept, tone())
 
 
-@pytest.mark.parametrize("kind", augment.KINDS)
+@pytest.mark.parametrize("kind", augment.Augmentation().kinds)
 def test_of_one_kind_alone_nothing_else_happens(kind):
     """Each kind leaves alone what the others change: length, pitch, level, the sine."""
     params = augment.Augmentation(
@@ -162,6 +162,30 @@ def test_leaving_kinds_out_moves_no_other_draw():
     at_once = augment.augment(tone(), RATE_HZ, seeded[2], both)
     np.testing.assert_array_equal(step_by_step, at_once)
     assert not np.array_equal(faster, step_by_step)
+
+
+def test_a_recording_made_elsewhere_comes_last_and_only_where_it_is_named():
+    assert augment.Augmentation().kinds == ("speed", "pitch", "gain", "noise")
+    gain = augment.Augmentation(kinds=("gain",), probability=1.0)
+    both = augment.Augmentation(kinds=("recording", "gain"), probability=1.0)
+    rng = np.random.default_rng(2)
+    louder = augment.augment(tone(), RATE_HZ, rng, gain)
+    rng.random()  # whether it happens
+    expected = training_conditions.augment_recording(louder, RATE_HZ, rng)
+    found = augment.augment(tone(), RATE_HZ, np.random.default_rng(2), both)
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(louder, expected)
+
+
+def test_the_version_of_the_conditions_counts_for_copies_that_use_them(monkeypatch):
+    def keys():
+        how = (augment.Augmentation(), augment.ELSEWHERE)
+        return [augment.Copied(params, (0,)).key for params in how]
+
+    before = keys()
+    monkeypatch.setattr(training_conditions, "VERSION", 99)
+    after = keys()
+    assert before[0] == after[0] and before[1] != after[1]
 
 
 def test_no_kind_leaves_the_signal_and_an_unknown_one_is_refused():

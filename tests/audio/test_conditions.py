@@ -244,3 +244,11 @@ def test_training_rooms_begin_with_the_direct_sound():
     for seed in range(20):
         response = training_conditions.reflections(RATE_HZ, np.random.default_rng(seed), rt60_s=0.5)
         assert response[0] == 1 and 0.1 < np.linalg.norm(response[1:]) < 2
+
+
+def test_names_of_the_suite_are_chosen_once_and_without_clean():
+    assert conditions.chosen(["clean", "opus", "phone", "opus"]) == ("opus", "phone")
+    assert conditions.chosen(["phone", "all"])[0] == "phone"
+    assert set(conditions.chosen(["all"])) == set(conditions.NAMES) - {"clean"}
+    with pytest.raises(UnknownName):
+        conditions.chosen(["phone", "bathroom"])

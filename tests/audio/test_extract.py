@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from multimodal_ser.audio import features, signal
+from multimodal_ser.audio import conditions, features, signal
 from multimodal_ser.audio.extract import clip_feature_sets, extract, extract_many
 from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.tables import make_clips
 
 
@@ -75,3 +76,40 @@ def test_a_clip_is_read_once_a_rate_for_all_sets(clips, monkeypatch):
     names = ("mfcc_rms", "spectral_moments", "mfcc_chroma_mel", "log_mel", "waveform")
     clip_feature_sets(clips.loc["a", "audio"], names)
     assert sorted(rates) == [16000, 22050]
+
+
+def test_the_cache_tells_conditions_seeds_versions_and_clips_apart(clips, tmp_path, monkeypatch):
+    def values(name, seed=0):
+        found, _ = extract_many(
+            clips,
+            ["spectral_moments"],
+            change=lambda clip: conditions.Recorded(name, (*conditions.seed_of(clip, seed),)),
+            cache=Cache(tmp_path / "c"),
+            workers=Engine(1, in_process=True),
+            progress=False,
+        )
+        return found["spectral_moments"].values
+
+    drawn = [values("white_20db"), values("white_20db", seed=1), values("pink_20db")]
+    plain = extract(clips, "spectral_moments", cache=Cache(tmp_path / "c"), progress=False)[0]
+    assert len({one.tobytes() for one in (*drawn, plain.values)}) == 4
+    n_kept = len(list((tmp_path / "c").rglob("*.npz")))
+    np.testing.assert_array_equal(values("white_20db"), drawn[0])
+    assert len(list((tmp_path / "c").rglob("*.npz"))) == n_kept == 4 * 3
+    monkeypatch.setattr(conditions, "VERSION", conditions.VERSION + 1)
+    values("white_20db")
+    assert len(list((tmp_path / "c").rglob("*.npz"))) == n_kept + 3
+
+
+def test_processes_change_recordings_as_one_does(clips):
+    made = [
+        extract_many(
+            clips,
+            ["spectral_moments"],
+            change=lambda clip: conditions.Recorded("room_0.3s", (*conditions.seed_of(clip),)),
+            workers=workers,
+            progress=False,
+        )[0]["spectral_moments"].values
+        for workers in (1, 2)
+    ]
+    np.testing.assert_array_equal(*made)

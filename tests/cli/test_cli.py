@@ -271,6 +271,14 @@ def test_evaluate_scores_a_finished_model(corpus, model, tmp_path, capsys):
     assert scores["uar"][2] == pytest.approx(expected["uar"])
     assert (tmp_path / "run" / "report.html").exists()
     assert "32" in capsys.readouterr().out
+    assert main([*words[:5], "--conditions", "phone", *words[5:]]) == 0
+    scores = pd.read_csv(tmp_path / "s.csv").set_index("model")
+    assert list(scores.index) == ["audio", "video", "fused", "audio, phone", "fused, phone"]
+    assert scores.loc["audio", "uar"] == pytest.approx(
+        scores.loc["audio, phone", "uar"] - scores.loc["audio, phone", "uar_change"]
+    )
+    assert "unchanged" in capsys.readouterr().out
+    assert main([*words[:5], "--conditions", "bathroom"]) == 2
     other = ["evaluate", str(corpus), "--model", str(model), "--sex", "male", "--quiet"]
     assert main([*other, "--run", str(tmp_path / "run")]) == 2
     assert main([*words[:5], "--adapt", "person"]) == 2

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from multimodal_ser import datasets
-from multimodal_ser.audio import classifiers, features
+from multimodal_ser.audio import classifiers, features, training_conditions
 from multimodal_ser.cli import arguments, main, requests
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
@@ -178,6 +178,22 @@ def test_copies_are_learnt_from_with_their_actor_alone(voices, tmp_path, fits):
         copied = learnt.index.str.contains("#")
         assert copied.sum() == 2 * (~copied).sum() > 0
         assert set(learnt.loc[copied, "actor"]) == set(learnt.loc[~copied, "actor"]) < set(ACTORS)
+
+
+def test_copies_are_made_as_if_recorded_elsewhere_where_that_is_asked_for(
+    voices, tmp_path, fits, monkeypatch
+):
+    heard = []
+    own = training_conditions.augment_recording
+    monkeypatch.setattr(
+        training_conditions, "augment_recording", lambda *a: heard.append(1) or own(*a)
+    )
+    words = ["benchmark", voices / "speech", "--protocol", "actors", *HEARD]
+    run = run_of([*words, "--copies", 1, "--conditions"], tmp_path / "run")
+    assert "recorded elsewhere" in run.title and len(run.clips) == 32
+    assert 0.5 * 32 < len(heard) <= 32
+    words += ["--run", tmp_path / "none", "--conditions"]
+    assert main([*map(str, words)]) == 2
 
 
 def test_labels_reach_the_run_its_report_and_its_title(voices, tmp_path, capsys):

@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 from cases import QUIET, table_of
 
+from multimodal_ser.audio import conditions, extract
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.errors import SerError, TableError, UnknownName
-from multimodal_ser.evaluation import metrics, runs
+from multimodal_ser.evaluation import metrics, robustness, runs
+from multimodal_ser.reports.html import run_report
 from multimodal_ser.tables import labels
 from multimodal_ser.workflows import inference, training
 from multimodal_ser.workflows.benchmarking import score_table
@@ -78,6 +81,96 @@ def test_clips_without_one_of_the_labels_are_refused(model, tones):
 def test_clips_of_which_none_can_be_read_are_refused(model, tones):
     with pytest.raises(SerError):
         evaluate(tones.assign(audio="gone.wav"), model, **QUIET)
+
+
+@pytest.fixture(scope="module")
+def under(model, tones, tables):
+    run, failures = evaluate(
+        tones, model, tables=tables, conditions=("phone", "clean", "white_10db"), **QUIET
+    )
+    assert failures.empty
+    return run
+
+
+def test_each_condition_has_a_model_of_the_sound_and_of_the_whole(under, model, tones, tables):
+    names = [one.name for one in under.models]
+    assert names[:3] == ["audio", "video", "fused"]
+    assert names[3:] == ["audio, phone", "fused, phone", "audio, white_10db", "fused, white_10db"]
+    assert under.model("fused, phone").parts == {"audio": "audio, phone", "video": "video"}
+    plain, _ = evaluate(tones, model, tables=tables, **QUIET)
+    assert plain.identity == under.identity
+    for one in plain.models:
+        pd.testing.assert_frame_equal(one.probabilities, under.model(one.name).probabilities)
+
+
+def test_the_probabilities_are_those_of_the_changed_recordings(under, model, tones):
+    """By hand: the sound read, changed and described, the classifier asked."""
+    from multimodal_ser.audio import features, signal
+
+    learner = next(one for one in model.learners.values() if one.modality == "audio")
+    module = features.load(learner.input)
+    told = under.model("audio, white_10db").probabilities
+    for clip in told.index[:3]:
+        sound = signal.read(tones.loc[clip, "audio"], rate_hz=module.RATE_HZ)
+        seed = conditions.seed_of(clip, 0)
+        changed = conditions.apply(sound, module.RATE_HZ, "white_10db", seed)
+        found = extract.Features(pd.Index([clip]), module.extract(changed)[None], module.names())
+        expected = model.probabilities([clip], {learner.key: found})["audio"]
+        np.testing.assert_allclose(told.loc[clip], expected.loc[clip], atol=1e-5)
+
+
+def test_scores_say_what_a_condition_costs(under):
+    scores = score_table(under).set_index("model")
+    clean, noisy = (under.model(name).probabilities for name in ("audio", "audio, white_10db"))
+    row = scores.loc["audio, white_10db"]
+    assert row["condition"] == "white_10db" and scores.loc["audio", "condition"] == ""
+    assert row["uar_change"] == pytest.approx(row["uar"] - scores.loc["audio", "uar"])
+    assert row["unchanged"] == (clean.idxmax(axis=1) == noisy.idxmax(axis=1)).mean() < 1
+    assert row["confidence"] == pytest.approx(noisy.max(axis=1).mean())
+    assert scores.loc["video", ["uar_change", "unchanged"]].tolist() == [0, 1]
+    best = scores["p_best"].isna()
+    assert (scores.index[best] == scores["uar"][["audio", "video", "fused"]].idxmax()).all()
+
+
+def test_a_clip_without_an_answer_has_not_kept_it(under):
+    noisy = under.model("audio, phone")
+    silent = noisy.probabilities.copy()
+    silent.iloc[:] = np.nan
+    models = tuple(
+        runs.RunModel("audio, phone", "audio", silent, noisy.folds, condition="phone")
+        if one is noisy
+        else one
+        for one in under.models
+        if one.modality == "audio"
+    )
+    rows = robustness.against_clean(
+        runs.Run(title="t", protocol="evaluate", clips=under.clips, models=models)
+    )
+    assert rows.loc["audio, phone", "unchanged"] == 0
+
+
+def test_a_run_under_conditions_is_kept_and_has_a_page(under, tmp_path):
+    again = runs.read_run(runs.write_run(tmp_path / "run", under))
+    assert [one.condition for one in again.models] == [one.condition for one in under.models]
+    page = run_report([again], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "white_10db" in page and "as recorded" in page
+
+
+def test_a_condition_under_which_nothing_is_answered_is_scored_as_such(model, tones, monkeypatch):
+    def deaf(signal, rate_hz, name, seed):
+        raise SerError("nothing is left of it")
+
+    monkeypatch.setattr(conditions, "apply", deaf)
+    run, failures = evaluate(tones, model, conditions=("phone",), cache=Cache(None), **QUIET)
+    assert set(failures["clip"]) == set(run.clips.index)
+    scores = score_table(run).set_index("model")
+    assert scores.loc["audio, phone", ["n", "unchanged"]].tolist() == [0, 0]
+    assert np.isnan(scores.loc["audio, phone", "uar"]) and scores.loc["audio", "n"] > 0
+
+
+def test_unknown_conditions_are_refused_before_anything_is_read(tones):
+    with pytest.raises(UnknownName):
+        evaluate(tones, "no such model", conditions=("bathroom",), **QUIET)
 
 
 def by_modality(run):

@@ -36,7 +36,17 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "score under these labels, such as emotions4, onto which probabilities are "
         "projected (default: the model's own)",
     )
-    verb.add_argument("--seed", type=int, default=0, help="of the intervals over actors")
+    verb.add_argument(
+        "--conditions",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="hear the recordings under other conditions too, such as phone, white_20db, room_0.3s "
+        "or all: what each costs in UAR, and how many predictions stay",
+    )
+    verb.add_argument(
+        "--seed", type=int, default=0, help="of the intervals over actors, and of the conditions"
+    )
     work_arguments(verb)
     output_argument(verb, "the scores")
     verb.add_argument(
@@ -46,6 +56,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
+    from multimodal_ser.audio.conditions import chosen
     from multimodal_ser.cli import terminal
     from multimodal_ser.evaluation.runs import check_place, write_run
     from multimodal_ser.reports.html import run_report
@@ -55,10 +66,11 @@ def run(options: argparse.Namespace) -> int:
 
     if options.output:
         tableio.check_ending(options.output)
+    names = chosen(options.conditions)
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
     how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
-    how |= {"labels": options.labels}
+    how |= {"labels": options.labels, "conditions": names}
     run, failures = evaluate(clips, options.model, **how, **work)
     if options.run_folder:
         check_place(options.run_folder, run.identity)
