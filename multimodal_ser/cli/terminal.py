@@ -45,8 +45,12 @@ def show_scores(scores: pd.DataFrame) -> None:
     """Print a benchmark's table, rates in percent with their intervals.
 
     Args:
-        scores: what ``benchmarking.benchmark`` gives.
+        scores: what ``benchmarking.score_table`` gives; of several data sets a table per model.
     """
+    if "data_set" in scores:
+        for (model, protocol), rows in scores.groupby(["model", "protocol"], sort=False):
+            _show_data_sets(rows, f"{model}, {protocol}")
+        return
     shown = scores[["model", "modality", "protocol"]].copy()
     for metric in ("uar", "war"):
         columns = scores[[metric, f"{metric}_low", f"{metric}_high"]]
@@ -61,6 +65,32 @@ def show_scores(scores: pd.DataFrame) -> None:
     if "seconds" in scores and scores["seconds"].notna().all():  # a finished model has none
         shown["seconds"] = scores["seconds"].map("{:.0f}".format)
     show(shown)
+
+
+def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
+    """Print one model's scores by data set, narrow enough for 80 columns."""
+    over_clips = scores["interval_over"] == "clips"
+    rates = {
+        "UAR %, all classes": [
+            _rate(*values) + "*" * marked
+            for *values, marked in zip(
+                *(scores[name] for name in ("uar", "uar_low", "uar_high")), over_clips, strict=True
+            )
+        ],
+        "UAR %, 4 classes": [
+            _rate(*values)
+            for values in zip(
+                *(scores[f"{n}4"] for n in ("uar", "uar_low", "uar_high")), strict=True
+            )
+        ],
+    }
+    shown = pd.DataFrame({"data set": scores["data_set"], "classes": scores["classes"]} | rates)
+    shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format).to_numpy()
+    shown["clips"] = scores["n"].astype(int).to_numpy()
+    show(shown, title)
+    print("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
+    if over_clips.any():
+        print("* over clips, of fewer than three actors: says nothing about other speakers")
 
 
 def _rate(value: float, low: float, high: float) -> str:
