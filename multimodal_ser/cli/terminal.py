@@ -70,23 +70,13 @@ def show_scores(scores: pd.DataFrame) -> None:
 def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
     """Print one model's scores by data set, narrow enough for 80 columns."""
     over_clips = scores["interval_over"] == "clips"
-    rates = {
-        "UAR %, all classes": [
-            _rate(*values) + "*" * marked
-            for *values, marked in zip(
-                *(scores[name] for name in ("uar", "uar_low", "uar_high")), over_clips, strict=True
-            )
-        ],
-        "UAR %, 4 classes": [
-            _rate(*values)
-            for values in zip(
-                *(scores[f"{n}4"] for n in ("uar", "uar_low", "uar_high")), strict=True
-            )
-        ],
-    }
-    shown = pd.DataFrame({"data set": scores["data_set"], "classes": scores["classes"]} | rates)
-    shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format).to_numpy()
-    shown["clips"] = scores["n"].astype(int).to_numpy()
+    shown = scores[["data_set", "classes"]].rename(columns={"data_set": "data set"})
+    for name, end in (("UAR %, all classes", ""), ("UAR %, 4 classes", "4")):
+        rates = scores[[f"uar{end}", f"uar_low{end}", f"uar_high{end}"]]
+        shown[name] = [_rate(*values) for values in rates.itertuples(index=False)]
+        shown[name] = shown[name].mask(over_clips, shown[name] + "*")
+    shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
+    shown["clips"] = scores["n"].astype(int)
     show(shown, title)
     print("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
     if over_clips.any():
@@ -94,6 +84,8 @@ def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
 
 
 def _rate(value: float, low: float, high: float) -> str:
+    if pd.isna(value):
+        return "-"
     if pd.isna(low):
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
