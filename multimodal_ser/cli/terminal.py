@@ -71,16 +71,16 @@ def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
     """Print one model's scores by data set, narrow enough for 80 columns."""
     over_clips = scores["interval_over"] == "clips"
     shown = scores[["data_set", "classes"]].rename(columns={"data_set": "data set"})
+    shown["data set"] += over_clips.map({True: " *", False: ""})
     for name, end in (("UAR %, all classes", ""), ("UAR %, 4 classes", "4")):
         rates = scores[[f"uar{end}", f"uar_low{end}", f"uar_high{end}"]]
         shown[name] = [_rate(*values) for values in rates.itertuples(index=False)]
-        shown[name] = shown[name].mask(over_clips, shown[name] + "*")
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
     shown["clips"] = scores["n"].astype(int)
     show(shown, title)
     print("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
     if over_clips.any():
-        print("* over clips, of fewer than three actors: says nothing about other speakers")
+        print("* over clips, of fewer than three actors: they say nothing about other speakers")
 
 
 def _rate(value: float, low: float, high: float) -> str:

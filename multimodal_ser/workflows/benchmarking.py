@@ -296,9 +296,8 @@ def benchmark(
     for recipe in recipes:
         check(recipe)
     base = recipes[0]
-    clips, extra = prepare(clips, base, extra)
-    if scheme == CORPORA:
-        clips = _of_corpora(clips, extra)
+    labelled, extra = prepare(clips, base, extra)
+    clips = _of_corpora(labelled, extra) if scheme == CORPORA else labelled
     folds = make_folds(clips, scheme, seed=base.seed)
     identity = _identity(clips, extra, folds, base)
     if run_folder is not None:
@@ -318,7 +317,11 @@ def benchmark(
         models = [_projected(model, clips) for model in models]
     seconds = round(time.monotonic() - started, 1)
     run = _make_run(clips, base, scheme, models, seconds, identity)
-    run = replace(run, title=run.title + _title_end(base, extra), leaky=run.leaky or leaky)
+    run = replace(
+        run,
+        title=run.title + _title_end(base, extra, len(labelled) - len(clips)),
+        leaky=run.leaky or leaky,
+    )
     return run, data.failures.drop_duplicates(ignore_index=True)
 
 
@@ -377,8 +380,10 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
     )
 
 
-def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
+def _title_end(base: Recipe, extra: pd.DataFrame | None, n_unshared: int) -> str:
     parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
+    if n_unshared:
+        parts.append(f"{n_unshared} clips of labels that one data set alone has left out")
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]
     parts += [f"{base.copies} changed copies of each training clip"] if base.copies else []
     parts += [f"{base.search} sets of parameters searched"] if base.search else []
