@@ -160,7 +160,8 @@ def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> 
     each of four corpora, each left out in turn: ECE 9.8 % so, 20.5 % with inner folds over actors,
     UAR 33.7 and 34.2 %.) With two, each inner fold would learn from one
     corpus alone, which is another task; and a label of one data set alone could not be
-    learnt without it. In both cases the inner folds are over actors.
+    learnt without it. In both cases the inner folds are over actors. So many as there are data
+    sets, whatever number above 0 ``inner_folds`` is.
 
     Args:
         train: the training clips.
@@ -496,6 +497,8 @@ def train(
 ) -> tuple[Model, Data]:
     """Extract, fit on all labelled clips, and save the model.
 
+    Of three or more data sets the inner folds leave out one at a time, where the labels allow it
+    (:func:`inner_folds`): whoever learns from several corpora wants to predict yet others.
     An interrupted training resumes when it is started again with the same
     output folder: features come from the cache, epochs from the checkpoint.
 
