@@ -20,6 +20,7 @@ SLOW = (
     *("workflows/test_training", "workflows/test_inner_folds", "workflows/test_former_models"),
     *(
         "workflows/test_benchmarking",
+        "workflows/test_corpora",
         "workflows/test_extra_training",
         "workflows/test_feature_model",
     ),

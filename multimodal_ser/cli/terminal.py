@@ -45,8 +45,12 @@ def show_scores(scores: pd.DataFrame) -> None:
     """Print a benchmark's table, rates in percent with their intervals.
 
     Args:
-        scores: what ``benchmarking.benchmark`` gives.
+        scores: what ``benchmarking.score_table`` gives; of several data sets a table per model.
     """
+    if "data_set" in scores:
+        for (model, protocol), rows in scores.groupby(["model", "protocol"], sort=False):
+            _show_data_sets(rows, f"{model}, {protocol}")
+        return
     shown = scores[["model", "modality", "protocol"]].copy()
     for metric in ("uar", "war"):
         columns = scores[[metric, f"{metric}_low", f"{metric}_high"]]
@@ -67,7 +71,25 @@ def show_scores(scores: pd.DataFrame) -> None:
     show(shown)
 
 
+def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
+    """Print one model's scores by data set, narrow enough for 80 columns."""
+    over_clips = scores["interval_over"] == "clips"
+    shown = scores[["data_set", "classes"]].rename(columns={"data_set": "data set"})
+    shown["data set"] += over_clips.map({True: " *", False: ""})
+    for name, end in (("UAR %, all classes", ""), ("UAR %, 4 classes", "4")):
+        rates = scores[[f"uar{end}", f"uar_low{end}", f"uar_high{end}"]]
+        shown[name] = [_rate(*values) for values in rates.itertuples(index=False)]
+    shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
+    shown["clips"] = scores["n"].astype(int)
+    show(shown, title)
+    print("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
+    if over_clips.any():
+        print("* over clips, of fewer than three actors: they say nothing about other speakers")
+
+
 def _rate(value: float, low: float, high: float) -> str:
+    if pd.isna(value):
+        return "-"
     if pd.isna(low):
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"

@@ -130,8 +130,10 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             self.frozen_ = module.frozen(self._prepared(values[:1]).shape[1:], **params)
         inputs = self._inputs(values)
         self.network_ = module.network(inputs.shape[1:], len(self.classes_), **params)
-        self._compile(keras, len(values), "categorical_crossentropy" if possible is None else _partial)
-        targets = np.eye(len(self.classes_))[codes] if possible is None else np.float32(possible)
+        loss = "categorical_crossentropy" if possible is None else _partial
+        self._compile(keras, len(values), loss)
+        targets = np.eye(len(self.classes_))[codes]
+        targets = targets if possible is None else np.asarray(possible, np.float32)
         stop = keras.callbacks.EarlyStopping(patience=self.patience, restore_best_weights=True)
         history = self.network_.fit(
             **self._batches(keras, module, inputs, targets, weights),
@@ -169,9 +171,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)
         config = {"learning_rate": rate, **dict(self.optimizer_params or {})}
         optimizer = keras.optimizers.get({"class_name": self.optimizer, "config": config})
-        self.network_.compile(
-            optimizer=unreplicated(optimizer), loss=loss, metrics=["accuracy"]
-        )
+        self.network_.compile(optimizer=unreplicated(optimizer), loss=loss, metrics=["accuracy"])
 
     def _batches(self, keras, module, inputs: np.ndarray, targets: np.ndarray, weights) -> dict:
         if not self.augment:

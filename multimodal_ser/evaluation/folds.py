@@ -11,6 +11,10 @@ protocols, on neither side, and are learnt from only as extra training data. The
 * ``hicmae6``: Sun et al., "HiCMAE", Information Fusion 2024; six folds of four
   consecutive actors.
 * ``emobox6``: Ma et al., "EmoBox", Interspeech 2024; six folds.
+
+``corpora`` is leave-one-corpus-out: each data set is tested by models that learnt from all others
+(Schuller et al., "Cross-Corpus Acoustic Emotion Recognition: Variances and Strategies", IEEE
+Transactions on Affective Computing 1(2), 2010).
 """
 
 from __future__ import annotations
@@ -47,7 +51,9 @@ TEST_ACTORS: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 #: Schemes that work for any data set; the number of folds may be chosen.
 GENERAL = ("actors", "leave_one_actor_out", "random_leaky")
-NAMES = (*TEST_ACTORS, *GENERAL)
+#: Leaves out one data set at a time; it needs several.
+CORPORA = "corpora"
+NAMES = (*TEST_ACTORS, *GENERAL, CORPORA)
 #: Schemes that put one speaker on both sides; every report marks them.
 LEAKY = ("random_leaky",)
 
@@ -74,12 +80,12 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
     Returns:
         Folds with a test part; a published scheme's fold whose actors are all
         absent from the table is left out, and so are clips that are not of
-        RAVDESS's actors 1 to 24.
+        RAVDESS's actors 1 to 24. The folds of ``corpora`` are named after their data sets.
 
     Raises:
         UnknownName: there is no such scheme.
         SerError: the table has too few actors for the scheme, or none of RAVDESS
-            for a published one.
+            for a published one, or a single data set for ``corpora``.
         TableError: the table of folds is malformed or fits no clip.
 
     Example:
@@ -100,6 +106,12 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
         for name, is_test in masks
         if is_test.any() and not is_test.all()
     ]
+    if not folds and scheme == CORPORA:
+        there = ", ".join(sorted(set(clips["dataset"].dropna()))) or "no data set named"
+        raise SerError(
+            f"protocol {CORPORA} leaves out one data set at a time and needs two or more; there "
+            f"is: {there}. Give several, or use one of the protocols {', '.join(GENERAL)}"
+        )
     if not folds:
         actors = ", ".join(sorted(set(clips["actor"].dropna()))) or "none"
         raise SerError(
@@ -231,6 +243,10 @@ def _test_masks(clips: pd.DataFrame, scheme: str, seed: int, n_folds: int):
         numbers = _numbers(clips)
         for fold, actors in enumerate(TEST_ACTORS[scheme]):
             yield f"{scheme}-{fold}", numbers.isin(actors).to_numpy()
+        return
+    if scheme == CORPORA:
+        names = clips["dataset"].fillna("unnamed").to_numpy(dtype=object)
+        yield from ((str(name), names == name) for name in sorted(set(names)))
         return
     groups = actor_groups(clips)
     if scheme == "random_leaky":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from multimodal_ser.evaluation import metrics, robustness
+from multimodal_ser.evaluation import corpora, metrics, robustness
 from multimodal_ser.evaluation.runs import RunModel
 from multimodal_ser.reports import figures, findings
 from multimodal_ser.reports.blocks import View
@@ -29,6 +29,7 @@ def scores(view: View) -> dict:
         "ranked": sorted(view.run.as_recorded, key=lambda model: -_uar(view, model)),
         "chance": 100 / max(view.truth.nunique(), 1),
         "conditions": _conditions(view),
+        "data_sets": _data_sets(view) if corpora.has_data_sets(view.run) else [],
     }
 
 
@@ -39,6 +40,17 @@ def _conditions(view: View) -> list[dict]:
     table = view.scores.join(robustness.against_clean(view.run))
     models = sorted(view.run.models, key=lambda model: MODALITIES.index(model.modality))
     return [{"model": model, **table.loc[model.name]} for model in models]
+
+
+def _data_sets(view: View) -> list[tuple[RunModel, dict]]:
+    """Return each model with its scores of all data sets and of each."""
+    return [
+        (model, row)
+        for model in view.shown
+        for row in corpora.by_data_set(
+            model.probabilities, view.run.clips, seed=view.run.seed
+        ).to_dict("records")
+    ]
 
 
 def _uar(view: View, model: RunModel) -> float:
@@ -140,7 +152,7 @@ def worst(view: View) -> list[dict]:
 
 def data(view: View) -> dict:
     """Return what the clips are, the folds, and how the run was made."""
-    from multimodal_ser.datasets import ravdess
+    from multimodal_ser import datasets
 
     run = view.run
     sets = sorted(run.clips["dataset"].dropna().unique())
@@ -151,7 +163,11 @@ def data(view: View) -> dict:
         "folds": _folds(view),
         "chosen": [_chosen(model) for model in run.models if model.chosen],
         "command": made if made.startswith("multimodal-ser") else f"multimodal-ser {made}",
-        "cite": ravdess if "ravdess" in sets else None,
+        "cite": [
+            (name.upper(), datasets.load(name))
+            for name in sets
+            if name in datasets.NAMES and hasattr(datasets.load(name), "BIBTEX")
+        ],
     }
 
 

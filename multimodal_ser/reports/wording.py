@@ -20,6 +20,8 @@ PROTOCOLS = {
     "tested once, by models that never saw that actor.",
     "leave_one_actor_out": "One fold per actor: each is tested by models that learnt from all "
     "the others.",
+    "corpora": "One fold per data set: each is tested by models that learnt from all the others, "
+    "on the labels that it shares with them.",
     "random_leaky": "Clips are dealt out to folds at random, so the same speaker, and often the "
     "same sentence in the same emotion, is in training and in test.",
 }

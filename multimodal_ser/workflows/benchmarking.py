@@ -9,20 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.evaluation import protocol, robustness
-from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, write_folds
+from multimodal_ser.evaluation import corpora, protocol, robustness
+from multimodal_ser.evaluation.folds import CORPORA, LEAKY, Fold, make_folds, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.reports.wording import ADAPTED
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.clips import hash_text, table_hash
-from multimodal_ser.workflows import combining
+from multimodal_ser.workflows import combining, label_sets
 from multimodal_ser.workflows.data import Data, Work, digest, extract, prepare, read_tables
 from multimodal_ser.workflows.recipes import Learner, Recipe
 from multimodal_ser.workflows.records import run_record, versions
@@ -173,6 +174,7 @@ class Bench:
             sorted(fold.train),
             sorted(fold.test),
             self.scheme in LEAKY,
+            self.scheme == CORPORA,
             repr(learner),
             repr(replace(recipe, audio=(learner,), video=(), fusion="mean")),
             sorted(versions().items()),
@@ -257,6 +259,10 @@ def benchmark(
 ) -> tuple[Run, pd.DataFrame]:
     """Compare the answers of recipes under one protocol.
 
+    ``corpora`` leaves out one data set at a time. Under it ``emotions8`` becomes ``emotions7``,
+    because calm is told apart by RAVDESS alone; clips of a label that one data set alone has are
+    left out; and held-out probabilities are projected onto the labels of the left-out data set.
+
     Args:
         clips: a clips table; clips without a label are left out.
         recipes: what to compare; they share everything but their learners and
@@ -285,10 +291,13 @@ def benchmark(
     recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
     if not recipes:
         raise SerError("there is nothing to measure; choose an audio or a video model")
+    if scheme == CORPORA:
+        recipes = [_with_calm(recipe) for recipe in recipes]
     for recipe in recipes:
         check(recipe)
     base = recipes[0]
-    clips, extra = prepare(clips, base, extra)
+    labelled, extra = prepare(clips, base, extra)
+    clips = _of_corpora(labelled, extra) if scheme == CORPORA else labelled
     folds = make_folds(clips, scheme, seed=base.seed)
     identity = _identity(clips, extra, folds, base)
     if run_folder is not None:
@@ -304,10 +313,38 @@ def benchmark(
     inner = LEAKY[0] if leaky else scheme
     bench = Bench(data, inner, store=store, workers=processes(engine), progress=progress)
     models = bench.measure(recipes, folds)
+    if scheme == CORPORA:
+        models = [_projected(model, clips) for model in models]
     seconds = round(time.monotonic() - started, 1)
     run = _make_run(clips, base, scheme, models, seconds, identity)
-    run = replace(run, title=run.title + _title_end(base, extra), leaky=run.leaky or leaky)
+    run = replace(
+        run,
+        title=run.title + _title_end(base, extra, len(labelled) - len(clips)),
+        leaky=run.leaky or leaky,
+    )
     return run, data.failures.drop_duplicates(ignore_index=True)
+
+
+def _with_calm(recipe: Recipe) -> Recipe:
+    return replace(recipe, labels="emotions7") if recipe.labels == "emotions8" else recipe
+
+
+def _of_corpora(clips: pd.DataFrame, extra: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the clips that can be learnt from one data set and tested in another."""
+    if extra is not None:
+        doubled = sorted(set(label_sets.sets_of(extra)) & set(label_sets.sets_of(clips)))
+        if doubled:
+            raise SerError(
+                f"the extra clips are of {doubled[0] or 'no data set'}, and so are some that are "
+                "left out in turn; give all of a data set as DATA, or none of it"
+            )
+    return label_sets.shared(clips)
+
+
+def _projected(model: RunModel, clips: pd.DataFrame) -> RunModel:
+    """Return a model's answers over the labels of each left-out data set alone."""
+    there = label_sets.occurring(clips)
+    return replace(model, probabilities=label_sets.projected(model.probabilities, clips, there))
 
 
 def _identity(clips: pd.DataFrame, extra, folds: Sequence[Fold], base: Recipe) -> str:
@@ -343,8 +380,10 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
     )
 
 
-def _title_end(base: Recipe, extra: pd.DataFrame | None) -> str:
+def _title_end(base: Recipe, extra: pd.DataFrame | None, n_unshared: int) -> str:
     parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
+    if n_unshared:
+        parts.append(f"{n_unshared} clips of labels that one data set alone has left out")
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]
     how = " as if recorded elsewhere" * ("recording" in getattr(base.augmentation, "kinds", ()))
     parts += [f"{base.copies} changed copies of each training clip{how}"] if base.copies else []
@@ -379,7 +418,9 @@ def score_table(run: Run) -> pd.DataFrame:
     ``p_best`` is the p-value of a paired sign-flip test over actors of the
     UAR against the model with the highest. A run under several recording
     conditions has the columns of :mod:`multimodal_ser.evaluation.robustness` too,
-    and its highest is one of the recordings as they are.
+    and its highest is one of the recordings as they are. Of several data sets, each
+    tested as a whole, there is one row per model and data set too, and the columns of
+    ``evaluation.corpora``.
 
     Args:
         run: from :func:`benchmark` or ``evaluation.runs.read_run``.
@@ -405,9 +446,26 @@ def score_table(run: Run) -> pd.DataFrame:
     for at, row in enumerate(rows):
         row["p_best"] = _p_value(run, at, best)
     table = pd.DataFrame(rows)[list(COLUMNS)]
-    if len(clean) == len(rows):
-        return table
-    return table.join(robustness.against_clean(run), on="model")
+    if len(clean) < len(rows):
+        table = table.join(robustness.against_clean(run), on="model")
+    return _by_data_set(table, run) if corpora.has_data_sets(run) else table
+
+
+def _by_data_set(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Return the rows of a score table, each followed by one per data set."""
+    parts = []
+    for model, (_, row) in zip(run.models, table.iterrows(), strict=True):
+        found = corpora.by_data_set(model.probabilities, run.clips, seed=run.seed)
+        found = found.assign(**{name: row[name] for name in ("model", "modality", "protocol")})
+        # These are of the run as a whole.
+        found[["p_best", "seconds"]] = np.nan
+        found.loc[found["data_set"] == corpora.ALL, ["p_best", "seconds"]] = (
+            row["p_best"],
+            row["seconds"],
+        )
+        parts.append(found)
+    columns = [*COLUMNS[:2], *corpora.COLUMNS[:2], *COLUMNS[2:], *corpora.COLUMNS[2:]]
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _p_value(run: Run, at: int, best: int) -> float:

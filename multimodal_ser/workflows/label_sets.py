@@ -88,19 +88,40 @@ def _published(name: str, scheme: str | None) -> set[str]:
     return {of[None, emotion] for emotion in emotions if (None, emotion) in of}
 
 
-def shared_labels(clips: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Return the labels that each data set shares with the others together.
+def shared(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips whose label two or more data sets have.
+
+    What one data set alone has cannot be learnt from the others, nor can be known by a model of it.
 
     Args:
-        clips: of two or more data sets, under the labels that they are scored by.
+        clips: under the labels that they are scored by.
+
+    Raises:
+        SerError: no two labels are left, or a data set is not.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> pairs = [("x", "sad"), ("x", "happy"), ("x", "calm"), ("y", "sad"), ("y", "happy")]
+        >>> rows = [dict(clip=f"{d}-{e}", dataset=d, emotion=e) for d, e in pairs]
+        >>> shared(make_clips(rows)).index.tolist()
+        ['x-happy', 'x-sad', 'y-happy', 'y-sad']
     """
-    there = {str(name): set(part) for name, part in clips["emotion"].groupby(sets_of(clips))}
-    found = {}
-    for name, own in there.items():
-        others = set().union(*(labels for other, labels in there.items() if other != name))
-        columns = clips["emotion"].cat.categories
-        found[name] = tuple(label for label in columns if label in own & others)
-    return found
+    held = sets_of(clips).groupby(clips["emotion"].astype(object)).nunique()
+    kept = clips[clips["emotion"].isin(held.index[held > 1])]
+    lost = sorted(set(sets_of(clips)) - set(sets_of(kept)))
+    if lost and len(set(sets_of(clips))) > 1:
+        raise SerError(
+            f"the data set {lost[0] or 'without a name'} shares no label with the others; leave it "
+            "out, or choose --labels under which it does"
+        )
+    return kept if len(kept) else clips
+
+
+def occurring(clips: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each data set's clips, in the order of the columns."""
+    columns = clips["emotion"].cat.categories
+    named = clips["emotion"].groupby(sets_of(clips))
+    return {str(name): tuple(columns[columns.isin(part)]) for name, part in named}
 
 
 def projected(table: pd.DataFrame, clips: pd.DataFrame, own: LabelSets) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import json
 import shutil
 import time
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -29,7 +30,14 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.evaluation import adaptation, metrics
 from multimodal_ser.evaluation import search as searching
-from multimodal_ser.evaluation.folds import LEAKY, Fold, make_folds, split_validation, with_extra
+from multimodal_ser.evaluation.folds import (
+    CORPORA,
+    LEAKY,
+    Fold,
+    make_folds,
+    split_validation,
+    with_extra,
+)
 from multimodal_ser.fusion import aggregate, calibration, methods
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
@@ -146,14 +154,33 @@ def _check_search(recipe: Recipe) -> None:
 def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> list[Fold]:
     """Return folds of training clips that keep actors apart; none for one actor, or for 0 folds.
 
+    For ``corpora`` they leave out one data set at a time, where there are three or more: a model
+    that will meet another corpus chooses its parameters and learns how sure it may be from
+    predictions of a corpus that it has not met. (Logistic regression on functionals, 400 clips of
+    each of four corpora, each left out in turn: ECE 9.8 % so, 20.5 % with inner folds over actors,
+    UAR 33.7 and 34.2 %.) With two, each inner fold would learn from one
+    corpus alone, which is another task; and a label of one data set alone could not be
+    learnt without it. In both cases the inner folds are over actors. So many as there are data
+    sets, whatever number above 0 ``inner_folds`` is.
+
     Args:
         train: the training clips.
         recipe: ``inner_folds`` and ``seed``.
         scheme: of the outer folds; a leaky one has leaky inner folds.
     """
+    if scheme == CORPORA and recipe.inner_folds and _are_corpora(train):
+        return make_folds(train, CORPORA)
     inner = scheme if scheme in LEAKY else "actors"
     count = min(recipe.inner_folds, len(set(actor_groups(train))))
     return make_folds(train, inner, seed=recipe.seed, n_folds=count) if count > 1 else []
+
+
+def _are_corpora(train: pd.DataFrame) -> bool:
+    """Tell whether there are three data sets, each of whose labels another has too."""
+    named = train.groupby(train["dataset"].fillna(""))["emotion"]
+    labels = [set(part.dropna()) for _, part in named]
+    held = Counter(label for there in labels for label in there)
+    return len(labels) > 2 and min(held.values(), default=0) > 1
 
 
 def cross_fit(
@@ -470,6 +497,8 @@ def train(
 ) -> tuple[Model, Data]:
     """Extract, fit on all labelled clips, and save the model.
 
+    Of three or more data sets the inner folds leave out one at a time, where the labels allow it
+    (:func:`inner_folds`): whoever learns from several corpora wants to predict yet others.
     An interrupted training resumes when it is started again with the same
     output folder: features come from the cache, epochs from the checkpoint.
 
@@ -503,7 +532,13 @@ def train(
     identity = f"{table_hash(used)}-{hash_text(repr(recipe))}"[:40]
     checkpoint = Path(output) / ".checkpoint" / identity
     model, told = fit(
-        data, labelled, recipe, checkpoint=checkpoint, workers=processes(engine), progress=progress
+        data,
+        labelled,
+        recipe,
+        scheme=CORPORA,  # a model that learns from several corpora is for yet others
+        checkpoint=checkpoint,
+        workers=processes(engine),
+        progress=progress,
     )
     seconds = round(time.monotonic() - started, 1)
     model.save(output, run_record(recipe, used, seconds=seconds, **told))

@@ -482,3 +482,32 @@ def test_a_benchmark_of_unknown_speakers_is_marked_leaky(listed, tmp_path, capsy
     assert main((*words, "--run", str(folder))) == 0
     assert runs.read_run(folder).leaky != known
     assert ("12 clip(s)" in capsys.readouterr().err) != known
+
+
+def test_several_folders_are_recognised_and_left_out_in_turn(voices, tmp_path, capsys):
+    words = ["benchmark", voices / "speech", voices / "cremad", "--protocol", "corpora", *HEARD]
+    table = tmp_path / "scores.csv"
+    run = run_of([*words, "--output", table], tmp_path / "run")
+    assert set(run.clips["dataset"]) == {"ravdess", "cremad"}
+    assert set(run.clips["emotion"]) == {"angry", "happy", "sad"}
+    scores = tableio.read(table).set_index("data_set")
+    assert scores["n"].to_dict() == {"all": 18, "cremad": 6, "ravdess": 12}
+    assert scores["interval_over"].to_dict()["cremad"] == "clips"
+    shown = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= 80 for line in shown.splitlines() if "report" not in line)
+    lines = [line.split() for line in shown.splitlines()]
+    assert [line[0] for line in lines if line and line[0] in scores.index] == list(scores.index)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "livingstone2018ravdess" in page and "cao2014cremad" in page and "cremad *" in page
+
+
+def test_training_takes_several_folders_each_read_as_it_is_said(voices, tmp_path, fits):
+    both = [voices / "speech", voices / "cremad", "--dataset", "ravdess", "--dataset", "cremad"]
+    words = ["train", *both, "--video", "none", *QUICK, "--labels", "emotions4"]
+    assert main([*map(str, words), "--output", str(tmp_path)]) == 0
+    learnt = fits[-1][1]
+    assert learnt["dataset"].value_counts().to_dict() == {"ravdess": 20, "cremad": 6}
+    assert json.loads((tmp_path / "run.json").read_text())["actors"][0] == "cremad/1001"
+    evaluated = ["evaluate", str(voices / "cremad"), "--model", str(tmp_path)]
+    assert main([*evaluated, "--labels", "emotions4"]) == 0
+    assert main(["index", *map(str, both), "--dataset", "tess"]) == 2

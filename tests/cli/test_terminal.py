@@ -22,3 +22,17 @@ def test_one_line_a_clip_and_one_a_frame(capsys):
     assert whole.count("sad 60%, then calm 40%") == 2
     assert "0.67" in timeline
     assert "sad 60%, then calm 40%" in timeline
+
+
+def test_scores_by_data_set_fit_80_columns_and_mark_intervals_over_clips(capsys, monkeypatch):
+    row = {"model": "m", "protocol": "corpora", "classes": 7, "ece": 0.2534, "n": 6126}
+    row |= {f"uar{end}": rate for end, rate in (("", 0.1234), ("_low", 0.1), ("_high", 0.2))}
+    row |= {f"uar{end}4": float("nan") for end in ("", "_low", "_high")}
+    sets = {"all": "actors", "ravdess": "actors", "tess": "clips"}
+    rows = [row | {"data_set": name, "interval_over": over} for name, over in sets.items()]
+    terminal.show_scores(pd.DataFrame(rows))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    marked = [line.split()[0] for line in lines if " * " in f"{line} " and "12.3" in line]
+    assert marked == ["tess"]
+    assert all("12.3 (10.0 to 20.0)" in line for line in lines if line.split()[:1] == ["ravdess"])

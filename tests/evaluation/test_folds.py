@@ -24,7 +24,9 @@ def corpus(actors=range(1, 25), takes=2, shuffle=None):
     return clips if shuffle is None else clips.sample(frac=1, random_state=shuffle)
 
 
-HONEST = [name for name in folds.NAMES if name not in folds.LEAKY]
+#: Those for one data set.
+SINGLE = [name for name in folds.NAMES if name != folds.CORPORA]
+HONEST = [name for name in SINGLE if name not in folds.LEAKY]
 
 
 @pytest.mark.parametrize("scheme", HONEST)
@@ -36,14 +38,14 @@ def test_no_actor_is_on_both_sides(scheme):
         assert len(fold.train) + len(fold.test) == len(clips)
 
 
-@pytest.mark.parametrize("scheme", [name for name in folds.NAMES if name != "aei"])
+@pytest.mark.parametrize("scheme", [name for name in SINGLE if name != "aei"])
 def test_every_clip_is_tested_once(scheme):
     clips = corpus()
     tested = [clip for fold in folds.make_folds(clips, scheme) for clip in fold.test]
     assert sorted(tested) == sorted(clips.index)
 
 
-@pytest.mark.parametrize("scheme", folds.NAMES)
+@pytest.mark.parametrize("scheme", SINGLE)
 def test_nothing_depends_on_the_order_of_rows(scheme):
     one = folds.make_folds(corpus(), scheme, seed=3)
     two = folds.make_folds(corpus(shuffle=1), scheme, seed=3)
@@ -230,3 +232,22 @@ def test_a_wrong_name_lists_the_protocols():
 def test_a_wrong_share_is_refused(share):
     with pytest.raises(SerError):
         folds.split_validation(corpus(), share)
+
+
+def test_corpora_are_left_out_one_by_one_though_their_actors_have_the_same_numbers():
+    parts = [corpus(actors=range(1, 4)).assign(dataset=name) for name in ("c", "a", "b")]
+    for part in parts:
+        part.index = part["dataset"].iloc[0] + part.index
+    clips = pd.concat(parts).sample(frac=1, random_state=0)
+    made = folds.make_folds(clips, "corpora")
+    assert [fold.name for fold in made] == ["a", "b", "c"]
+    for fold in made:
+        assert set(clips.loc[fold.test, "dataset"]) == {fold.name}
+        assert set(clips.loc[fold.train, "dataset"]) == {"a", "b", "c"} - {fold.name}
+        assert len(fold.test) + len(fold.train) == len(clips)
+
+
+def test_one_corpus_cannot_be_left_out():
+    with pytest.raises(SerError) as error:
+        folds.make_folds(corpus(), "corpora")
+    assert "ravdess" in str(error.value)

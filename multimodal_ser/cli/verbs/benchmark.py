@@ -36,8 +36,9 @@ def add(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument(
         "--protocol",
         help="luna5 (default for RAVDESS), aei (actors 1-20 against 21-24), hicmae6, emobox6, "
-        "actors (5 folds of any data; default elsewhere), leave_one_actor_out, random_leaky "
-        "(marked as such), or a table with the column fold and one of clip and actor",
+        "actors (5 folds of any data; default elsewhere), leave_one_actor_out, corpora (leaves out "
+        "one of several DATA at a time), random_leaky (marked as such), or a table with the column "
+        "fold and one of clip and actor",
     )
     verb.add_argument(
         "--modalities",
