@@ -10,6 +10,7 @@ regression. scikit-learn's has neither such labels nor a bound on single values.
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -124,7 +125,7 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
                 model = cls(bound=float(arrays["bound"]))
                 for name in _ARRAYS:
                     setattr(model, name, arrays[name])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise ModelError(f"{path}: not a usable model file ({error}); train again") from None
         model.n_features_in_ = model.coef_.shape[1]
         return model
