@@ -1,11 +1,10 @@
 r"""The released models, from data: made, measured, and their cards written.
 
-``models/ravdess``: the voice by logistic regression and perceptrons on 2,669
-functionals and on 5,500 answers of random kernels (``vote_per_feature_set``), trained on all
-1,440 speech clips of RAVDESS; the face by the network of ``models/fer_plus`` trained
-on with FER2013's own labels (``train_fer.py``), mapped to the eight emotions. A
-temperature is kept only where it lowers the held-out log-loss: the voice's over actors,
-on held-out probabilities of the Luna folds, the face's over ten groups of FER2013's
+``models/ravdess``: the voice of ``train_voice.py``, trained on all clips of RAVDESS,
+CREMA-D and nEMO; the face by the network of ``models/fer_plus`` trained
+on with FER2013's own labels (``train_fer.py``), mapped to the eight emotions. The
+voice's learners are weighed on people and corpora left out; the face has a
+temperature where that lowers the held-out log-loss over ten groups of FER2013's
 public test images. Videos of many actors were not at hand to learn fusion weights from,
 so the two modalities are multiplied, which supposes that they err independently and
 has nothing to fit.
@@ -23,7 +22,7 @@ writes nothing. ``--actor05`` adds the 60 clips of the one actor whose labelled 
 are at hand: his voice by a model that never heard him, his face by the network
 that saw no RAVDESS video. One actor is an anecdote, not a benchmark.
 
-    python pipelines/build_models.py --data RAVDESS --fer FER2013.npz \
+    python pipelines/build_models.py --data RAVDESS CREMAD NEMO --fer FER2013.npz \
         --actor05 faces_bgr224_jpeg.npz --models models
 """
 
@@ -33,31 +32,31 @@ import argparse
 import shutil
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import _common
 import evaluate_fer
+import numpy as np
 import pandas as pd
+import train_voice
 
 from multimodal_ser.cli import terminal
-from multimodal_ser.datasets import fer2013, ravdess
+from multimodal_ser.datasets import fer2013
 from multimodal_ser.estimators.networks import load_keras
-from multimodal_ser.evaluation import metrics, protocol
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.folds import CORPORA
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.reports.model_card import write_card
-from multimodal_ser.tables import EMOTIONS, actor_groups
+from multimodal_ser.tables import EMOTIONS
 from multimodal_ser.video import mapping
 from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows import released
 from multimodal_ser.workflows.combining import Combiner
 from multimodal_ser.workflows.models import Model, load_model, write_json
-from multimodal_ser.workflows.recipes import Learner
 from multimodal_ser.workflows.records import origin, run_record
-from multimodal_ser.workflows.training import fit_learner
 
-VOICE = Learner("audio", "functionals_and_convolutions", "vote_per_feature_set")
 BACKBONE, POOLING, N_GROUPS = "fer_resnet", "mean", 10
 TEXTS = Path(__file__).parent / "model_cards"
 
@@ -72,7 +71,8 @@ class Face(NamedTuple):
 def main() -> int:
     """Measure, print, and write the models unless told not to."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, help="folder with the RAVDESS speech clips")
+    parser.add_argument("--data", required=True, nargs="+", help="folders of the speech corpora")
+    parser.add_argument("--without-network", action="store_true", help="voice by regressions alone")
     parser.add_argument("--fer", required=True, help="FER2013 with FER+ votes")
     parser.add_argument("--networks", help="fer_resnet trained on FER+ (default: the released)")
     parser.add_argument(
@@ -99,48 +99,57 @@ def build(options: argparse.Namespace) -> str:
         SerError: a file or folder cannot be used.
     """
     started = time.monotonic()
-    recipe = _common.alone(VOICE, seed=options.seed)
-    data = _common.load(_common.speech(options.data), [recipe], options)
-    held = _common.measured(data, {"voice": recipe}, "luna5", options)["voice"]
-    groups = pd.Series(actor_groups(data.clips), data.clips.index)
-    kept = {"audio": calibration.fit_kept_temperature(held, data.clips["emotion"], groups)}
-    tables = {"voice": _voice_table(data.clips, held, kept["audio"], options.seed)}
+    voice = train_voice.measured(options)
+    held = voice.answers["people"]
+    tables = {"voice": next(iter(voice.tables.values())), "voice_corpora": _abroad(voice)}
     images = fer2013.distinct(fer2013.read(options.fer))
     plain = Path(options.networks or released.find("ravdess").parent / "fer_plus")
     scores, recalls = evaluate_fer.on_ferplus(evaluate_fer.ours(plain), images)
     tables["face"] = pd.DataFrame([scores])
     tables["face_classes"] = recalls.rename("recall %").rename_axis("class").reset_index()
     face = trained_face(options.face, images) if options.face else released_face()
-    kept["video"], tables["face_seven"] = calibrated(face.network, images)
-    names = {"audio": VOICE.name, "video": face.model.name}
-    temperatures = {names[modality]: one.temperature for modality, one in kept.items()}
-    combiner = Combiner({name: m for m, name in names.items()}, temperatures=temperatures)
+    kept, tables["face_seven"] = calibrated(face.network, images)
+    combiner = combined(voice, face, kept.temperature)
     if options.actor05:
-        tables["actor05"] = _one_actor(options.actor05, data.clips, held, face, combiner)
+        tables["actor05"] = _one_actor(options.actor05, voice, held, face, kept.temperature)
     text = "\n\n".join(f"{name}\n\n{terminal.markdown(table)}" for name, table in tables.items())
     if not options.check:
-        voice = fit_learner(VOICE, data, data.clips, recipe)
-        learners = {VOICE.name: voice, face.model.name: face.model}
+        learners = train_voice.fitted(voice) | {face.model.name: face.model}
         model = Model(learners, pooling=POOLING, combiner=combiner)
-        record = run_record(None, data.clips, seconds=round(time.monotonic() - started, 1))
+        seconds = round(time.monotonic() - started, 1)
+        record = run_record(None, voice.data.clips, seconds=seconds)
         record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}
-        record["calibration"] = [{"answer": name} | asdict(one) for name, one in kept.items()]
+        record["voice"] = train_voice.weights(voice.fuser)
+        record["calibration"] = [{"answer": "video"} | asdict(kept)]
         _write(Path(options.models), model, record, plain, tables, options.seed)
-    return f"{text}\n\ntemperatures: {temperatures}"
+    return (
+        f"{text}\n\nweights: {train_voice.weights(voice.fuser)}, face: {1 / kept.temperature:.3f}"
+    )
 
 
-def _voice_table(
-    clips: pd.DataFrame, held: pd.DataFrame, kept: calibration.Kept, seed: int
-) -> pd.DataFrame:
-    """Return metrics of the held-out voice; calibration never saw the actors it is used on."""
-    found = protocol.summary(held, clips, seed=seed)
-    named = {"UAR %": "uar", "low": "uar_low", "high": "uar_high"}
-    named |= {"WAR %": "war", "top-2 %": "top2"}
-    row = {shown: 100 * found[name] for shown, name in named.items()}
-    row |= {"NLL raw": f"{kept.nll_before:.3f}", "NLL calibrated": f"{kept.nll_after:.3f}"}
-    row |= {"ECE % raw": 100 * kept.ece_before, "ECE % calibrated": 100 * kept.ece_after}
-    row |= {"temperature": f"{kept.temperature:.3f}", "clips": found["n"]}
-    return pd.DataFrame([row])
+def _abroad(voice: train_voice.Voice) -> pd.DataFrame:
+    """Return the scores of each corpus by learners that did not hear it."""
+    found = [table for name, table in voice.tables.items() if name.startswith(CORPORA)]
+    return found[0] if found else pd.DataFrame({"not measured": ["one corpus alone"]})
+
+
+def combined(voice: train_voice.Voice, face: Face, temperature: float) -> Combiner:
+    """Return the pool of the voice's learners and the face, for each alone and both.
+
+    Args:
+        voice: with its fitted pool.
+        face: the face part.
+        temperature: of the face's calibration.
+    """
+    ((heard, weights),) = voice.fuser.fitted.items()
+    seen, weight = (face.model.name,), [1 / temperature]
+    fitted = {
+        heard: weights,
+        seen: {"weights": np.array(weight)},
+        heard + seen: {"weights": np.concatenate([weights["weights"], weight])},
+    }
+    fuser = replace(voice.fuser, modalities=heard + seen, fitted=fitted)
+    return Combiner(dict.fromkeys(heard, "audio") | {face.model.name: "video"}, fuser)
 
 
 def trained_face(folder: str, images: fer2013.FacePictures) -> Face:
@@ -195,14 +204,18 @@ def _seven(network, images: fer2013.FacePictures, usage: int) -> tuple[pd.DataFr
     return table.div(table.sum(axis=1), axis=0), truth
 
 
-def _one_actor(path: str, clips, held, face: Face, combiner: Combiner) -> pd.DataFrame:
+def _one_actor(
+    path: str, voice: train_voice.Voice, held: pd.DataFrame, face: Face, temperature: float
+) -> pd.DataFrame:
     shown, index = evaluate_fer.ravdess_faces(path)
     scaled = evaluate_fer.as_input(shown)
     frames = pd.DataFrame(face.model.network.predict_on_batch(scaled), index, list(EMOTIONS))
     video = aggregate.pool_frames(frames, POOLING)
-    video.index = pd.Index([ravdess.parse_name(name).clip for name in video.index], name="clip")
-    both = {VOICE.name: held.loc[video.index], face.model.name: video}
-    answers = combiner(both, video.index)
+    clips = voice.data.clips
+    of = {Path(path).stem[6:]: clip for clip, path in clips["audio"].items()}
+    video.index = pd.Index([of[name[6:]] for name in video.index], name="clip")
+    combiner = Combiner({"voice": "audio", "face": "video"}, temperatures={"face": temperature})
+    answers = combiner({"voice": held.loc[video.index], "face": video}, video.index)
     rows = []
     for modality in ("audio", "video", "fused"):
         scores = metrics.score(answers[modality], clips["emotion"])
@@ -239,7 +252,7 @@ def card_sections(name: str, tables: dict[str, pd.DataFrame]) -> dict[str, str]:
             measured is said to be missing.
     """
     text = (TEXTS / f"{name}.md").read_text(encoding="utf-8")
-    for key in ("voice", "face", "face_classes", "face_seven", "actor05"):
+    for key in ("voice", "voice_corpora", "face", "face_classes", "face_seven", "actor05"):
         shown = terminal.markdown(tables[key]) if key in tables else "Not measured."
         text = text.replace(f"{{{{{key}}}}}", shown)
     parts = text.split("\n## ")[1:]

@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import _common
 import numpy as np
@@ -45,6 +46,9 @@ from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import Learner, Recipe
 from multimodal_ser.workflows.records import run_record
 from multimodal_ser.workflows.training import fit_learner
+
+if TYPE_CHECKING:
+    from multimodal_ser.workflows.models import Fitted
 
 #: Penalties and the network's schedule were settled on 9 actors of RAVDESS, 15 of
 #: CREMA-D and 2 of nEMO, who are among those tested here.
@@ -79,6 +83,24 @@ def main() -> int:
     return _common.finish(parser.parse_args(), report)
 
 
+class Voice(NamedTuple):
+    """A measured voice.
+
+    Attributes:
+        data: clips and features of all corpora.
+        recipe: of the learners.
+        fuser: the pool of what they say.
+        answers: kind of folds -> its answers about clips of people, or corpora, left out.
+        tables: scores, by what was left out and the labels.
+    """
+
+    data: Data
+    recipe: Recipe
+    fuser: Fuser
+    answers: dict[str, pd.DataFrame]
+    tables: dict[str, pd.DataFrame]
+
+
 def report(options: argparse.Namespace) -> str:
     """Return the tables as Markdown; write the model where one is wanted.
 
@@ -89,9 +111,34 @@ def report(options: argparse.Namespace) -> str:
         SerError: a folder cannot be read, or holds too little.
     """
     started = time.monotonic()
-    learners = LEARNERS[: 2 if options.without_network else None]
+    voice = measured(options)
+    if options.output_model:
+        learners = fitted(voice)
+        model = Model(learners, combiner=Combiner(dict.fromkeys(learners, "audio"), voice.fuser))
+        seconds = round(time.monotonic() - started, 1)
+        record = run_record(voice.recipe, voice.data.clips, seconds=seconds)
+        print(f"wrote {model.save(options.output_model, record, original=False)}")
+    parts = [f"{name}\n\n{terminal.markdown(table)}" for name, table in voice.tables.items()]
+    return "\n\n".join([*parts, f"weights: {weights(voice.fuser)}"])
+
+
+def weights(fuser: Fuser) -> dict[str, float]:
+    """Return what each learner's logarithm is multiplied by."""
+    ((names, found),) = fuser.fitted.items()
+    return dict(zip(names, np.round(found["weights"], 3).tolist(), strict=True))
+
+
+def measured(options: argparse.Namespace) -> Voice:
+    """Measure the voice on people and corpora left out.
+
+    Args:
+        options: ``data``, ``without_network``, and those of ``_common.load``.
+
+    Raises:
+        SerError: a folder cannot be read, or holds too little.
+    """
     recipe = Recipe(
-        audio=learners,
+        audio=LEARNERS[: 2 if options.without_network else None],
         video=None,
         inner_folds=0,
         stop_share=0.0,
@@ -105,18 +152,13 @@ def report(options: argparse.Namespace) -> str:
     if data.clips["dataset"].nunique() > 1:
         folds[CORPORA] = make_folds(data.clips, CORPORA)
     held = {name: held_out(data, recipe, one, options) for name, one in folds.items()}
-    parts = []
-    for name, answers in answered(held, folds, data.clips).items():
-        for scheme in ("emotions8", SHARED) if name == "people" else (SHARED,):
-            found = scores(answers, data.clips, scheme, options.seed)
-            parts.append(f"{name} left out, {scheme}\n\n{terminal.markdown(found)}")
-    fuser = pooled(held, data.clips)
-    weights = {name: np.round(value["weights"], 3).tolist() for name, value in fuser.fitted.items()}
-    if options.output_model:
-        model = fitted(data, recipe, fuser)
-        record = run_record(recipe, data.clips, seconds=round(time.monotonic() - started, 1))
-        print(f"wrote {model.save(options.output_model, record, original=False)}")
-    return "\n\n".join(parts) + f"\n\nweights: {weights}"
+    answers = answered(held, folds, data.clips)
+    tables = {
+        f"{kind} left out, {scheme}": scores(answers[kind], data.clips, scheme, options.seed)
+        for kind in answers
+        for scheme in (("emotions8", SHARED) if kind == "people" else (SHARED,))
+    }
+    return Voice(data, recipe, pooled(held, data.clips), answers, tables)
 
 
 def people_folds(clips: pd.DataFrame, seed: int) -> list[Fold]:
@@ -201,10 +243,12 @@ def scores(table: pd.DataFrame, clips: pd.DataFrame, scheme: str, seed: int) -> 
     return found.assign(**{name: 100 * found[name] for name in percent})
 
 
-def fitted(data: Data, recipe: Recipe, fuser: Fuser) -> Model:
-    """Return the model whose learners are fitted on all clips."""
-    learners = {one.name: fit_learner(one, data, data.clips, recipe) for one in recipe.heard}
-    return Model(learners, combiner=Combiner(dict.fromkeys(learners, "audio"), fuser))
+def fitted(voice: Voice) -> dict[str, Fitted]:
+    """Return the learners, fitted on all clips, by name."""
+    every = voice.data.clips
+    return {
+        one.name: fit_learner(one, voice.data, every, voice.recipe) for one in voice.recipe.heard
+    }
 
 
 if __name__ == "__main__":

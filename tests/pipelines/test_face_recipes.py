@@ -16,7 +16,7 @@ from multimodal_ser.workflows.inference import Model, load_model
 from multimodal_ser.workflows.recipes import Learner
 
 #: The tables that a card may hold.
-KEYS = ("voice", "face", "face_classes", "face_seven", "actor05")
+KEYS = ("voice", "voice_corpora", "face", "face_classes", "face_seven", "actor05")
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 
 
@@ -133,15 +133,15 @@ class TestReleasedModels:
             for a in range(1, 25)
             for e in EMOTIONS
         ]
-        clips = make_clips(rows)
+        clips = make_clips([row | {"audio": f"{row['clip']}.wav"} for row in rows])
         values = np.random.default_rng(0).normal(size=(len(clips), 157)).astype(np.float32)
         values[:, 0] += 3 * clips["emotion"].cat.codes
         voice = Learner("audio", "mfcc_rms", "logistic_regression")
         names = tuple(map(str, range(157)))
         data = Data(clips, {"mfcc_rms": Features(clips.index, values, names)}, failure_table([]))
-        monkeypatch.setattr(models, "VOICE", voice)
+        monkeypatch.setattr(models.train_voice, "LEARNERS", (voice,))
         monkeypatch.setattr(models._common, "load", lambda *_: data)
-        monkeypatch.setattr(models._common, "speech", lambda _: clips)
+        monkeypatch.setattr(models.train_voice.datasets, "index", lambda _: clips)
         plain = tmp_path / "plain"
         plain.mkdir()
         VideoModel.of_network(models.BACKBONE, inner, labels=fer2013.FERPLUS_LABELS).save_weights(
@@ -156,14 +156,15 @@ class TestReleasedModels:
         assert main("build_models", *words, "--models", tmp_path / "models") == 0
         made = load_model(tmp_path / "models" / "ravdess")
         assert list(made.learners) == [voice.name, models.BACKBONE]
-        assert made.combiner.fuser.describe()["method"] == "product"
+        fitted = made.combiner.fuser.fitted
+        weights = {names: value["weights"] for names, value in fitted.items()}
         run = json.loads((tmp_path / "models" / "ravdess" / "run.json").read_text())
-        kept = {one["answer"]: one for one in run["calibration"]}
-        assert made.combiner.temperatures == {
-            voice.name: kept["audio"]["temperature"],
-            models.BACKBONE: kept["video"]["temperature"],
-        }
-        assert all(one["nll_after"] <= one["nll_before"] for one in kept.values())
+        (kept,) = run["calibration"]
+        assert kept["answer"] == "video" and kept["nll_after"] <= kept["nll_before"]
+        assert weights[(models.BACKBONE,)] == pytest.approx([1 / kept["temperature"]])
+        # Both together are the product of what each says alone.
+        both = [*weights[(voice.name,)], *weights[(models.BACKBONE,)]]
+        assert weights[(voice.name, models.BACKBONE)] == pytest.approx(both)
         assert not stale.exists()
         assert (tmp_path / "models" / "fer_plus" / "MODEL_CARD.md").exists()
 
