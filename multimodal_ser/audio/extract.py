@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
-from multimodal_ser.audio import signal
+from multimodal_ser.audio import signal, speech
 from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
+
+#: Stage of the failures that are clips in which no speech was heard.
+SPEECH_STAGE = "speech"
 
 
 def extract(
@@ -56,6 +59,7 @@ def extract_many(
     clips: pd.DataFrame,
     names: Sequence[str],
     *,
+    speech_only: bool = False,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -65,6 +69,8 @@ def extract_many(
     Args:
         clips: as :func:`extract` takes them.
         names: of ``audio.features.NAMES``.
+        speech_only: whether a clip in which :mod:`~multimodal_ser.audio.speech` hears
+            none is a failure of the stage :data:`SPEECH_STAGE`.
         cache: where results are kept; None keeps nothing.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
@@ -80,13 +86,16 @@ def extract_many(
     paths = clips["audio"].dropna()
     folder = cache.folder if cache else None
     pairs = zip(paths.index, paths, strict=True)
-    items = {clip: (path, tuple(names), folder) for clip, path in pairs}
+    items = {clip: (path, tuple(names), folder, speech_only) for clip, path in pairs}
     kept, failures = {}, []
     for outcome in map_clips(
-        clip_feature_sets, items, workers=workers, description="audio features", progress=progress
+        _clip_values, items, workers=workers, description="audio features", progress=progress
     ):
+        path = paths[outcome.clip]
         if outcome.error is not None:
-            failures.append((outcome.clip, paths[outcome.clip], "audio", outcome.error))
+            failures.append((outcome.clip, path, "audio", outcome.error))
+        elif isinstance(outcome.value, str):
+            failures.append((outcome.clip, path, SPEECH_STAGE, f"{path}: {outcome.value}"))
         elif outcome.value is not None:
             kept[outcome.clip] = outcome.value
     tables = {name: _table(kept, name, module.names()) for name, module in modules.items()}
@@ -127,25 +136,66 @@ def clip_feature_sets(
     What is not in the cache is made of one reading and one transform.
     """
     check_file(path)
-    cache, sounds = Cache(cache_folder), {}
-
-    def values(module: ModuleType) -> np.ndarray:
-        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
-
-        def compute() -> dict[str, np.ndarray]:
-            if module.RATE_HZ not in sounds:
-                sounds[module.RATE_HZ] = _sound(path, module.RATE_HZ)
-            return {"values": module.extract(sounds[module.RATE_HZ])}
-
-        return cache.make(path, module.NAME, module.VERSION, params, compute)["values"]
-
+    reading = _Reading(path, Cache(cache_folder))
     try:
-        return {name: values(feature_sets.load(name)) for name in names}
+        return {name: reading.features(feature_sets.load(name)) for name in names}
     except signal.NoSound:
         return None
 
 
-def _sound(path: str, rate_hz: int) -> np.ndarray | Spectra:
-    samples = signal.read(path, rate_hz=rate_hz)
-    # All sets at this rate are made of the same spectra.
-    return Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples
+def _clip_values(
+    path: str, names: Sequence[str], cache_folder: str | Path | None, speech_only: bool
+) -> dict[str, np.ndarray] | str | None:
+    """Return a recording's features; or why there is no speech in it, where that is asked."""
+    check_file(path)
+    reading = _Reading(path, Cache(cache_folder))
+    modules = [feature_sets.load(name) for name in names]
+    try:
+        if speech_only and (reason := reading.speech(modules[0].RATE_HZ).reason):
+            return f"no speech heard: {reason}"
+        return {module.NAME: reading.features(module) for module in modules}
+    except signal.NoSound:
+        return None
+
+
+class _Reading:
+    """One recording, read at most once a rate, and what the cache knows of it."""
+
+    def __init__(self, path: str, cache: Cache) -> None:
+        self.path, self.cache = path, cache
+        self.sounds: dict[int, np.ndarray | Spectra] = {}
+
+    def sound(self, rate_hz: int) -> np.ndarray | Spectra:
+        if rate_hz not in self.sounds:
+            samples = signal.read(self.path, rate_hz=rate_hz)
+            # All sets at this rate are made of the same spectra.
+            kept = Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples
+            self.sounds[rate_hz] = kept
+        return self.sounds[rate_hz]
+
+    def features(self, module: ModuleType) -> np.ndarray:
+        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
+
+        def compute() -> dict[str, np.ndarray]:
+            return {"values": module.extract(self.sound(module.RATE_HZ))}
+
+        made = self.cache.make(self.path, module.NAME, module.VERSION, params, compute)
+        return made["values"]
+
+    def speech(self, rate_hz: int) -> speech.Speech:
+        """Return what the gate hears in the sound as it is read at a rate anyway."""
+        params = {"rate_hz": rate_hz, "reader": signal.VERSION}
+
+        def compute() -> dict[str, np.ndarray]:
+            sound = self.sound(rate_hz)
+            samples = sound.signal if isinstance(sound, Spectra) else sound
+            return speech.measure(_at_rate(samples, rate_hz, speech.RATE_HZ)).to_arrays()
+
+        made = self.cache.make(self.path, speech.NAME, speech.VERSION, params, compute)
+        return speech.Speech.from_arrays(made)
+
+
+def _at_rate(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    import soxr
+
+    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz)

@@ -102,6 +102,8 @@ def show_predictions(predictions: pd.DataFrame) -> None:
     wide = wide.reindex(index=whole["clip"].unique(), columns=["audio", "video", "fused"])
     paths = whole.drop_duplicates("clip", keep="last").set_index("clip")["path"]
     wide.insert(0, "file", paths)
+    if "note" in whole and whole["note"].ne("").any():
+        wide["note"] = whole.drop_duplicates("clip", keep="last").set_index("clip")["note"]
     show(wide.dropna(axis="columns", how="all").reset_index(drop=True), "Predictions")
     if timeline is not None and timeline.any():
         frames = predictions[timeline.astype(bool)]

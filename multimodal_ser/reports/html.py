@@ -189,6 +189,9 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
     }
     return {
         "name": str(clip),
+        "notes": list(
+            dict.fromkeys(note for note in rows.get("note", []) if note == note and note)
+        ),
         "results": ranked,
         "colours": colours,
         "timelines": [

@@ -116,6 +116,7 @@ def _predict_part(
         inputs[key] = known.normalise(inputs[key], part, model.adapt)
     tables = model.probabilities(part.index, inputs)
     nothing = tables["fused"].isna().all(axis=1)
+    failed = _noted(tables, failed, set(part.index[~nothing]))
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
     if silent:
         paths = [path_of(part.loc[clip], "fused") for clip in silent]
@@ -126,6 +127,27 @@ def _predict_part(
         ]
         failed = pd.concat([failed, failure_table(rows)], ignore_index=True)
     return tables, failed
+
+
+def _noted(tables: dict, failed: pd.DataFrame, answered: set[str]) -> pd.DataFrame:
+    """Say in the notes what was neither heard nor seen; return what is left of the failures.
+
+    A clip without speech that has another answer is no failure.
+    """
+    from multimodal_ser.audio.extract import SPEECH_STAGE
+    from multimodal_ser.video.extract import NO_FACE
+
+    silent = failed["stage"] == SPEECH_STAGE
+    faceless = failed["error"].astype(str).str.contains(NO_FACE, regex=False)
+    for clip, path, error in failed.loc[silent, ["clip", "path", "error"]].itertuples(index=False):
+        _note(tables["notes"], clip, error.removeprefix(f"{path}: "))
+    for clip in failed.loc[faceless & (failed["stage"] == "video"), "clip"]:
+        _note(tables["notes"], clip, NO_FACE)
+    return failed[~(silent & failed["clip"].isin(answered))]
+
+
+def _note(notes: pd.Series, clip: str, said: str) -> None:
+    notes[clip] = "; ".join(note for note in (notes.get(clip, ""), said) if note)
 
 
 def _kinds(model: Model) -> str:
