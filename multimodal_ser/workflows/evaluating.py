@@ -12,7 +12,8 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.tables import MODALITIES, Features, selection
+from multimodal_ser.fusion import sets
+from multimodal_ser.tables import MODALITIES, Features, actor_groups, selection
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.workflows.data import Work, read_tables
 from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_clips
@@ -78,6 +79,32 @@ def evaluate(
     return _run(found, labelled, clips, answered, seed, time.monotonic() - started), pd.concat(
         failures, ignore_index=True
     )
+
+
+def score_sets(run: Run, model: Model, coverage: float) -> pd.DataFrame:
+    """Return what a model's prediction sets are worth on the clips of an evaluation.
+
+    Args:
+        run: of :func:`evaluate`.
+        model: that was evaluated.
+        coverage: that the sets state, such as 0.9.
+
+    Returns:
+        A row per model of the run: ``model``, ``set_asked``, and ``set_coverage`` (0 to 1)
+        and ``set_size`` (labels), means over actors.
+
+    Raises:
+        SerError: the model has no prediction sets of this coverage.
+    """
+    answers = {one.modality: one.probabilities for one in run.models}
+    chosen = model.combiner.label_sets(answers, coverage)
+    actors = pd.Series(actor_groups(run.clips), run.clips.index)
+    rows = []
+    for one in run.models:
+        found = sets.measure(chosen[one.modality], run.clips["emotion"], actors)
+        measured = {f"set_{name}": value for name, value in found.items()}
+        rows.append({"model": one.name, "set_asked": coverage} | measured)
+    return pd.DataFrame(rows)
 
 
 def _labelled(clips: pd.DataFrame, model: Model) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from multimodal_ser.cli.arguments import (
     add_verb,
     data_argument,
     output_argument,
+    sets_argument,
     table_argument,
     work_arguments,
 )
@@ -28,6 +29,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         help="folder made by 'train', or the name of a released model (default: ravdess)",
     )
     adapt_argument(verb, default=None)
+    sets_argument(verb)
     table_argument(verb)
     verb.add_argument("--seed", type=int, default=0, help="of the intervals over actors")
     work_arguments(verb)
@@ -44,20 +46,26 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.reports.html import run_report
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows.benchmarking import score_table
-    from multimodal_ser.workflows.evaluating import evaluate
+    from multimodal_ser.workflows.evaluating import evaluate, score_sets
+    from multimodal_ser.workflows.models import load_model
 
     if options.output:
         tableio.check_ending(options.output)
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
     how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
-    run, failures = evaluate(clips, options.model, **how, **work)
+    model = load_model(options.model)
+    if options.sets is not None:
+        model.combiner.check_coverage(options.sets)
+    run, failures = evaluate(clips, model, **how, **work)
     if options.run_folder:
         check_place(options.run_folder, run.identity)
         write_run(options.run_folder, run)
         page = run_report([run], Path(options.run_folder) / "report.html")
         print(f"run and report: {page}")
     scores = score_table(run)
+    if options.sets is not None:
+        scores = scores.merge(score_sets(run, model, options.sets), on="model")
     if options.output:
         tableio.write(scores, options.output)
     print(run.title)
