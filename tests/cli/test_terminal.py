@@ -22,3 +22,14 @@ def test_one_line_a_clip_and_one_a_frame(capsys):
     assert whole.count("sad 60%, then calm 40%") == 2
     assert "0.67" in timeline
     assert "sad 60%, then calm 40%" in timeline
+
+
+def test_notes_and_sets_are_shown_where_there_are_any(capsys):
+    row = {"path": "a.mp4", "modality": "fused", "emotion": "sad", "second": "calm"}
+    row |= {"confidence": 0.6, "sad": 0.6, "calm": 0.4}
+    plain = pd.DataFrame([row | {"clip": clip, "note": ""} for clip in "ab"])
+    terminal.show_predictions(plain)
+    assert "note" not in capsys.readouterr().out
+    terminal.show_predictions(plain.assign(note=["", "no speech heard"], set="sad|calm"))
+    said = capsys.readouterr().out
+    assert said.count("no speech heard") == 1 and said.count("sad|calm") == 2
