@@ -55,12 +55,7 @@ if TYPE_CHECKING:
 LEARNERS = (
     Learner("audio", "robust_functionals", "corpora_regression", {"penalty": 0.05}),
     Learner("audio", "robust_convolutions", "corpora_regression", {"penalty": 0.15}),
-    Learner(
-        "audio",
-        "robust_log_mel",
-        "log_mel_resnet",
-        {"epochs": 8, "width": 16, "learning_rate": 1.5e-3},
-    ),
+    Learner("audio", "robust_log_mel", "log_mel_resnet", {"epochs": 8}),
 )
 N_FOLDS = 5
 #: In the pool's weights and in scores calm is neutral, as in the corpora that lack it.

@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
-from multimodal_ser.audio import signal
+from multimodal_ser.audio import signal, speech
 from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
+
+#: Stage of the failures that are clips in which no speech was heard.
+SPEECH_STAGE = "speech"
 
 
 class Change(Protocol):
@@ -69,6 +72,7 @@ def extract_many(
     names: Sequence[str],
     *,
     change: Callable[[str], Change] | None = None,
+    speech_only: bool = False,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -80,6 +84,8 @@ def extract_many(
         names: of ``audio.features.NAMES``.
         change: from a clip's id to what happens to its recording; None leaves all
             as they are.
+        speech_only: whether a clip in which :mod:`~multimodal_ser.audio.speech` hears
+            none is a failure of the stage :data:`SPEECH_STAGE`.
         cache: where results are kept; None keeps nothing.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
@@ -96,14 +102,18 @@ def extract_many(
     folder = cache.folder if cache else None
     pairs = zip(paths.index, paths, strict=True)
     items = {
-        clip: (path, tuple(names), folder, change(clip) if change else None) for clip, path in pairs
+        clip: (path, tuple(names), folder, change(clip) if change else None, speech_only)
+        for clip, path in pairs
     }
     kept, failures = {}, []
     for outcome in map_clips(
-        clip_feature_sets, items, workers=workers, description="audio features", progress=progress
+        _clip_values, items, workers=workers, description="audio features", progress=progress
     ):
+        path = paths[outcome.clip]
         if outcome.error is not None:
-            failures.append((outcome.clip, paths[outcome.clip], "audio", outcome.error))
+            failures.append((outcome.clip, path, "audio", outcome.error))
+        elif isinstance(outcome.value, str):
+            failures.append((outcome.clip, path, SPEECH_STAGE, f"{path}: {outcome.value}"))
         elif outcome.value is not None:
             kept[outcome.clip] = outcome.value
     tables = {name: _table(kept, name, module.names()) for name, module in modules.items()}
@@ -147,27 +157,74 @@ def clip_feature_sets(
     What is not in the cache is made of one reading, one change and one transform.
     """
     check_file(path)
-    cache, sounds = Cache(cache_folder), {}
-
-    def values(module: ModuleType) -> np.ndarray:
-        params = {"rate_hz": module.RATE_HZ, "reader": signal.VERSION}
-        params |= change.key if change else {}
-
-        def compute() -> dict[str, np.ndarray]:
-            if module.RATE_HZ not in sounds:
-                sounds[module.RATE_HZ] = _sound(path, module.RATE_HZ, change)
-            return {"values": module.extract(sounds[module.RATE_HZ])}
-
-        return cache.make(path, module.NAME, module.VERSION, params, compute)["values"]
-
+    reading = _Reading(path, Cache(cache_folder), change)
     try:
-        return {name: values(feature_sets.load(name)) for name in names}
+        return {name: reading.features(feature_sets.load(name)) for name in names}
     except signal.NoSound:
         return None
 
 
-def _sound(path: str, rate_hz: int, change: Change | None) -> np.ndarray | Spectra:
-    samples = signal.read(path, rate_hz=rate_hz)
-    samples = change(samples, rate_hz) if change else samples
-    # All sets at this rate are made of the same spectra.
-    return Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples
+def _clip_values(
+    path: str,
+    names: Sequence[str],
+    cache_folder: str | Path | None,
+    change: Change | None,
+    speech_only: bool,
+) -> dict[str, np.ndarray] | str | None:
+    """Return a recording's features; or why there is no speech in it, where that is asked."""
+    check_file(path)
+    reading = _Reading(path, Cache(cache_folder), change)
+    modules = [feature_sets.load(name) for name in names]
+    try:
+        if speech_only and (reason := reading.speech(modules[0].RATE_HZ).reason):
+            return f"no speech heard: {reason}"
+        return {module.NAME: reading.features(module) for module in modules}
+    except signal.NoSound:
+        return None
+
+
+class _Reading:
+    """One recording, read and changed at most once a rate, and what the cache knows of it."""
+
+    def __init__(self, path: str, cache: Cache, change: Change | None) -> None:
+        self.path, self.cache, self.change = path, cache, change
+        self.sounds: dict[int, np.ndarray | Spectra] = {}
+
+    def sound(self, rate_hz: int) -> np.ndarray | Spectra:
+        if rate_hz not in self.sounds:
+            samples = signal.read(self.path, rate_hz=rate_hz)
+            samples = self.change(samples, rate_hz) if self.change else samples
+            # All sets at this rate are made of the same spectra.
+            kept = Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples
+            self.sounds[rate_hz] = kept
+        return self.sounds[rate_hz]
+
+    def features(self, module: ModuleType) -> np.ndarray:
+        def compute() -> dict[str, np.ndarray]:
+            return {"values": module.extract(self.sound(module.RATE_HZ))}
+
+        params = self._params(module.RATE_HZ)
+        made = self.cache.make(self.path, module.NAME, module.VERSION, params, compute)
+        return made["values"]
+
+    def _params(self, rate_hz: int) -> dict:
+        params = {"rate_hz": rate_hz, "reader": signal.VERSION}
+        return params | dict(self.change.key) if self.change else params
+
+    def speech(self, rate_hz: int) -> speech.Speech:
+        """Return what the gate hears in the sound as it is read at a rate anyway."""
+
+        def compute() -> dict[str, np.ndarray]:
+            sound = self.sound(rate_hz)
+            samples = sound.signal if isinstance(sound, Spectra) else sound
+            return speech.measure(_at_rate(samples, rate_hz, speech.RATE_HZ)).to_arrays()
+
+        params = self._params(rate_hz)
+        made = self.cache.make(self.path, speech.NAME, speech.VERSION, params, compute)
+        return speech.Speech.from_arrays(made)
+
+
+def _at_rate(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    import soxr
+
+    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz)

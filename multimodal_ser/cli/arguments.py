@@ -138,6 +138,17 @@ def adapt_argument(verb: argparse.ArgumentParser, default: str | None = "none") 
     )
 
 
+def sets_argument(verb: argparse.ArgumentParser) -> None:
+    """Add ``--sets``."""
+    verb.add_argument(
+        "--sets",
+        type=float,
+        metavar="COVERAGE",
+        help="also sets of labels that hold the true one in this share of new people's clips, "
+        "such as 0.9",
+    )
+
+
 def table_argument(verb: argparse.ArgumentParser) -> None:
     """Add ``--table``: inputs that were made elsewhere."""
     verb.add_argument(

@@ -65,6 +65,10 @@ def show_scores(scores: pd.DataFrame) -> None:
             shown[f"{column} %"] = (100 * scores[column]).map("{:.1f}".format)
     elif "p_best" in scores:
         shown["p against best"] = [_text(value) for value in scores["p_best"]]
+    if "set_asked" in scores:
+        asked = f"{scores['set_asked'].iloc[0]:.0%}"
+        shown[f"in {asked} set %"] = (100 * scores["set_coverage"]).map("{:.1f}".format)
+        shown["labels in it"] = scores["set_size"].map("{:.2f}".format)
     shown["clips"] = scores["n"].astype(int)
     if "seconds" in scores and scores["seconds"].notna().all():  # a finished model has none
         shown["seconds"] = scores["seconds"].map("{:.0f}".format)
@@ -128,6 +132,10 @@ def show_predictions(predictions: pd.DataFrame) -> None:
     wide = wide.reindex(index=whole["clip"].unique(), columns=["audio", "video", "fused"])
     paths = whole.drop_duplicates("clip", keep="last").set_index("clip")["path"]
     wide.insert(0, "file", paths)
+    if "set" in whole:
+        wide["set"] = whole.drop_duplicates("clip", keep="last").set_index("clip")["set"]
+    if "note" in whole and whole["note"].ne("").any():
+        wide["note"] = whole.drop_duplicates("clip", keep="last").set_index("clip")["note"]
     show(wide.dropna(axis="columns", how="all").reset_index(drop=True), "Predictions")
     if timeline is not None and timeline.any():
         frames = predictions[timeline.astype(bool)]

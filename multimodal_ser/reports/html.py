@@ -161,7 +161,7 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
 
 def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
-    known += ["audio_share", "video_share", "face_rate", "note"]
+    known += ["audio_share", "video_share", "face_rate", "note", "set"]
     labels = [column for column in predictions.columns if column not in known]
     for column in ("clip", "modality", "confidence"):
         if column not in predictions or len(labels) < 2:
@@ -189,6 +189,9 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
     }
     return {
         "name": str(clip),
+        "notes": list(
+            dict.fromkeys(note for note in rows.get("note", []) if note == note and note)
+        ),
         "results": ranked,
         "colours": colours,
         "timelines": [

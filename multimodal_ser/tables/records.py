@@ -20,6 +20,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 Text = Annotated[str, Meta(max_length=2**20)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 #: A table of a run, within the run's own folder.
 _RUN_FILE = r"\Aprobabilities/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet\Z"
 RunFile = Annotated[str, Meta(pattern=_RUN_FILE)]
@@ -113,6 +114,13 @@ class FuserRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fitted: Annotated[list[dict[Name, Any]], Meta(max_length=64)]
 
 
+class SetsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds of prediction sets; see ``fusion.sets``."""
+
+    coverages: Annotated[list[Share], Meta(min_length=1, max_length=1000)]
+    thresholds: dict[Literal["audio", "video", "fused"], list[Share]]
+
+
 class ModelRecord(Struct, frozen=True, kw_only=True):
     """The ``params.json`` of a model; see ``workflows.models``."""
 
@@ -125,6 +133,7 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     ]
     fusion: FuserRecord
     temperatures: dict[Name, Annotated[float, Meta(ge=1e-3, le=1e3)]]
+    sets: SetsRecord | None = None
 
 
 def to_record(

@@ -29,6 +29,8 @@ NAME = "video_frames"
 VERSION = 2
 
 CROPS = ("frame", "face")
+#: Begins the error of a video in which no sampled frame shows a face.
+NO_FACE = "no face found"
 
 #: How many bytes of images a store keeps at hand. Enough for 12 MB of a
 #: whole data set of 48 px faces, and for the clips of a batch of 256 px ones.
@@ -138,7 +140,7 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
         pictures += _picture(frame, box, params).data
     index, time_s, boxes, usable = zip(*rows, strict=True)
     if not any(usable):
-        problem = f"no face found in any of its {len(rows)} sampled frames"
+        problem = f"{NO_FACE} in any of its {len(rows)} sampled frames"
         raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
     return ClipFrames(
         np.array(index, np.int32),

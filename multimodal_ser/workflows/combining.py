@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from multimodal_ser.errors import SerError
 from multimodal_ser.fusion import calibration, methods
+from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.fusion.nested import apply_folds, fit_folds
 from multimodal_ser.tables import actor_groups
@@ -33,11 +35,56 @@ class Combiner:
         fuser: how learners become one, with what it has learnt.
         temperatures: name of a learner -> temperature of its calibration; 1 where
             none made held-out predictions better.
+        sets: thresholds of prediction sets; None where there was nobody to hold out.
     """
 
     modalities: Mapping[str, str]
     fuser: Fuser = field(default_factory=lambda: Fuser("product"))
     temperatures: dict[str, float] = field(default_factory=dict)
+    sets: label_sets.PredictionSets | None = None
+
+    def check_coverage(self, coverage: float) -> label_sets.PredictionSets:
+        """Return the thresholds of prediction sets that are kept for a coverage.
+
+        Raises:
+            SerError: there are none, or none for this coverage.
+        """
+        if self.sets is None:
+            raise SerError(
+                "the model was saved without prediction sets; train it again on clips of "
+                "two or more actors, with inner folds"
+            )
+        self.sets.threshold("fused", coverage)
+        return self.sets
+
+    def label_sets(
+        self, answers: Mapping[str, pd.DataFrame], coverage: float
+    ) -> dict[str, pd.DataFrame]:
+        """Return which labels are in the set of each answer, see ``fusion.sets``.
+
+        Args:
+            answers: of this combiner, by modality.
+            coverage: share of new actors' clips whose set shall hold the true label.
+
+        Returns:
+            Booleans by modality, shaped as the answers. A fused answer that rests on one
+            modality has that one's sets.
+
+        Raises:
+            SerError: see :meth:`check_coverage`.
+        """
+        kept = self.check_coverage(coverage)
+        single = [name for name in ("audio", "video") if name in answers]
+        found = {
+            name: label_sets.members(answers[name], kept.threshold(name, coverage))
+            for name in (*single, *(["fused"] if "fused" in answers else []))
+        }
+        if "fused" in found:
+            there = pd.DataFrame({name: answers[name].notna().all(axis=1) for name in single})
+            for name in single:
+                alone = there[name] & (there.sum(axis=1) == 1)
+                found["fused"].loc[alone] = found[name].loc[alone]
+        return found
 
     def __call__(
         self, tables: Mapping[str, pd.DataFrame], clips: pd.Index
@@ -102,6 +149,50 @@ def fit(
         return Combiner(modalities, fuser)
     temperatures = {name: kept(table, clips).temperature for name, table in said.items()}
     return Combiner(modalities, Fuser("product" if pooled else fusion), temperatures)
+
+
+def fit_sets(
+    crossed: Mapping[str, pd.DataFrame],
+    learners: Mapping[str, Learner],
+    clips: pd.DataFrame,
+    fusion: str,
+) -> label_sets.PredictionSets | None:
+    """Fit the thresholds of prediction sets.
+
+    Args:
+        crossed: as for :func:`fit`.
+        learners: as for :func:`fit`.
+        clips: as for :func:`fit`.
+        fusion: as for :func:`fit`.
+
+    Returns:
+        Those of the answers of combiners that were fitted on other actors; None with
+        fewer than two actors, or without cross-fitted predictions.
+    """
+    from multimodal_ser.evaluation.folds import make_folds
+
+    actors = pd.Series(actor_groups(clips), clips.index)
+    count = min(REPORT_FOLDS, actors.nunique())
+    crossed = {name: table for name, table in crossed.items() if table.notna().any(axis=None)}
+    if count < 2 or not crossed:
+        return None
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for fold in make_folds(clips, "actors", n_folds=count):
+        known = {name: table[table.index.isin(fold.train)] for name, table in crossed.items()}
+        known = {name: table for name, table in known.items() if table.notna().any(axis=None)}
+        if not known:
+            continue
+        combiner = fit(known, learners, clips.loc[fold.train], fusion)
+        test = pd.Index(fold.test, name="clip")
+        answers = combiner({name: crossed[name].reindex(test) for name in known}, test)
+        for name in ("audio", "video", "fused"):
+            if name in answers:
+                parts.setdefault(name, []).append(answers[name])
+    answered = {name: pd.concat(tables) for name, tables in parts.items()}
+    if len(answered) == 3:  # a fused answer of one modality has that one's sets
+        both = answered["audio"].notna().all(axis=1) & answered["video"].notna().all(axis=1)
+        answered["fused"] = answered["fused"][both]
+    return label_sets.fit(answered, clips["emotion"], actors)
 
 
 def kept(table: pd.DataFrame, clips: pd.DataFrame) -> calibration.Kept:

@@ -172,6 +172,9 @@ def extract_inputs(
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.
 
+    A clip in which no speech is heard has no features of its sound, and a row of the
+    failures whose stage is ``speech``.
+
     Args:
         clips: a clips table.
         learners: fitted or not; their ``modality``, ``input`` and ``key`` count.
@@ -190,7 +193,7 @@ def extract_inputs(
     if heard:
         from multimodal_ser.audio.extract import extract_many
 
-        found, failed = extract_many(clips, heard, change=change, **shared)
+        found, failed = extract_many(clips, heard, change=change, speech_only=True, **shared)
         inputs |= found
         failures.append(failed)
     stores: dict[FrameParams, FrameStore] = {}
@@ -243,15 +246,15 @@ def _with_copies(data: Data, clips: pd.DataFrame, recipes: list[Recipe], shared:
 
     inputs, table = dict(data.inputs), clips.iloc[:0].copy()
     for key in dict.fromkeys(heard):
+        own = cast("Features", data.inputs[key])
         table, changed = augmented_copies(
-            clips,
+            clips[clips.index.isin(own.clips)],  # no speech in a clip, none in its copies
             key,
             copies=recipe.copies,
             params=recipe.augmentation,
             seed=recipe.seed,
             **shared,
         )
-        own = cast("Features", data.inputs[key])
         values = np.concatenate([own.values, changed.values])
         inputs[key] = Features(own.clips.append(changed.clips), values, changed.names)
     table["video"] = pd.NA  # the sound alone was changed

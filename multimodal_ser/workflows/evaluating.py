@@ -15,7 +15,8 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.tables import MODALITIES, Features
+from multimodal_ser.fusion import sets
+from multimodal_ser.tables import MODALITIES, Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import under
 from multimodal_ser.workflows import label_sets
@@ -151,6 +152,34 @@ def _evaluated(answered: Answers) -> list[str]:
     found = [name for name in MODALITIES if name in there]
     # Of one modality alone there is nothing to fuse.
     return found if len(found) > 2 else found[:1]
+
+
+def score_sets(run: Run, model: Model, coverage: float) -> pd.DataFrame:
+    """Return what a model's prediction sets are worth on the clips of an evaluation.
+
+    Args:
+        run: of :func:`evaluate`.
+        model: that was evaluated.
+        coverage: that the sets state, such as 0.9.
+
+    Returns:
+        A row per model of the run: ``model``, ``set_asked``, and ``set_coverage`` (0 to 1)
+        and ``set_size`` (labels), means over actors.
+
+    Raises:
+        SerError: the model has no prediction sets of this coverage.
+    """
+    actors = pd.Series(actor_groups(run.clips), run.clips.index)
+    face = {one.modality: one.probabilities for one in run.models if one.modality == "video"}
+    rows = []
+    for one in run.models:
+        same = [other for other in run.models if other.condition == one.condition]
+        answers = face | {other.modality: other.probabilities for other in same}
+        chosen = model.combiner.label_sets(answers, coverage)
+        found = sets.measure(chosen[one.modality], run.clips["emotion"], actors)
+        measured = {f"set_{name}": value for name, value in found.items()}
+        rows.append({"model": one.name, "set_asked": coverage} | measured)
+    return pd.DataFrame(rows)
 
 
 def _models(answered: Answers, fold: pd.Series) -> Iterator[RunModel]:

@@ -13,6 +13,7 @@ from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import MediaError, SerError
 from multimodal_ser.evaluation import adaptation
+from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
@@ -34,6 +35,8 @@ PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confiden
 SHARE_COLUMNS = ("audio_share", "video_share")
 #: The share of a clip's sampled frames in which a face was found.
 FACE_COLUMN = "face_rate"
+#: Labels that hold the true one with the probability asked for, joined by ``|``.
+SET_COLUMN = "set"
 #: What there is to know about a row, such as an input that was missing.
 NOTE_COLUMN = "note"
 
@@ -128,6 +131,7 @@ def _predict_part(
         inputs[key] = known.normalise(inputs[key], part, model.adapt)
     tables = model.probabilities(part.index, inputs)
     nothing = tables["fused"].isna().all(axis=1)
+    failed = _noted(tables, failed, set(part.index[~nothing]))
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
     if silent:
         paths = [path_of(part.loc[clip], "fused") for clip in silent]
@@ -138,6 +142,27 @@ def _predict_part(
         ]
         failed = pd.concat([failed, failure_table(rows)], ignore_index=True)
     return tables, failed
+
+
+def _noted(tables: dict, failed: pd.DataFrame, answered: set[str]) -> pd.DataFrame:
+    """Say in the notes what was neither heard nor seen; return what is left of the failures.
+
+    A clip without speech that has another answer is no failure.
+    """
+    from multimodal_ser.audio.extract import SPEECH_STAGE
+    from multimodal_ser.video.extract import NO_FACE
+
+    silent = failed["stage"] == SPEECH_STAGE
+    faceless = failed["error"].astype(str).str.contains(NO_FACE, regex=False)
+    for clip, path, error in failed.loc[silent, ["clip", "path", "error"]].itertuples(index=False):
+        _note(tables["notes"], clip, error.removeprefix(f"{path}: "))
+    for clip in failed.loc[faceless & (failed["stage"] == "video"), "clip"]:
+        _note(tables["notes"], clip, NO_FACE)
+    return failed[~(silent & failed["clip"].isin(answered))]
+
+
+def _note(notes: pd.Series, clip: str, said: str) -> None:
+    notes[clip] = "; ".join(note for note in (notes.get(clip, ""), said) if note)
 
 
 def _kinds(model: Model) -> str:
@@ -173,19 +198,23 @@ def prediction_table(
     Returns:
         DataFrame with :data:`PREDICTION_COLUMNS`, one column per label and
         :data:`SHARE_COLUMNS`, :data:`FACE_COLUMN` and :data:`NOTE_COLUMN`; a row
-        per clip and modality that is not missing.
+        per clip and modality that is not missing. :data:`SET_COLUMN` follows the
+        confidence where ``tables`` has ``sets``, those of :meth:`Combiner.label_sets`;
+        it is empty in rows of frames.
         ``second`` is the second most probable label, ``confidence`` the
         probability of the first. The shares are those of a fused row's
         decision: positive for the label that won, negative against it. The
         face rate, 0 to 1, is that of a video row whose model looks at faces.
     """
-    parts = [_tidy(tables[name], name) for name in MODALITIES if name in tables]
+    chosen = tables.get("sets", {})
+    parts = [_tidy(tables[name], name, chosen.get(name)) for name in MODALITIES if name in tables]
     if timeline and "frames" in tables:
         parts.append(_tidy(tables["frames"], "video"))
     parts = [part for part in parts if len(part)]
     columns = list(PREDICTION_COLUMNS)
     if timeline:
         columns[3:3] = ["frame", "time_s"]
+    columns += [SET_COLUMN] if "sets" in tables else []
     labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN, NOTE_COLUMN]
     if not parts:
         return pd.DataFrame(columns=[*columns, *labels])
@@ -201,6 +230,8 @@ def prediction_table(
     table[NOTE_COLUMN] = table["clip"].map(notes).fillna("").astype(object)
     order = {clip: position for position, clip in enumerate(clips.index)}
     table = table.sort_values("clip", key=lambda ids: ids.map(order), kind="stable")
+    if "sets" in tables:
+        table[SET_COLUMN] = table[SET_COLUMN].fillna("").astype(object)
     if timeline:
         table["frame"] = table["frame"].astype("Int64") if "frame" in table else pd.NA
         table["time_s"] = table["time_s"] if "time_s" in table else float("nan")
@@ -216,7 +247,9 @@ def _add_shares(table: pd.DataFrame, shares: pd.DataFrame | None) -> None:
             table.loc[fused, column] = shares[modality].reindex(table.loc[fused, "clip"]).to_numpy()
 
 
-def _tidy(probabilities: pd.DataFrame, modality: str) -> pd.DataFrame:
+def _tidy(
+    probabilities: pd.DataFrame, modality: str, chosen: pd.DataFrame | None = None
+) -> pd.DataFrame:
     given = probabilities.dropna(how="all")
     best = top(given)
     table = given.assign(
@@ -225,6 +258,8 @@ def _tidy(probabilities: pd.DataFrame, modality: str) -> pd.DataFrame:
         second=best["emotion_2"],
         confidence=best["confidence_1"],
     )
+    if chosen is not None:
+        table[SET_COLUMN] = label_sets.as_text(given, chosen.loc[given.index])
     levels = FRAME_INDEX if table.index.nlevels > 1 else ("clip",)
     return table.reset_index(names=list(levels))
 
@@ -236,6 +271,7 @@ def predict(
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
     timeline: bool = False,
+    sets: float | None = None,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = False,
@@ -252,6 +288,9 @@ def predict(
         adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own,
             and any other than that is refused.
         timeline: whether to add a row for every sampled frame.
+        sets: coverage of prediction sets, such as 0.9, which adds the column ``set``:
+            labels joined by ``|`` that hold the true one in this share of clips of
+            actors never met; None adds none.
         cache: where features are kept, or its folder; None keeps them in the
             user's cache folder, as the command does. ``Cache(None)`` keeps nothing.
         workers: processes for reading clips, None for one per core, or an engine.
@@ -263,13 +302,17 @@ def predict(
 
     Raises:
         ModelError: the model cannot be loaded.
-        SerError: the model adapts otherwise, or has too few clips to adapt to.
+        SerError: the model adapts otherwise, or has too few clips to adapt to, or has no
+            prediction sets of this coverage.
     """
     from multimodal_ser.datasets import folder
 
     if not isinstance(model, Model):
         model = load_model(model)
     check_adapt(model, adapt)
+    chosen: dict = {} if sets is None else {"sets": {}}
+    if sets is not None:
+        model.combiner.check_coverage(sets)
     unusable: list[MediaError] = []
     if isinstance(sources, pd.DataFrame):
         clips = sources
@@ -280,14 +323,16 @@ def predict(
     predictions = []
     work: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     for found, failed in predict_clips(model, clips, tables=read_tables(tables), **work):
-        predictions.append(prediction_table(found, clips, timeline=timeline))
+        if sets is not None:
+            chosen = {"sets": model.combiner.label_sets(found, sets)}
+        predictions.append(prediction_table({**found, **chosen}, clips, timeline=timeline))
         failures.append(failed)
         if len(predictions) == PARTS_HELD:  # hundreds of small tables take far more than one
             predictions = [pd.concat(predictions, ignore_index=True)]
             failures = [pd.concat(failures, ignore_index=True)]
     if not predictions:
         empty = {"fused": pd.DataFrame(columns=list(model.labels))}
-        predictions = [prediction_table(empty, clips, timeline=timeline)]
+        predictions = [prediction_table({**empty, **chosen}, clips, timeline=timeline)]
     return pd.concat(predictions, ignore_index=True), pd.concat(failures, ignore_index=True)
 
 

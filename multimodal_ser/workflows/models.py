@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +23,7 @@ from multimodal_ser.errors import ModelError
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.fusion.sets import PredictionSets
 from multimodal_ser.tables import EMOTIONS, Features
 from multimodal_ser.tables.records import (
     FeatureLearnerRecord,
@@ -205,6 +206,8 @@ class Model:
             "fusion": self.combiner.fuser.describe(),
             "temperatures": self.combiner.temperatures,
         }
+        if self.combiner.sets is not None:
+            params["sets"] = asdict(self.combiner.sets)
         write_json(folder / "run.json", run)
         write_json(folder / "params.json", params)  # last: its presence means whole
         return folder
@@ -252,8 +255,21 @@ def load_model(model: str | Path | None = None) -> Model:
     if any(learner.labels != labels for learner in learners.values()):
         raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
     modalities = {name: learner.modality for name, learner in learners.items()}
-    combiner = Combiner(modalities, fuser, dict(record.temperatures))
+    combiner = Combiner(modalities, fuser, dict(record.temperatures), _sets(record, folder))
     return Model(learners, labels, record.pooling, combiner, record.adapt)
+
+
+def _sets(record: ModelRecord, folder: Path) -> PredictionSets | None:
+    if record.sets is None:
+        return None
+    coverages = tuple(record.sets.coverages)
+    thresholds: dict[str, tuple[float, ...]] = {}
+    for name, row in record.sets.thresholds.items():
+        thresholds[name] = tuple(row)
+    rising = all(list(row) == sorted(row) for row in (coverages, *thresholds.values()))
+    if not rising or any(len(row) != len(coverages) for row in thresholds.values()):
+        raise ModelError(f"{folder}: its prediction sets are damaged; train the model again")
+    return PredictionSets(coverages, thresholds)
 
 
 def _load_learner(record: FeatureLearnerRecord | FrameLearnerRecord, folder: Path) -> Fitted:

@@ -472,6 +472,7 @@ def fit(
         final = replace(one, params=found.params)
         fitted[name] = fit_learner(final, data, train, recipe, checkpoint=place, progress=progress)
     combiner = combining.fit(crossed, learners, train, recipe.fusion)
+    combiner.sets = combining.fit_sets(crossed, learners, train, recipe.fusion)
     model = Model(
         fitted,
         labels_of(recipe.labels),

@@ -32,7 +32,7 @@ TINY = {
     "ensemble": {"mlp_params": {"epochs": 10}},
     "gradient_boosting": {"n_estimators": 5},
     "lightgbm": {"n_estimators": 5, "min_child_samples": 2},
-    "log_mel_resnet": {"epochs": 1, "batch_size": 24, "width": 4},
+    "log_mel_resnet": {"epochs": 1, "batch_size": 24, "width": 8},
     "logmel_crnn": {"epochs": 1, "batch_size": 24},
     "mlp": {"epochs": 10},
     "mobilenet": {"epochs": 1, "weights": None},

@@ -166,6 +166,8 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
     import av
     import numpy as np
 
+    from multimodal_ser.audio import signal
+
     with av.open(str(tmp_path / "wall.mp4"), "w") as out:
         stream = out.add_stream("h264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
@@ -174,15 +176,16 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
         for _ in range(30):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(wall, format="rgb24")))
         out.mux(stream.encode(None))
-        noise = np.random.default_rng(0).standard_normal((1, 57600)).astype("f4") * 0.1
-        frame = av.AudioFrame.from_ndarray(noise, "fltp", "mono")
+        said = signal.read(sorted(corpus.rglob("*.wav"))[0], rate_hz=48000)
+        frame = av.AudioFrame.from_ndarray(said[None], "fltp", "mono")
         frame.rate = 48000
         out.mux(voice.encode(frame))
         out.mux(voice.encode(None))
     words = ["predict", str(tmp_path), "--model", str(model), "--output", str(tmp_path / "p.csv")]
     assert main(words) == 1
     assert "wall.mp4" in capsys.readouterr().err
-    assert set(pd.read_csv(tmp_path / "p.csv")["modality"]) == {"audio", "fused"}
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert set(table["modality"]) == {"audio", "fused"} and set(table["note"]) == {"no face found"}
 
 
 @pytest.mark.parametrize(

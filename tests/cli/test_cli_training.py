@@ -23,6 +23,7 @@ from multimodal_ser.workflows import benchmarking, training
 from multimodal_ser.workflows.inference import load_model
 from multimodal_ser.workflows.recipes import PRESETS, text_of
 
+pytestmark = pytest.mark.usefixtures("any_sound")
 ACTORS = ("01", "02", "03", "04")
 #: The fastest of the sets, and a classifier that takes no time.
 QUICK = ("--features", "mfcc_chroma_mel", "--audio", "decision_tree", "--inner-folds", "2")

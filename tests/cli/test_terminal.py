@@ -36,3 +36,14 @@ def test_scores_by_data_set_fit_80_columns_and_mark_intervals_over_clips(capsys,
     marked = [line.split()[0] for line in lines if " * " in f"{line} " and "12.3" in line]
     assert marked == ["tess"]
     assert all("12.3 (10.0 to 20.0)" in line for line in lines if line.split()[:1] == ["ravdess"])
+
+
+def test_notes_and_sets_are_shown_where_there_are_any(capsys):
+    row = {"path": "a.mp4", "modality": "fused", "emotion": "sad", "second": "calm"}
+    row |= {"confidence": 0.6, "sad": 0.6, "calm": 0.4}
+    plain = pd.DataFrame([row | {"clip": clip, "note": ""} for clip in "ab"])
+    terminal.show_predictions(plain)
+    assert "note" not in capsys.readouterr().out
+    terminal.show_predictions(plain.assign(note=["", "no speech heard"], set="sad|calm"))
+    said = capsys.readouterr().out
+    assert said.count("no speech heard") == 1 and said.count("sad|calm") == 2

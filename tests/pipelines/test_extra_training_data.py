@@ -20,6 +20,7 @@ from multimodal_ser.errors import SerError
 from multimodal_ser.evaluation.folds import TEST_ACTORS
 from multimodal_ser.workflows.feature_model import FeatureModel
 
+pytestmark = pytest.mark.usefixtures("any_sound")
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 #: Of folds 4, 0, 1, 1, 2, 3 of the five; 18 did not sing.
 ACTORS = ("01", "02", "06", "18", "10", "08")

@@ -284,3 +284,10 @@ def test_a_page_fits_the_window_of_a_phone_and_of_a_desk(hostile_run, make_run, 
         assert window == wanted
         assert document <= window
         assert hacked == 0, "a name from the data ran as a script"
+
+
+def test_a_note_is_on_the_page_of_a_clip_once(tmp_path):
+    table = predictions().assign(note="no speech heard: <silence>", set="sad")
+    text = read(clip_report(table, tmp_path / "clip.html")).text
+    assert text.count("no speech heard: <silence>") == 1
+    assert "Note" not in read(clip_report(predictions(), tmp_path / "clip.html")).text

@@ -210,6 +210,7 @@ def test_a_few_clips_of_a_published_corpus_are_not_an_easier_question(whole, ton
     assert list(by_modality(as_ravdess)["audio"].columns) == list(whole.labels)
     as_cremad, _ = evaluate(few.assign(dataset="cremad"), whole, **QUIET)
     assert len(by_modality(as_cremad)["audio"].columns) == 6
+    few = few.assign(dataset="mine")
     own, _ = evaluate(few, whole, **QUIET)
     assert list(by_modality(own)["audio"].columns) == ["happy", "sad"]
     one, _ = evaluate(few[few["emotion"] == "sad"], whole, **QUIET)

@@ -79,8 +79,12 @@ def test_calibration_and_fusion_are_fitted_on_actors_that_no_learner_saw(
     learnt = {id(fitted): set(clips["actor"]) for fitted, clips, _ in fits}
     for fitted, clips in predictions:
         assert not learnt[id(fitted)] & actors(data, clips)
-    (crossed,) = combined
+    crossed, *parts = combined  # the parts are those of the prediction sets
     assert all(sorted(table.index) == sorted(data.clips.index) for table in crossed.values())
+    for part in parts:
+        assert all(
+            actors(data, table.index) < actors(data, data.clips.index) for table in part.values()
+        )
     # Each of two candidates on three folds, the video learner's two, and both on everything.
     assert len(fits) == 2 * 3 + 2 * 3 + 2
     assert [len(fits[at][1]) for at in (6, -1)] == [len(data.clips)] * 2
@@ -93,7 +97,7 @@ def test_every_table_of_the_fusion_is_what_models_without_the_actor_say(data, co
     """A fold's rows are those of a classifier that was fitted by hand on the other folds."""
     recipe = replace(BOTH, audio="knn", video=None)
     training.fit(data, data.clips, recipe, progress=False)
-    (crossed,) = combined
+    crossed = combined[0]
     for fold in training.inner_folds(data.clips, recipe):
         model = FeatureModel(classifier="knn", labels=labels.labels_of(FOUR))
         model.fit(data.inputs["mfcc_rms"], data.clips.loc[fold.train])

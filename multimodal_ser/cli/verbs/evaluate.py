@@ -12,6 +12,7 @@ from multimodal_ser.cli.arguments import (
     data_argument,
     labels_argument,
     output_argument,
+    sets_argument,
     table_argument,
     work_arguments,
 )
@@ -29,6 +30,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         help="folder made by 'train', or the name of a released model (default: ravdess)",
     )
     adapt_argument(verb, default=None)
+    sets_argument(verb)
     table_argument(verb)
     labels_argument(
         verb,
@@ -62,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.reports.html import run_report
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows.benchmarking import score_table
-    from multimodal_ser.workflows.evaluating import evaluate
+    from multimodal_ser.workflows.evaluating import evaluate, score_sets
+    from multimodal_ser.workflows.models import load_model
 
     if options.output:
         tableio.check_ending(options.output)
@@ -71,13 +74,18 @@ def run(options: argparse.Namespace) -> int:
     work = requests.work_of(options)
     how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
     how |= {"labels": options.labels, "conditions": names}
-    run, failures = evaluate(clips, options.model, **how, **work)
+    model = load_model(options.model)
+    if options.sets is not None:
+        model.combiner.check_coverage(options.sets)
+    run, failures = evaluate(clips, model, **how, **work)
     if options.run_folder:
         check_place(options.run_folder, run.identity)
         write_run(options.run_folder, run)
         page = run_report([run], Path(options.run_folder) / "report.html")
         print(f"run and report: {page}")
     scores = score_table(run)
+    if options.sets is not None:
+        scores = scores.merge(score_sets(run, model, options.sets), on="model")
     if options.output:
         tableio.write(scores, options.output)
     print(run.title)

@@ -11,6 +11,7 @@ from multimodal_ser.cli.arguments import (
     adapt_argument,
     add_verb,
     output_argument,
+    sets_argument,
     table_argument,
     work_arguments,
 )
@@ -41,6 +42,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     )
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
     adapt_argument(verb, default=None)
+    sets_argument(verb)
     table_argument(verb)
     output_argument(verb, "the predictions")
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
@@ -69,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
         tables=tables,
         adapt=options.adapt,
         timeline=options.timeline or bool(options.report),
+        sets=options.sets,
         **requests.work_of(options),
     )
     failures = pd.concat([left_out, failures], ignore_index=True)
