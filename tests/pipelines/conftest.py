@@ -1,8 +1,16 @@
 """Recipes run as a command runs them, in this process."""
 
 import importlib
+from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    """Return the import of a recipe by its name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "pipelines"))
+    return importlib.import_module
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The recipes around face networks, on pictures that the test makes."""
 
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,13 +15,6 @@ from multimodal_ser.workflows.recipes import Learner
 
 #: The tables that a card may hold.
 KEYS = ("voice", "voice_corpora", "face", "face_classes", "face_seven", "actor05")
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
-
-
-@pytest.fixture
-def recipe(monkeypatch):
-    monkeypatch.syspath_prepend(str(PIPELINES))
-    return importlib.import_module
 
 
 @pytest.fixture(scope="module")
