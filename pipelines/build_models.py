@@ -149,7 +149,10 @@ def combined(voice: train_voice.Voice, face: Face, temperature: float) -> Combin
         heard + seen: {"weights": np.concatenate([weights["weights"], weight])},
     }
     fuser = replace(voice.fuser, modalities=heard + seen, fitted=fitted)
-    return Combiner(dict.fromkeys(heard, "audio") | {face.model.name: "video"}, fuser)
+    modalities = dict.fromkeys(heard, "audio") | {face.model.name: "video"}
+    # Of a face, alone or beside a voice, no coverage is known: its sets hold every label.
+    sets = voice.sets and replace(voice.sets, thresholds={"audio": voice.sets.thresholds["audio"]})
+    return Combiner(modalities, fuser, sets=sets)
 
 
 def trained_face(folder: str, images: fer2013.FacePictures) -> Face:

@@ -37,6 +37,7 @@ from multimodal_ser.audio.augment import ELSEWHERE
 from multimodal_ser.cli import terminal
 from multimodal_ser.evaluation import corpora
 from multimodal_ser.evaluation.folds import CORPORA, Fold, make_folds
+from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion.fuser import Fuser
 from multimodal_ser.tables import EMOTIONS, actor_groups
 from multimodal_ser.tables.labels import labels_of, project, relabel
@@ -60,8 +61,11 @@ LEARNERS = (
 N_FOLDS = 5
 #: In the pool's weights and in scores calm is neutral, as in the corpora that lack it.
 SHARED = "emotions7"
+#: Of the prediction sets whose coverage is measured.
+COVERAGE = 0.9
 _COLUMNS = {"data_set": "data set", "classes": "classes", "uar": "UAR", "uar_low": "low"}
 _COLUMNS |= {"uar_high": "high", "ece": "ECE", "nll": "NLL", "uar4": "UAR, 4 classes", "n": "clips"}
+_COLUMNS |= {"coverage": "sets hold it", "size": "labels in set"}
 
 
 def main() -> int:
@@ -85,6 +89,7 @@ class Voice(NamedTuple):
         data: clips and features of all corpora.
         recipe: of the learners.
         fuser: the pool of what they say.
+        sets: thresholds of prediction sets of its answers.
         answers: kind of folds -> its answers about clips of people, or corpora, left out.
         tables: scores, by what was left out and the labels.
     """
@@ -92,6 +97,7 @@ class Voice(NamedTuple):
     data: Data
     recipe: Recipe
     fuser: Fuser
+    sets: label_sets.PredictionSets | None
     answers: dict[str, pd.DataFrame]
     tables: dict[str, pd.DataFrame]
 
@@ -109,7 +115,10 @@ def report(options: argparse.Namespace) -> str:
     voice = measured(options)
     if options.output_model:
         learners = fitted(voice)
-        model = Model(learners, combiner=Combiner(dict.fromkeys(learners, "audio"), voice.fuser))
+        model = Model(
+            learners,
+            combiner=Combiner(dict.fromkeys(learners, "audio"), voice.fuser, sets=voice.sets),
+        )
         seconds = round(time.monotonic() - started, 1)
         record = run_record(voice.recipe, voice.data.clips, seconds=seconds)
         print(f"wrote {model.save(options.output_model, record, original=False)}")
@@ -147,13 +156,16 @@ def measured(options: argparse.Namespace) -> Voice:
     if data.clips["dataset"].nunique() > 1:
         folds[CORPORA] = make_folds(data.clips, CORPORA)
     held = {name: held_out(data, recipe, one, options) for name, one in folds.items()}
-    answers = answered(held, folds, data.clips)
+    answers, chosen = answered(held, folds, data.clips)
     tables = {
-        f"{kind} left out, {scheme}": scores(answers[kind], data.clips, scheme, options.seed)
+        f"{kind} left out, {scheme}": scores(
+            answers[kind], chosen[kind], data.clips, scheme, options.seed
+        )
         for kind in answers
         for scheme in (("emotions8", SHARED) if kind == "people" else (SHARED,))
     }
-    return Voice(data, recipe, pooled(held, data.clips), answers, tables)
+    fuser = pooled(held, data.clips)
+    return Voice(data, recipe, fuser, thresholds(fuser, held, data.clips), answers, tables)
 
 
 def people_folds(clips: pd.DataFrame, seed: int) -> list[Fold]:
@@ -183,6 +195,41 @@ def held_out(
     return _common.measured(data, alone, "actors", options, folds)
 
 
+class Rows(NamedTuple):
+    """Held-out predictions of both kinds of folds, a clip of each being a row.
+
+    Attributes:
+        tables: learner -> probabilities of the labels that corpora share.
+        truth: the row's label.
+        actors: its actor.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    truth: pd.Series
+    actors: pd.Series
+
+
+def rows_of(held: Mapping[str, Mapping[str, pd.DataFrame]], clips: pd.DataFrame) -> Rows:
+    """Return what was held out of some clips, calm counted as neutral.
+
+    Args:
+        held: kind of folds -> learner -> probabilities.
+        clips: a clips table.
+    """
+    named = relabel(clips, SHARED)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    truth, actors = [], []
+    for kind, said in held.items():
+        keys = kind + " " + named.index
+        for name, table in said.items():
+            part = project(table.loc[named.index], labels_of(SHARED))
+            tables.setdefault(name, []).append(part.set_axis(keys, axis=0))
+        truth.append(named["emotion"].astype(object).set_axis(keys))
+        actors.append(pd.Series(actor_groups(named), keys))
+    stacked = {name: pd.concat(parts) for name, parts in tables.items()}
+    return Rows(stacked, pd.concat(truth), pd.concat(actors))
+
+
 def pooled(held: Mapping[str, Mapping[str, pd.DataFrame]], clips: pd.DataFrame) -> Fuser:
     """Return the pool of the learners, its weights fitted on held-out predictions.
 
@@ -190,51 +237,81 @@ def pooled(held: Mapping[str, Mapping[str, pd.DataFrame]], clips: pd.DataFrame) 
         held: kind of folds -> learner -> probabilities.
         clips: those that the weights may be fitted on, a clips table.
     """
-    named = relabel(clips, SHARED)
-    rows: dict[str, list[pd.DataFrame]] = {}
-    truth, actors = [], []
-    for kind, tables in held.items():
-        for name, table in tables.items():
-            there = named.index[named.index.isin(table.index)]
-            part = project(table.loc[there], labels_of(SHARED))
-            rows.setdefault(name, []).append(part.set_axis(kind + " " + there, axis=0))
-        keys = kind + " " + there
-        truth.append(named.loc[there, "emotion"].astype(object).set_axis(keys))
-        actors.append(pd.Series(actor_groups(named.loc[there]), keys))
-    stacked = {name: pd.concat(parts) for name, parts in rows.items()}
-    fuser = Fuser("log_pool").fit(
-        stacked, pd.concat(truth), pd.concat(actors), sets=[tuple(stacked)]
-    )
+    rows = rows_of(held, clips)
+    fuser = Fuser("log_pool").fit(rows.tables, rows.truth, rows.actors, sets=[tuple(rows.tables)])
     return replace(fuser, labels=EMOTIONS)
+
+
+def thresholds(
+    fuser: Fuser, held: Mapping[str, Mapping[str, pd.DataFrame]], clips: pd.DataFrame
+) -> label_sets.PredictionSets | None:
+    """Return the thresholds of prediction sets, each actor at home and abroad alike.
+
+    Args:
+        fuser: of :func:`pooled`.
+        held: as for it.
+        clips: as for it.
+    """
+    rows = rows_of(held, clips)
+    answers = replace(fuser, labels=labels_of(SHARED))(rows.tables)
+    return label_sets.fit({"audio": answers, "fused": answers}, rows.truth, rows.actors)
 
 
 def answered(
     held: Mapping[str, Mapping[str, pd.DataFrame]],
     folds: Mapping[str, Sequence[Fold]],
     clips: pd.DataFrame,
-) -> dict[str, pd.DataFrame]:
-    """Return the voice's answers by kind of folds, the weights fitted without the tested clips."""
-    found = {}
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Return the voice's answers, and its prediction sets, by kind of folds.
+
+    Weights and thresholds are fitted without the tested clips.
+
+    Args:
+        held: kind of folds -> learner -> probabilities.
+        folds: by kind.
+        clips: all of them.
+    """
+    answers, chosen = {}, {}
     for kind, tables in held.items():
-        parts = []
+        parts, sets = [], []
         for fold in folds[kind]:
-            fuser = pooled(held, clips.loc[fold.train])
-            parts.append(fuser({name: table.loc[fold.test] for name, table in tables.items()}))
-        found[kind] = pd.concat(parts)
-    return found
+            known = clips.loc[fold.train]
+            fuser = pooled(held, known)
+            said = fuser({name: table.loc[fold.test] for name, table in tables.items()})
+            found = thresholds(fuser, held, known)
+            assert found is not None  # there are labelled clips, or nothing could be pooled
+            parts.append(said)
+            shared = project(said, labels_of(SHARED))
+            sets.append(label_sets.members(shared, found.threshold("audio", COVERAGE)))
+        answers[kind], chosen[kind] = pd.concat(parts), pd.concat(sets)
+    return answers, chosen
 
 
-def scores(table: pd.DataFrame, clips: pd.DataFrame, scheme: str, seed: int) -> pd.DataFrame:
-    """Return each corpus' scores on the labels that it tells apart, under a scheme."""
+def scores(
+    table: pd.DataFrame, chosen: pd.DataFrame, clips: pd.DataFrame, scheme: str, seed: int
+) -> pd.DataFrame:
+    """Return each corpus' scores on the labels that it tells apart, under a scheme.
+
+    Args:
+        table: held-out answers.
+        chosen: their prediction sets of the labels that corpora share.
+        clips: a clips table.
+        scheme: of the labels.
+        seed: of the bootstrap over actors.
+    """
     kept = relabel(clips, scheme)
     rows = []
     for _, own in kept.groupby("dataset"):
         there = [label for label in labels_of(scheme) if (own["emotion"] == label).any()]
         own = own.assign(emotion=pd.Categorical(own["emotion"].astype(object), categories=there))
         part = project(table.loc[own.index], there)
-        rows.append(corpora.by_data_set(part, own, seed=seed).iloc[[1]])
+        found = corpora.by_data_set(part, own, seed=seed).iloc[[1]]
+        truth = relabel(own, SHARED)["emotion"]
+        actors = pd.Series(actor_groups(own), own.index)
+        sets = label_sets.measure(chosen.loc[own.index], truth, actors)
+        rows.append(found.assign(coverage=sets["coverage"], size=sets["size"]))
     found = pd.concat(rows)[list(_COLUMNS)].rename(columns=_COLUMNS)
-    percent = [name for name in ("UAR", "low", "high", "ECE", "UAR, 4 classes")]
+    percent = ("UAR", "low", "high", "ECE", "UAR, 4 classes", "sets hold it")
     return found.assign(**{name: 100 * found[name] for name in percent})
 
 

@@ -74,13 +74,13 @@ def test_weights_for_a_fold_do_not_see_its_labels(voice):
         }
     }
     folds = module.people_folds(data.clips, 0)
-    before = module.answered(held, {"people": folds}, data.clips)["people"]
+    before = module.answered(held, {"people": folds}, data.clips)[0]["people"]
     weights = module.weights(module.pooled(held, data.clips))
     assert weights["good"] > 5 * abs(weights["chance"])
     # Wrong labels for those who are tested first change nothing of what is said of them.
     wrong = data.clips.copy()
     wrong.loc[folds[0].test, "emotion"] = "angry"
-    after = module.answered(held, {"people": folds}, wrong)["people"]
+    after = module.answered(held, {"people": folds}, wrong)[0]["people"]
     pd.testing.assert_frame_equal(after.loc[folds[0].test], before.loc[folds[0].test])
     assert not np.allclose(after.loc[folds[1].test], before.loc[folds[1].test])
 
