@@ -11,6 +11,9 @@ has nothing to fit.
 
 ``models/fer_plus``: that network as it was trained, with its card.
 
+``models/cremad``, made with ``--name cremad`` of CREMA-D alone: a voice for those who may
+not use data that is for non-commercial purposes only.
+
 Without ``--face``, the folder of the network trained on with FER2013's labels, the face
 part is the one of the released ``ravdess``: its network is kept as it is, with its
 mapping; the network before the mapping is read out of it and measured as ever. What
@@ -24,6 +27,7 @@ that saw no RAVDESS video. One actor is an anecdote, not a benchmark.
 
     python pipelines/build_models.py --data RAVDESS CREMAD NEMO --fer FER2013.npz \
         --actor05 faces_bgr224_jpeg.npz --models models
+    python pipelines/build_models.py --name cremad --data CREMAD --models models
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ import train_voice
 
 from multimodal_ser.cli import terminal
 from multimodal_ser.datasets import fer2013
+from multimodal_ser.errors import SerError
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import CORPORA
@@ -73,7 +78,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", required=True, nargs="+", help="folders of the speech corpora")
     parser.add_argument("--without-network", action="store_true", help="voice by regressions alone")
-    parser.add_argument("--fer", required=True, help="FER2013 with FER+ votes")
+    parser.add_argument(
+        "--name", choices=("ravdess", "cremad"), default="ravdess", help="(default: ravdess)"
+    )
+    parser.add_argument("--fer", help="FER2013 with FER+ votes, for ravdess")
     parser.add_argument("--networks", help="fer_resnet trained on FER+ (default: the released)")
     parser.add_argument(
         "--face", help="the same, trained on with FER2013's labels (default: the released)"
@@ -99,7 +107,11 @@ def build(options: argparse.Namespace) -> str:
         SerError: a file or folder cannot be used.
     """
     started = time.monotonic()
+    if options.name == "ravdess" and not options.fer:
+        raise SerError("the face of ravdess is measured on FER2013; give it as --fer FER2013.npz")
     voice = train_voice.measured(options)
+    if options.name != "ravdess":
+        return _voice_alone(voice, options, started)
     held = voice.answers["people"]
     tables = {"voice": next(iter(voice.tables.values())), "voice_corpora": _abroad(voice)}
     images = fer2013.distinct(fer2013.read(options.fer))
@@ -125,6 +137,20 @@ def build(options: argparse.Namespace) -> str:
     return (
         f"{text}\n\nweights: {train_voice.weights(voice.fuser)}, face: {1 / kept.temperature:.3f}"
     )
+
+
+def _voice_alone(voice: train_voice.Voice, options: argparse.Namespace, started: float) -> str:
+    """Write a model of the voice alone, with its card, unless ``check``; return the figures."""
+    tables = {"voice": next(iter(voice.tables.values()))}
+    if not options.check:
+        folder = Path(options.models) / options.name
+        record = run_record(None, voice.data.clips, seconds=round(time.monotonic() - started, 1))
+        record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}
+        record["voice"] = train_voice.weights(voice.fuser)
+        print(f"wrote {train_voice.model(voice).save(folder, record, original=False)}")
+        print(f"wrote {write_card(folder, options.name, card_sections(options.name, tables))}")
+    shown = terminal.markdown(tables["voice"])
+    return f"voice\n\n{shown}\n\nweights: {train_voice.weights(voice.fuser)}"
 
 
 def _abroad(voice: train_voice.Voice) -> pd.DataFrame:

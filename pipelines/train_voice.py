@@ -114,14 +114,10 @@ def report(options: argparse.Namespace) -> str:
     started = time.monotonic()
     voice = measured(options)
     if options.output_model:
-        learners = fitted(voice)
-        model = Model(
-            learners,
-            combiner=Combiner(dict.fromkeys(learners, "audio"), voice.fuser, sets=voice.sets),
-        )
+        made = model(voice)
         seconds = round(time.monotonic() - started, 1)
         record = run_record(voice.recipe, voice.data.clips, seconds=seconds)
-        print(f"wrote {model.save(options.output_model, record, original=False)}")
+        print(f"wrote {made.save(options.output_model, record, original=False)}")
     parts = [f"{name}\n\n{terminal.markdown(table)}" for name, table in voice.tables.items()]
     return "\n\n".join([*parts, f"weights: {weights(voice.fuser)}"])
 
@@ -313,6 +309,13 @@ def scores(
     found = pd.concat(rows)[list(_COLUMNS)].rename(columns=_COLUMNS)
     percent = ("UAR", "low", "high", "ECE", "UAR, 4 classes", "sets hold it")
     return found.assign(**{name: 100 * found[name] for name in percent})
+
+
+def model(voice: Voice) -> Model:
+    """Return the voice as a model, its learners fitted on all clips."""
+    learners = fitted(voice)
+    combiner = Combiner(dict.fromkeys(learners, "audio"), voice.fuser, sets=voice.sets)
+    return Model(learners, combiner=combiner)
 
 
 def fitted(voice: Voice) -> dict[str, Fitted]:
