@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,9 @@ def predict_clips(
 
     workers = Engine.of(workers, several=len(clips) > 1)
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
+    model = check_adapt(model, None)
+    if model.references and model.adapt == "person":
+        clips = with_people(clips)
     statistics = _statistics(model, clips, tables, quiet, change)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
@@ -105,7 +109,8 @@ def _statistics(
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
-    adaptation.check_counts(clips, model.adapt)
+    if not model.references:
+        adaptation.check_counts(clips, model.adapt)
     found: dict[str, adaptation.Statistics] = {}
     for start in range(0, len(clips), CHUNK_CLIPS):
         part = clips.iloc[start : start + CHUNK_CLIPS]
@@ -125,7 +130,11 @@ def _predict_part(
 ) -> tuple[dict, pd.DataFrame]:
     inputs, failed = _inputs(model, part, given, quiet, change)
     for key, known in (statistics or {}).items():
-        inputs[key] = known.normalise(inputs[key], part, model.adapt)
+        if not model.references:  # it has learnt from normalised features alone
+            inputs[key] = known.normalise(inputs[key], part, model.adapt)
+        for name, reference in model.references.items():
+            if model.learners[name].key == key:
+                inputs[name] = known.normalise(inputs[key], part, model.adapt, reference)
     tables = model.probabilities(part.index, inputs)
     nothing = tables["fused"].isna().all(axis=1)
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
@@ -249,8 +258,10 @@ def predict(
         tables: name of an input -> a table made elsewhere, or its path, such as
             ``{"action_units": "openface.csv"}``; a clip without a row gets the
             other learners and a note.
-        adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own,
-            and any other than that is refused.
+        adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own.
+            Any other is refused, but by a model that was trained with ``both``: by
+            itself it does not adapt, and it adapts to any number of clips. A person
+            is then the actor of a clips table, or else the folder that a file lies in.
         timeline: whether to add a row for every sampled frame.
         cache: where features are kept, or its folder; None keeps them in the
             user's cache folder, as the command does. ``Cache(None)`` keeps nothing.
@@ -269,7 +280,7 @@ def predict(
 
     if not isinstance(model, Model):
         model = load_model(model)
-    check_adapt(model, adapt)
+    model = check_adapt(model, adapt)
     unusable: list[MediaError] = []
     if isinstance(sources, pd.DataFrame):
         clips = sources
@@ -291,17 +302,43 @@ def predict(
     return pd.concat(predictions, ignore_index=True), pd.concat(failures, ignore_index=True)
 
 
-def check_adapt(model: Model, adapt: str | None) -> None:
-    """Refuse an adaptation other than the model was trained with.
+def check_adapt(model: Model, adapt: str | None) -> Model:
+    """Return the model as it predicts under an adaptation: its own, or another it was trained for.
+
+    Args:
+        model: as it was loaded.
+        adapt: one of ``evaluation.adaptation.NAMES``, or None for the model's own.
 
     Raises:
-        SerError: it is another.
+        SerError: it was not trained for that.
     """
-    if adapt is not None and adapt != model.adapt:
+    own = "none" if model.adapt == adaptation.BOTH else model.adapt
+    if adapt not in (None, own) and not model.references:
         raise SerError(
-            f"the model was trained with adaptation {model.adapt!r}, which {adapt!r} is not; "
-            f"leave the option out, or train a model with --adapt {adapt}"
+            f"the model was trained with adaptation {own!r}, which {adapt!r} is not; "
+            f"leave the option out, or train a model with --adapt {adapt} or both"
         )
+    return replace(model, adapt=adapt or own)
+
+
+def with_people(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return clips, those without an actor as of the folder that their file lies in.
+
+    Folders named after an emotion do not count: they say what is said, not by whom.
+
+    Args:
+        clips: a clips table.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": "a", "audio": "/data/ann/sad/a.wav"}, {"clip": "b", "actor": "7"}]
+        >>> with_people(make_clips(rows))["actor"].tolist()
+        ['/data/ann', '7']
+    """
+    from multimodal_ser.datasets import folder
+
+    whose = [folder.place_of(path_of(clip, "audio")) for _, clip in clips.iterrows()]
+    return clips.assign(actor=clips["actor"].fillna(pd.Series(whose, clips.index)))
 
 
 def as_cache(cache: Cache | str | Path | None) -> Cache:
