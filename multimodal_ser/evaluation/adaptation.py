@@ -300,11 +300,7 @@ def adapted(features: Features, clips: pd.DataFrame, how: str) -> Features:
 
 
 def twice(
-    features: Features,
-    clips: pd.Index,
-    owners: pd.DataFrame,
-    reference: Reference,
-    strength_clips: float = STRENGTH_CLIPS,
+    features: Features, clips: pd.Index, owners: pd.DataFrame, reference: Reference
 ) -> Features:
     """Return training clips as they are and, after them, normalised for each person.
 
@@ -315,7 +311,6 @@ def twice(
         owners: a clips table with every one of them; its column ``actor`` says by whose
             statistics a clip is normalised.
         reference: of the training clips.
-        strength_clips: how many clips it counts for, above 0.
 
     Returns:
         Two rows per clip; the second's id ends in :data:`SECOND`.
@@ -327,7 +322,7 @@ def twice(
     own = Features(clips, features.take(clips), features.names)
     known = Statistics()
     known.add(own, owners, "person")
-    moved = known.normalise(own, owners, "person", reference, strength_clips)
+    moved = known.normalise(own, owners, "person", reference)
     values = np.concatenate([own.values, moved.values])
     return Features(clips.append(clips + SECOND), values, own.names)
 

@@ -302,7 +302,6 @@ def fit_twice(
     learn: pd.DataFrame,
     held: pd.DataFrame | None,
     every: pd.DataFrame,
-    strength_clips: float = adaptation.STRENGTH_CLIPS,
 ) -> FeatureModel:
     """Fit on clips as they are and as often normalised, so that the classifier can adapt.
 
@@ -312,7 +311,6 @@ def fit_twice(
         learn: the training clips, to whose own statistics those of each person are shrunk.
         held: clips of other actors that stop a network, or None.
         every: of :func:`~multimodal_ser.workflows.data.owners`.
-        strength_clips: how many clips the training clips' statistics count for.
 
     Returns:
         The classifier, with its reference.
@@ -320,7 +318,7 @@ def fit_twice(
     known = learn.index[learn.index.isin(values.clips)]
     classifier.reference = adaptation.Reference.of(values.take(known))
     ids = learn.index if held is None else learn.index.append(held.index)
-    values = adaptation.twice(values, ids, every, classifier.reference, strength_clips)
+    values = adaptation.twice(values, ids, every, classifier.reference)
     return classifier.fit(values, _doubled(learn), None if held is None else _doubled(held))
 
 
