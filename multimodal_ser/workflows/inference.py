@@ -12,7 +12,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.errors import MediaError, SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
@@ -109,7 +109,9 @@ def _statistics(
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
-    if not model.references:
+    if model.references:
+        model = replace(model, learners={name: model.learners[name] for name in model.references})
+    else:
         adaptation.check_counts(clips, model.adapt)
     found: dict[str, adaptation.Statistics] = {}
     for start in range(0, len(clips), CHUNK_CLIPS):
@@ -310,8 +312,11 @@ def check_adapt(model: Model, adapt: str | None) -> Model:
         adapt: one of ``evaluation.adaptation.NAMES``, or None for the model's own.
 
     Raises:
-        SerError: it was not trained for that.
+        UnknownName: there is no such adaptation.
+        SerError: the model was not trained for it.
     """
+    if adapt not in (None, *adaptation.NAMES):
+        raise UnknownName("adaptation", str(adapt), adaptation.NAMES)
     own = "none" if model.adapt == adaptation.BOTH else model.adapt
     if adapt not in (None, own) and not model.references:
         raise SerError(

@@ -145,6 +145,9 @@ def test_a_model_trained_with_both_does_not_adapt_by_itself(models, tones):
     np.testing.assert_allclose(fused(alone), fused(usual).iloc[:1], atol=1e-6)
     run, _ = evaluate(tones, model, **QUIET)
     assert run.adaptation == "none"
+    for unknown in ("both", "each"):
+        with pytest.raises(UnknownName):
+            inference.predict(tones, model, adapt=unknown, **HOW)
     for name in adaptation.NAMES:
         assert inference.load_model(models[name]).references == {}
 
