@@ -12,9 +12,9 @@ same model without adaptation.
 
 ``--choose`` compares prior strengths (``evaluation.adaptation.STRENGTH_CLIPS``) instead,
 inside each fold's training actors, on three folds of theirs, without a look at the
-actors of the fold that is tested. The library's was chosen so, on RAVDESS and on 40
-actors of CREMA-D: 5 clips had the highest mean of 2, 5, 10 and 20 on both
-(docs/results.md). The strength is that of the prediction; in training it is the library's.
+actors of the fold that is tested. The library's was chosen so: of 2, 5, 10 and 20 clips
+2 and 5 were best on RAVDESS, 5 and 10 on 40 actors of CREMA-D (docs/results.md). The
+strength is that of the prediction; in training it is the library's.
 
     python pipelines/adaptation_curve.py --data RAVDESS
     python pipelines/adaptation_curve.py --data CREMA-D --actors 40 [--choose]

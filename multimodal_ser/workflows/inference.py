@@ -72,8 +72,7 @@ def predict_clips(
     workers = Engine.of(workers, several=len(clips) > 1)
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
     model = check_adapt(model, None)
-    if model.references and model.adapt == "person":
-        clips = with_people(clips)
+    clips = given_groups(clips, model.adapt) if model.references else clips
     statistics = _statistics(model, clips, tables, quiet, change)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
@@ -263,7 +262,8 @@ def predict(
         adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own.
             Any other is refused, but by a model that was trained with ``both``: by
             itself it does not adapt, and it adapts to any number of clips. A person
-            is then the actor of a clips table, or else the folder that a file lies in.
+            is then the actor of a clips table, or else the folder that a file lies in,
+            and a set is all clips that are given together.
         timeline: whether to add a row for every sampled frame.
         cache: where features are kept, or its folder; None keeps them in the
             user's cache folder, as the command does. ``Cache(None)`` keeps nothing.
@@ -326,22 +326,25 @@ def check_adapt(model: Model, adapt: str | None) -> Model:
     return replace(model, adapt=adapt or own)
 
 
-def with_people(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return clips, those without an actor as of the folder that their file lies in.
-
-    Folders named after an emotion do not count: they say what is said, not by whom.
+def given_groups(clips: pd.DataFrame, how: str) -> pd.DataFrame:
+    """Return clips with those columns filled that say whose statistics are whose.
 
     Args:
         clips: a clips table.
+        how: ``person``: clips without an actor are of the folder that their file lies
+            in, or of the next above that is not named after an emotion. ``set``: all
+            that are given together are one.
 
     Example:
         >>> from multimodal_ser.tables import make_clips
         >>> rows = [{"clip": "a", "audio": "/data/ann/sad/a.wav"}, {"clip": "b", "actor": "7"}]
-        >>> with_people(make_clips(rows))["actor"].tolist()
+        >>> given_groups(make_clips(rows), "person")["actor"].tolist()
         ['/data/ann', '7']
     """
     from multimodal_ser.datasets import folder
 
+    if how != "person":
+        return clips.assign(dataset="given") if how == "set" else clips
     whose = [folder.place_of(path_of(clip, "audio")) for _, clip in clips.iterrows()]
     return clips.assign(actor=clips["actor"].fillna(pd.Series(whose, clips.index)))
 

@@ -152,12 +152,15 @@ def test_a_model_trained_with_both_does_not_adapt_by_itself(models, tones):
         assert inference.load_model(models[name]).references == {}
 
 
-def test_a_person_without_a_name_is_a_folder(models, tones):
+def test_a_person_without_a_name_is_a_folder_and_a_set_all_that_is_given(models, tones):
     model = inference.load_model(models["both"])
     nameless = tones.assign(actor=pd.NA)
     by_folder, _ = inference.predict(nameless, model, adapt="person", **HOW)
     as_one, _ = inference.predict(tones.assign(actor="7"), model, adapt="person", **HOW)
     pd.testing.assert_frame_equal(by_folder, as_one)
+    parts = tones.assign(dataset=["x", "y"] * (len(tones) // 2))
+    two_sets, _ = inference.predict(parts, model, adapt="set", **HOW)
+    pd.testing.assert_frame_equal(two_sets, as_one)
     paths = [str(path) for path in tones["audio"].iloc[:3]]
     said, failures = inference.predict(paths, model, adapt="person", **HOW)
     assert failures.empty and len(fused(said)) == 3
