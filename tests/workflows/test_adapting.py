@@ -265,3 +265,42 @@ def test_sequences_are_not_adapted(tones):
         training.check(Recipe(audio="log_mel:logmel_crnn", video=None, adapt="both"))
     with pytest.raises(UnknownName):
         training.check(replace(RECIPE, adapt="each"))
+
+
+def test_extra_clips_and_those_that_stop_a_network_are_shrunk_by_themselves(monkeypatch):
+    """A person's changed copies have statistics of their own; the reference is of the learnt."""
+    data, given = sound_and_face(), {}
+    heard = data.inputs["mfcc_rms"]
+    copies = data.clips.set_axis(data.clips.index + "#1").rename_axis("clip")
+    values = np.concatenate([heard.values, 5 + 3 * heard.values])
+    both = Features(data.clips.index.append(copies.index), values, heard.names)
+    data = replace(data, inputs={"mfcc_rms": both}, extra=copies)
+
+    def spy(self, features, clips, validation=None):
+        given.update(features=features, learn=clips, held=validation, reference=self.reference)
+        return self
+
+    monkeypatch.setattr(FeatureModel, "fit", spy)
+    learner = Learner("audio", "mfcc_rms", "conv1d")
+    recipe = Recipe(audio=(learner,), video=None, adapt="both")
+    training.fit_learner(learner, data, data.clips, recipe)
+    second = given["learn"].index.str.endswith(adaptation.SECOND)
+    learnt = given["learn"].index[~second]
+    assert learnt.str.endswith("#1").sum() * 2 == len(learnt) == second.sum()
+    assert not set(given["held"]["actor"]) & set(given["learn"]["actor"])
+    expected = adaptation.Reference.of(both.take(learnt))
+    np.testing.assert_array_equal(given["reference"].mean, expected.mean)
+    held = given["held"].index[~given["held"].index.str.endswith(adaptation.SECOND)]
+    assert len(held) * 2 == len(given["held"])
+    for clips in (learnt, held):
+        for copied in (True, False):
+            part = data.clips.loc[[c.removesuffix("#1") for c in clips if ("#1" in c) == copied]]
+            if part.empty:  # nobody's copies stop a network
+                continue
+            ids = part.index + "#1" * copied
+            own = Features(part.index, both.take(ids), both.names)
+            known = adaptation.Statistics()
+            known.add(own, part, "person")
+            moved = known.normalise(own, part, "person", expected).values
+            found = given["features"].take(ids + adaptation.SECOND)
+            np.testing.assert_allclose(found, moved, rtol=1e-5, atol=1e-6)
