@@ -127,7 +127,7 @@ def build(options: argparse.Namespace) -> str:
     text = "\n\n".join(f"{name}\n\n{terminal.markdown(table)}" for name, table in tables.items())
     if not options.check:
         learners = train_voice.fitted(voice) | {face.model.name: face.model}
-        model = Model(learners, pooling=POOLING, combiner=combiner)
+        model = Model(learners, pooling=POOLING, combiner=combiner, adapt=voice.recipe.adapt)
         seconds = round(time.monotonic() - started, 1)
         record = run_record(None, voice.data.clips, seconds=seconds)
         record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}

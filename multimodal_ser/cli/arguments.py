@@ -125,13 +125,21 @@ def model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:
 
 def adapt_argument(verb: argparse.ArgumentParser, default: str | None = "none") -> None:
     """Add ``--adapt`` and its earlier name."""
-    own = "the model's own" if default is None else default
+    own, both = ("the model's own", ()) if default is None else (default, ("both",))
     verb.add_argument(
         "--adapt",
-        choices=("none", "person", "set"),
+        choices=("none", "person", "set", *both),
         default=default,
         help="normalise features by the unlabelled clips of each person, or of the whole set: "
-        f"another protocol, marked as such (default: {own})",
+        "another protocol, marked as such; "
+        + (
+            "both: learn from clips as they are and normalised, for a model that may adapt "
+            "to any number of clips, or not, when it predicts "
+            if both
+            else "a model trained with 'both' takes any; a person is an actor of a table, or a "
+            "folder "
+        )
+        + f"(default: {own})",
     )
     verb.add_argument(
         "--adapted", action="store_const", const="person", dest="adapt", help=argparse.SUPPRESS

@@ -277,6 +277,20 @@ def _row(clip: str, paths: list[Path]) -> dict:
 
 
 def _emotion(path: Path) -> str | None:
-    word = absolute(path).parent.name.lower()
+    return _named_by(absolute(path).parent)
+
+
+def _named_by(place: Path) -> str | None:
+    word = place.name.lower()
     word = SYNONYMS.get(word, word)
     return word if word in EMOTIONS else None
+
+
+def place_of(path: str | Path) -> str:
+    """Return the nearest folder above a recording that is not named after an emotion.
+
+    Example:
+        >>> place_of("/data/ann/happiness/1.wav")
+        '/data/ann'
+    """
+    return str(next(place for place in absolute(path).parents if _named_by(place) is None))

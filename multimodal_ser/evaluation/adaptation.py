@@ -8,21 +8,43 @@ to be recognised, of mixed emotions: in RAVDESS 60 with every emotion in equal
 parts, which flatters it. A strict protocol has no such clips, so the two are
 never in one column of a table.
 
+A model that was trained on clips as they are *and* normalised (:data:`BOTH`)
+predicts without adaptation, and adapts to any number of clips: a group's
+statistics are shrunk towards the training clips' (:class:`Reference`), which
+count as :data:`STRENGTH_CLIPS` clips, and its values are brought to where the
+training clips' lie. Nothing is known of a group of no clips, and nothing changes.
+
 Speaker normalisation of functionals: Schuller et al., "Cross-corpus acoustic
 emotion recognition", IEEE Trans. Affective Computing 1(2), 2010, section 3.
+Shrinkage: the posterior mean under a conjugate prior that is worth so many
+observations, as in the adaptation of means in Reynolds et al., "Speaker
+verification using adapted Gaussian mixture models", Digital Signal Processing 10,
+2000, section 3.2, whose relevance factor the strength is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.errors import ModelError, SerError, TableError
 from multimodal_ser.tables import Features, actor_groups
 
 NAMES = ("none", "person", "set")
+#: How a model is trained that may adapt in any of these ways, or not at all.
+BOTH = "both"
+#: What models are trained with.
+TRAINED = (*NAMES, BOTH)
+#: As many clips as the training clips' statistics count for beside a group's own;
+#: chosen on training actors by ``pipelines/adaptation_curve.py``.
+STRENGTH_CLIPS = 5.0
 #: Of fewer clips a mean and a deviation say little about a person.
 LEAST_CLIPS = 5
+#: What the id of a training clip's second, normalised row ends in.
+SECOND = " adapted"
 #: A deviation below this share of the value's size is rounding, not variation.
 _ROUNDING = 1e-6
 
@@ -71,6 +93,94 @@ def check_counts(clips: pd.DataFrame, how: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Where the values of training clips lie: what statistics of few clips are shrunk towards.
+
+    Attributes:
+        mean: float32 ``(n_values,)``, in the features' units.
+        deviation: likewise, 0 or more; 0 for a value that did not vary.
+
+    Example:
+        >>> Reference.of(np.float32([[1, 7], [3, 7]]))
+        Reference(mean=array([2., 7.], dtype=float32), deviation=array([1., 0.], dtype=float32))
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Reference:
+        """Return the statistics of training clips; a NaN does not count.
+
+        Args:
+            values: ``(n_clips, n_values)``.
+        """
+        count, mean, squares = _moments(values)
+        deviation = np.sqrt(squares / np.maximum(count, 1))
+        deviation = np.where(deviation > _ROUNDING * np.abs(mean), deviation, 0)
+        return cls(mean.astype(np.float32), deviation.astype(np.float32))
+
+    def save(self, path: str | Path) -> None:
+        """Write the two arrays, uncompressed and without pickle.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        np.savez(path, mean=self.mean, deviation=self.deviation)
+
+    @classmethod
+    def load(cls, path: str | Path, n_values: int) -> Reference:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: of the file, which may be anyone's.
+            n_values: of the features that it is for.
+
+        Raises:
+            ModelError: it is missing or damaged, or is for other features.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                found = [arrays["mean"], arrays["deviation"]]
+        except Exception as error:  # a damaged archive fails in many ways
+            raise ModelError(
+                f"{path}: not a usable reference ({error!s:.200}); train again"
+            ) from None
+        for values in found:
+            if values.shape != (n_values,) or values.dtype != np.float32:
+                raise ModelError(
+                    f"{path}: it holds {values.dtype} {values.shape} and not float32 "
+                    f"({n_values},); copy the model again or train it"
+                )
+        if not np.isfinite(found).all() or (found[1] < 0).any():
+            raise ModelError(f"{path}: a mean or deviation in it is none; copy the model again")
+        return cls(*found)
+
+    def moved(self, values: np.ndarray, known: tuple, strength_clips: float) -> np.ndarray:
+        """Return a group's values brought to where the training clips' lie.
+
+        With n clips, mean m and sum of squares q of a value, and strength k, the
+        group counts as of the mean (n m + k mean) / (n + k) and of the variance
+        (q + k deviation^2) / (n - 1 + k).
+
+        Args:
+            values: ``(n_clips, n_values)``.
+            known: count, mean and sum of squares of the group, each ``(n_values,)``.
+            strength_clips: k, above 0.
+
+        Returns:
+            float64, in the features' units.
+        """
+        count, mean, squares = known
+        own, deviation = self.mean.astype(np.float64), self.deviation.astype(np.float64)
+        shift = count * (mean - own) / (count + strength_clips)
+        freedom = np.maximum(count - 1, 0) + strength_clips
+        spread = np.sqrt((squares + strength_clips * deviation**2) / freedom)
+        scale = deviation / np.where(spread > 0, spread, 1)
+        return (values - own - shift) * scale + own
+
+
 class Statistics:
     """Means and deviations of features by group, taken a few clips at a time.
 
@@ -99,36 +209,58 @@ class Statistics:
             TableError: ``clips`` lacks a clip of the features.
         """
         for group, rows in _rows(features, clips, how):
-            values = features.values[rows].astype(np.float64)
-            given = ~np.isnan(values)
-            count = given.sum(axis=0)
-            mean = np.where(given, values, 0).sum(axis=0) / np.maximum(count, 1)
-            squares = (np.where(given, values - mean, 0) ** 2).sum(axis=0)
-            self._known[group] = _merged(self._known.get(group), (count, mean, squares))
+            found = _moments(features.values[rows])
+            self._known[group] = _merged(self._known.get(group), found)
 
-    def normalise(self, features: Features, clips: pd.DataFrame, how: str) -> Features:
+    def normalise(
+        self,
+        features: Features,
+        clips: pd.DataFrame,
+        how: str,
+        reference: Reference | None = None,
+        strength_clips: float = STRENGTH_CLIPS,
+    ) -> Features:
         """Return features of the same clips and names, each group by its own statistics.
 
         Args:
-            features: as for :meth:`add`.
+            features: as for :meth:`add`; vectors, where there is a reference.
             clips: as for :meth:`add`.
             how: as for :meth:`add`.
+            reference: what the statistics are shrunk towards and the values are
+                brought to; None does neither.
+            strength_clips: how many clips the reference counts for, above 0.
 
         Returns:
-            float32, without unit; NaN stays NaN. A value that does not vary over
-            a group's clips becomes 0, and so all values of a group of one clip.
+            float32, NaN stays NaN. With a reference in the features' units, and a
+            group of which nothing was added stays as it is. Without one without
+            unit; a value that does not vary over a group's clips becomes 0, and so
+            all values of a group of one clip.
 
         Raises:
             TableError: ``clips`` lacks a clip of the features.
         """
         values = np.asarray(features.values, dtype=np.float32).copy()
         for group, rows in _rows(features, clips, how):
+            if reference is not None:
+                if group in self._known:
+                    known = self._known[group]
+                    values[rows] = reference.moved(values[rows], known, strength_clips)
+                continue
             count, mean, squares = self._known[group]
             deviation = np.sqrt(squares / np.maximum(count, 1))
             varies = deviation > _ROUNDING * np.abs(mean)
             centred = values[rows].astype(np.float64) - mean
             values[rows] = np.where(varies, centred / np.where(varies, deviation, 1), centred * 0)
         return Features(features.clips, values, features.names)
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return count, mean and sum of squared distances from it; a NaN does not count."""
+    values = values.astype(np.float64)
+    given = ~np.isnan(values)
+    count = given.sum(axis=0)
+    mean = np.where(given, values, 0).sum(axis=0) / np.maximum(count, 1)
+    return count, mean, (np.where(given, values - mean, 0) ** 2).sum(axis=0)
 
 
 def _merged(one: tuple | None, two: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,6 +297,34 @@ def adapted(features: Features, clips: pd.DataFrame, how: str) -> Features:
     known = Statistics()
     known.add(features, clips, how)
     return known.normalise(features, clips, how)
+
+
+def twice(
+    features: Features, clips: pd.Index, owners: pd.DataFrame, reference: Reference
+) -> Features:
+    """Return training clips as they are and, after them, normalised for each person.
+
+    Args:
+        features: float32 ``(n_clips, n_values)``, of these and perhaps other clips,
+            which are not looked at.
+        clips: ids, of which those without features are left out.
+        owners: a clips table with every one of them; its column ``actor`` says by whose
+            statistics a clip is normalised.
+        reference: of the training clips.
+
+    Returns:
+        Two rows per clip; the second's id ends in :data:`SECOND`.
+
+    Raises:
+        SerError: it is not known whose a clip is.
+    """
+    clips = clips[clips.isin(features.clips)]
+    own = Features(clips, features.take(clips), features.names)
+    known = Statistics()
+    known.add(own, owners, "person")
+    moved = known.normalise(own, owners, "person", reference)
+    values = np.concatenate([own.values, moved.values])
+    return Features(clips.append(clips + SECOND), values, own.names)
 
 
 def _rows(features: Features, clips: pd.DataFrame, how: str):

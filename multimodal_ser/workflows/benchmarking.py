@@ -15,7 +15,7 @@ import pandas as pd
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.evaluation import corpora, protocol, robustness
+from multimodal_ser.evaluation import adaptation, corpora, protocol, robustness
 from multimodal_ser.evaluation.folds import CORPORA, LEAKY, Fold, make_folds, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
@@ -387,6 +387,7 @@ def _title_end(base: Recipe, extra: pd.DataFrame | None, n_unshared: int) -> str
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]
     how = " as if recorded elsewhere" * ("recording" in getattr(base.augmentation, "kinds", ()))
     parts += [f"{base.copies} changed copies of each training clip{how}"] if base.copies else []
+    parts += ["trained to adapt, tested without"] if base.adapt == adaptation.BOTH else []
     parts += [f"{base.search} sets of parameters searched"] if base.search else []
     return "".join(f", {part}" for part in parts)
 
@@ -400,7 +401,8 @@ def _make_run(clips, base: Recipe, scheme: str, models, seconds: float, identity
         protocol=named,
         clips=clips,
         models=tuple(models),
-        adaptation=base.adapt,
+        # Trained for both, it is tested without: no statistics of a test actor.
+        adaptation="none" if base.adapt == adaptation.BOTH else base.adapt,
         leaky=scheme in LEAKY,
         seed=base.seed,
         command=f"multimodal-ser {record['command']}",

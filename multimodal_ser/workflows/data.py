@@ -102,6 +102,8 @@ def prepare(
             f"{len(nameless)} clip(s) have no known actor, among them {nameless[0]!r}, and a "
             "changed copy could be of somebody who is tested; fill the column actor"
         )
+    if recipe.adapt == adaptation.BOTH:
+        adaptation.groups(labelled, "person")
     if extra is not None:
         extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
     return labelled, extra
@@ -271,10 +273,26 @@ def adapted(data: Data, how: str) -> Data:
 
     Args:
         data: extracted.
-        how: one of ``evaluation.adaptation.NAMES``.
+        how: one of ``evaluation.adaptation.TRAINED``; where training takes clips both as
+            they are and normalised, it does so fold by fold.
     """
-    if how == "none":
+    if how in ("none", adaptation.BOTH):
         return data
+    every = owners(data, how)
+    inputs = {
+        key: adaptation.adapted(found, every, how) if isinstance(found, Features) else found
+        for key, found in data.inputs.items()
+    }
+    return replace(data, inputs=inputs)
+
+
+def owners(data: Data, how: str) -> pd.DataFrame:
+    """Return all clips, extra ones and copies as of a person, or set, of their own.
+
+    Args:
+        data: extracted.
+        how: ``person`` or ``set``.
+    """
     every = data.clips
     if data.extra is not None:
         round_of = data.extra.index.str.extract(r"(#\d+)$", expand=False).fillna("")
@@ -282,11 +300,7 @@ def adapted(data: Data, how: str) -> Data:
         column = "actor" if how == "person" else "dataset"
         extra = data.extra.assign(**{column: data.extra[column] + " extra " + part})
         every = pd.concat([every, extra])
-    inputs = {
-        key: adaptation.adapted(found, every, how) if isinstance(found, Features) else found
-        for key, found in data.inputs.items()
-    }
-    return replace(data, inputs=inputs)
+    return every
 
 
 def digest(data: Data, learner: Learner, clips: pd.Index) -> str:

@@ -88,7 +88,7 @@ def evaluate(
 
     started, names = time.monotonic(), suite.chosen(conditions)
     found = model if isinstance(model, Model) else load_model(model)
-    check_adapt(found, adapt)
+    found = check_adapt(found, adapt)
     if labels is not None:
         label_sets.check_scheme(labels, found.labels)
     labelled = label_sets.labelled(clips, found.labels, labels)

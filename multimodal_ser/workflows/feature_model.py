@@ -15,14 +15,15 @@ from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
+from multimodal_ser.evaluation.adaptation import Reference
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, Features
 from multimodal_ser.tables.labels import possible_labels
 from multimodal_ser.tables.records import FeatureLearnerRecord, to_record
 from multimodal_ser.tables.selection import corpus_weights
 
-#: The exported classifier's file.
-EXPORTED = "estimator.onnx"
+#: The exported classifier's file, and that of what a model that can adapt keeps.
+EXPORTED, REFERENCE = "estimator.onnx", "reference.npz"
 
 
 class FeatureModel:
@@ -36,6 +37,8 @@ class FeatureModel:
         labels: the label scheme, in the order of the output columns.
         seed: for the classifier.
         params: passed to the classifier's ``build``.
+        reference: where the training clips' features lie, for a model that was
+            trained to adapt; None for one that cannot.
 
     Raises:
         UnknownName: there is no such feature set or classifier.
@@ -56,7 +59,9 @@ class FeatureModel:
         labels: Sequence[str] = EMOTIONS,
         seed: int = 0,
         params: Mapping | None = None,
+        reference: Reference | None = None,
     ) -> None:
+        self.reference = reference
         self.modality, self.input, self.classifier = modality, input, classifier
         if modality == "audio":
             feature_sets.load(input)
@@ -244,6 +249,10 @@ class FeatureModel:
 
         exported = Path(folder) / EXPORTED
         exported.unlink(missing_ok=True)  # it would be another classifier's
+        (Path(folder) / REFERENCE).unlink(missing_ok=True)
+        if self.reference is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.reference.save(Path(folder) / REFERENCE)
         estimator = self.estimator
         if original:
             files.save(estimator, folder)
@@ -278,6 +287,9 @@ class FeatureModel:
             model._light = _fitting(light.load(folder / EXPORTED), model)
         else:
             _ = model.estimator
+        if (folder / REFERENCE).exists():
+            names = feature_sets.load(model.input).names() if model.modality == "audio" else ()
+            model.reference = Reference.load(folder / REFERENCE, len(names or model._names))
         return model
 
     @classmethod

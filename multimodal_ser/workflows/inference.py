@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.errors import MediaError, SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
@@ -73,6 +74,8 @@ def predict_clips(
 
     workers = Engine.of(workers, several=len(clips) > 1)
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
+    model = check_adapt(model, None)
+    clips = given_groups(clips, model.adapt) if model.references else clips
     statistics = _statistics(model, clips, tables, quiet, change)
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
     with bar:
@@ -108,7 +111,10 @@ def _statistics(
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
-    adaptation.check_counts(clips, model.adapt)
+    if model.references:
+        model = replace(model, learners={name: model.learners[name] for name in model.references})
+    else:
+        adaptation.check_counts(clips, model.adapt)
     found: dict[str, adaptation.Statistics] = {}
     for start in range(0, len(clips), CHUNK_CLIPS):
         part = clips.iloc[start : start + CHUNK_CLIPS]
@@ -128,7 +134,11 @@ def _predict_part(
 ) -> tuple[dict, pd.DataFrame]:
     inputs, failed = _inputs(model, part, given, quiet, change)
     for key, known in (statistics or {}).items():
-        inputs[key] = known.normalise(inputs[key], part, model.adapt)
+        if not model.references:  # it has learnt from normalised features alone
+            inputs[key] = known.normalise(inputs[key], part, model.adapt)
+        for name, reference in model.references.items():
+            if model.learners[name].key == key:
+                inputs[name] = known.normalise(inputs[key], part, model.adapt, reference)
     tables = model.probabilities(part.index, inputs)
     nothing = tables["fused"].isna().all(axis=1)
     failed = _noted(tables, failed, set(part.index[~nothing]))
@@ -285,8 +295,11 @@ def predict(
         tables: name of an input -> a table made elsewhere, or its path, such as
             ``{"action_units": "openface.csv"}``; a clip without a row gets the
             other learners and a note.
-        adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own,
-            and any other than that is refused.
+        adapt: one of ``evaluation.adaptation.NAMES``; None takes the model's own.
+            Any other is refused, but by a model that was trained with ``both``: by
+            itself it does not adapt, and it adapts to any number of clips. A person
+            is then the actor of a clips table, or else the folder that a file lies in,
+            and a set is all clips that are given together.
         timeline: whether to add a row for every sampled frame.
         sets: coverage of prediction sets, such as 0.9, which adds the column ``set``:
             labels joined by ``|`` that hold the true one in this share of clips of
@@ -309,7 +322,7 @@ def predict(
 
     if not isinstance(model, Model):
         model = load_model(model)
-    check_adapt(model, adapt)
+    model = check_adapt(model, adapt)
     chosen: dict = {} if sets is None else {"sets": {}}
     if sets is not None:
         model.combiner.check_coverage(sets)
@@ -336,17 +349,49 @@ def predict(
     return pd.concat(predictions, ignore_index=True), pd.concat(failures, ignore_index=True)
 
 
-def check_adapt(model: Model, adapt: str | None) -> None:
-    """Refuse an adaptation other than the model was trained with.
+def check_adapt(model: Model, adapt: str | None) -> Model:
+    """Return the model as it predicts under an adaptation: its own, or another it was trained for.
+
+    Args:
+        model: as it was loaded.
+        adapt: one of ``evaluation.adaptation.NAMES``, or None for the model's own.
 
     Raises:
-        SerError: it is another.
+        UnknownName: there is no such adaptation.
+        SerError: the model was not trained for it.
     """
-    if adapt is not None and adapt != model.adapt:
+    if adapt not in (None, *adaptation.NAMES):
+        raise UnknownName("adaptation", str(adapt), adaptation.NAMES)
+    own = "none" if model.adapt == adaptation.BOTH else model.adapt
+    if adapt not in (None, own) and not model.references:
         raise SerError(
-            f"the model was trained with adaptation {model.adapt!r}, which {adapt!r} is not; "
-            f"leave the option out, or train a model with --adapt {adapt}"
+            f"the model was trained with adaptation {own!r}, which {adapt!r} is not; "
+            f"leave the option out, or train a model with --adapt {adapt} or both"
         )
+    return replace(model, adapt=adapt or own)
+
+
+def given_groups(clips: pd.DataFrame, how: str) -> pd.DataFrame:
+    """Return clips with those columns filled that say whose statistics are whose.
+
+    Args:
+        clips: a clips table.
+        how: ``person``: clips without an actor are of the folder that their file lies
+            in, or of the next above that is not named after an emotion. ``set``: all
+            that are given together are one.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": "a", "audio": "/data/ann/sad/a.wav"}, {"clip": "b", "actor": "7"}]
+        >>> given_groups(make_clips(rows), "person")["actor"].tolist()
+        ['/data/ann', '7']
+    """
+    from multimodal_ser.datasets import folder
+
+    if how != "person":
+        return clips.assign(dataset="given") if how == "set" else clips
+    whose = [folder.place_of(path_of(clip, "audio")) for _, clip in clips.iterrows()]
+    return clips.assign(actor=clips["actor"].fillna(pd.Series(whose, clips.index)))
 
 
 def as_cache(cache: Cache | str | Path | None) -> Cache:

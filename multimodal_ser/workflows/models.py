@@ -58,7 +58,8 @@ class Model:
         labels: the label scheme, in the order of every table's columns.
         pooling: how frames become a clip, one of ``fusion.aggregate.NAMES``.
         combiner: calibration and fusion; by default what the learners say is multiplied.
-        adapt: how features have to be normalised, see ``evaluation.adaptation``.
+        adapt: how features have to be normalised, see ``evaluation.adaptation``;
+            ``both`` for a model that may adapt in any way, and does not by itself.
     """
 
     learners: dict[str, Fitted]
@@ -70,6 +71,12 @@ class Model:
     def __post_init__(self) -> None:
         if not self.combiner.modalities:
             self.combiner = Combiner({n: one.modality for n, one in self.learners.items()})
+
+    @property
+    def references(self) -> dict[str, adaptation.Reference]:
+        """Name of a learner -> what it adapts to; none where the model adapts as it was trained."""
+        found = {name: getattr(one, "reference", None) for name, one in self.learners.items()}
+        return {name: one for name, one in found.items() if one is not None}
 
     def __repr__(self) -> str:
         return f"Model({', '.join(self.learners)}; {len(self.labels)} labels)"
@@ -88,7 +95,8 @@ class Model:
         Args:
             clips: clip ids.
             inputs: key of a learner's input -> features or frames; a learner
-                whose input is not there has no table.
+                whose input is not there has no table. What there is under a
+                learner's own name is for it alone.
 
         Returns:
             Name of a learner -> probability table with index ``clip``, NaN where
@@ -99,7 +107,7 @@ class Model:
         for name, learner in self.learners.items():
             if learner.key not in inputs:
                 continue
-            found = inputs[learner.key]
+            found = inputs.get(name, inputs[learner.key])
             if learner.kind == "frames":
                 frames = learner.predict_frames(cast("FrameStore", found), clips)
                 tables[name] = aggregate.pool_frames(frames, self.pooling).reindex(clips)
@@ -300,7 +308,7 @@ def _read_params(folder: Path) -> ModelRecord:
         # Printable: both reach terminals, tables and pages.
         if len(set(values)) < len(values) or not all(value.isprintable() for value in values):
             raise ModelError(f"{path}: its {what} are not different names; train the model again")
-    for key, known in (("pooling", aggregate.NAMES), ("adapt", adaptation.NAMES)):
+    for key, known in (("pooling", aggregate.NAMES), ("adapt", adaptation.TRAINED)):
         if getattr(record, key) not in known:
             raise ModelError(
                 f"{path}: it has {key} {getattr(record, key)!r:.80}; update multimodal_ser, or "

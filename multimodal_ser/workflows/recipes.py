@@ -120,8 +120,9 @@ class Recipe:
             tried on the inner folds; 0 takes ``params`` and ``candidates``.
         search_method: one of ``evaluation.search.METHODS``; ``grid`` tries all.
         search_metric: what the search maximises, any scikit-learn metric name.
-        adapt: one of ``evaluation.adaptation.NAMES``: whether each person's (or
-            set's) features are normalised by their own unlabelled clips.
+        adapt: one of ``evaluation.adaptation.TRAINED``: whether each person's (or
+            set's) features are normalised by their own unlabelled clips; ``both``
+            learns from vectors as they are and normalised, and may adapt or not.
         seed: of everything random.
 
     Raises:

@@ -43,7 +43,7 @@ from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import labels_of
 from multimodal_ser.workflows import combining
-from multimodal_ser.workflows.data import Data, extract, frame_params, prepare
+from multimodal_ser.workflows.data import Data, extract, frame_params, owners, prepare
 from multimodal_ser.workflows.feature_model import FeatureModel
 from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import FRAMES, SEQUENCES, Learner, Recipe
@@ -92,9 +92,11 @@ def check(recipe: Recipe) -> None:
     methods.load(recipe.fusion)
     if recipe.pooling not in aggregate.NAMES:
         raise UnknownName("way to combine frames", recipe.pooling, aggregate.NAMES)
-    if recipe.adapt not in adaptation.NAMES:
-        raise UnknownName("adaptation", recipe.adapt, adaptation.NAMES)
+    if recipe.adapt not in adaptation.TRAINED:
+        raise UnknownName("adaptation", recipe.adapt, adaptation.TRAINED)
     check_front_ends(recipe)
+    if recipe.adapt == adaptation.BOTH and not any(map(_is_vector, recipe.learners)):
+        raise SerError("vectors are adapted alone; choose a learner of them, or --adapt none")
     if recipe.copies and not recipe.heard:
         raise SerError("changed copies are of the sound; choose an audio model, or no copies")
     from multimodal_ser.audio import classifiers, features
@@ -315,7 +317,40 @@ def fit_learner(
         seed=recipe.seed,
         params=dict(learner.params),
     )
-    return classifier.fit(cast("Features", found), learn, held)
+    values = cast("Features", found)
+    if recipe.adapt != adaptation.BOTH or values.values.ndim > 2:
+        return classifier.fit(values, learn, held)
+    return fit_twice(classifier, values, learn, held, owners(data, "person"))
+
+
+def fit_twice(
+    classifier: FeatureModel,
+    values: Features,
+    learn: pd.DataFrame,
+    held: pd.DataFrame | None,
+    every: pd.DataFrame,
+) -> FeatureModel:
+    """Fit on clips as they are and as often normalised, so that the classifier can adapt.
+
+    Args:
+        classifier: not fitted.
+        values: vectors of these and perhaps other clips, which are not looked at.
+        learn: the training clips, to whose own statistics those of each person are shrunk.
+        held: clips of other actors that stop a network, or None.
+        every: of :func:`~multimodal_ser.workflows.data.owners`.
+
+    Returns:
+        The classifier, with its reference.
+    """
+    known = learn.index[learn.index.isin(values.clips)]
+    classifier.reference = adaptation.Reference.of(values.take(known))
+    ids = learn.index if held is None else learn.index.append(held.index)
+    values = adaptation.twice(values, ids, every, classifier.reference)
+    return classifier.fit(values, _doubled(learn), None if held is None else _doubled(held))
+
+
+def _doubled(clips: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([clips, clips.set_axis(clips.index + adaptation.SECOND)])
 
 
 def processes(engine: Engine) -> int:
@@ -335,6 +370,14 @@ def _classifiers(learner: Learner) -> ModuleType:
     from multimodal_ser.video import classifiers as of_video
 
     return of_audio if learner.modality == "audio" else of_video
+
+
+def _is_vector(learner: Learner) -> bool:
+    from multimodal_ser.audio import features
+
+    if learner.modality == "audio":
+        return len(features.shape(learner.input)) == 1
+    return learner.input != FRAMES and learner.input not in SEQUENCES
 
 
 def _module(learner: Learner) -> ModuleType:

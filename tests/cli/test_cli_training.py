@@ -512,3 +512,53 @@ def test_training_takes_several_folders_each_read_as_it_is_said(voices, tmp_path
     evaluated = ["evaluate", str(voices / "cremad"), "--model", str(tmp_path)]
     assert main([*evaluated, "--labels", "emotions4"]) == 0
     assert main(["index", *map(str, both), "--dataset", "tess"]) == 2
+
+
+def test_one_model_predicts_as_it_is_and_adapted_to_a_person_or_a_set(voices, tmp_path, capsys):
+    speech, model, out = voices / "speech", tmp_path / "m", tmp_path / "p.csv"
+    # A classifier that answers in shares, so that what adapts shows.
+    how = ("--video", "none", "--audio", "mfcc_rms:logistic_regression")
+    words = ["train", str(speech), "--output", str(model), *how, "--inner-folds", "2"]
+    assert main([*words, "--adapt", "both"]) == 0
+    assert load_model(model).adapt == "both" and list(model.rglob("reference.npz"))
+
+    def said(sources, *more):
+        words = ["predict", *map(str, sources), "--model", str(model), "--output", str(out)]
+        assert main([*words, *more]) == 0
+        return pd.read_csv(out).drop(columns="path")
+
+    one = next((speech / "Actor_01").iterdir())
+    usual = said([speech])
+    pd.testing.assert_frame_equal(said([speech], "--adapt", "none"), usual)
+    adapted = {how: said([speech], "--adapt", how) for how in ("person", "set")}
+    confidences = [table["confidence"] for table in (usual, *adapted.values())]
+    for at, first in enumerate(confidences):
+        assert all(np.abs(first - second).max() > 1e-3 for second in confidences[at + 1 :])
+    alone = said([one], "--adapt", "person")
+    assert alone["clip"].nunique() == 1 and np.isfinite(alone["confidence"]).all()
+    # By the table's column, the two actors are one person.
+    files = sorted([*(speech / "Actor_01").iterdir(), *(speech / "Actor_02").iterdir()])
+    table = pd.DataFrame({"path": [str(path) for path in files], "actor": "ann"})
+    table.to_csv(tmp_path / "who.csv", index=False)
+    as_one = said([tmp_path / "who.csv"], "--adapt", "person")
+    as_two = said(files, "--adapt", "person")
+    together = said(files, "--adapt", "set")
+    np.testing.assert_allclose(as_one["confidence"], together["confidence"], atol=1e-4)
+    assert np.abs(as_one["confidence"] - as_two["confidence"]).max() > 1e-3
+
+    scored = ["evaluate", str(speech), "--model", str(model), "--run", str(tmp_path / "run")]
+    assert main([*scored, "--adapt", "person"]) == 0
+    assert runs.read_run(tmp_path / "run").adaptation == "person"
+    capsys.readouterr()
+    assert main([*words[:3], str(tmp_path / "strict"), *words[4:]]) == 0
+    for verb in ("predict", "evaluate"):
+        asked = [verb, str(speech), "--model", str(tmp_path / "strict"), "--adapt", "set"]
+        assert main(asked) == 2
+        assert "--adapt" in capsys.readouterr().err
+
+
+def test_a_benchmark_of_a_model_that_may_adapt_is_strict(voices, tmp_path):
+    words = ("benchmark", voices / "speech", "--protocol", "actors", *HEARD)
+    run = run_of([*words, "--adapt", "both"], tmp_path / "both")
+    assert run.adaptation == "none" and "adapt" in run.title
+    assert run.identity != run_of(words, tmp_path / "none").identity

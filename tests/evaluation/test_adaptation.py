@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.errors import ModelError, SerError, TableError
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import EMOTIONS, Features, make_clips
 
@@ -146,3 +146,107 @@ def test_too_few_clips_to_know_a_person_or_a_set_by_are_refused(clips):
     with pytest.raises(SerError):
         adaptation.check_counts(rest, "person")
     adaptation.check_counts(rest, "set")
+
+
+def shrunk(features, clips, reference, strength=adaptation.STRENGTH_CLIPS, of=None):
+    """Each person by the statistics of their clips, or of some of them."""
+    known = adaptation.Statistics()
+    part = clips if of is None else clips.loc[of]
+    known.add(Features(part.index, features.take(part.index), features.names), clips, "person")
+    return known.normalise(features, clips, "person", reference, strength).values
+
+
+REFERENCE = adaptation.Reference(np.float32([3, -1, 0.2, 50]), np.float32([2, 4, 0.1, 9]))
+
+
+def test_shrunk_values_are_those_of_the_formula(features, clips):
+    """An oracle, value by value, in plain arithmetic."""
+    found = shrunk(features, clips, REFERENCE, 4.0)
+    own = features.values[:10, 2].astype(float)
+    mean, deviation = REFERENCE.mean[2].astype(float), REFERENCE.deviation[2].astype(float)
+    middle = (own.sum() + 4 * mean) / 14
+    variance = (((own - own.mean()) ** 2).sum() + 4 * deviation**2) / 13
+    expected = (own - middle) / variance**0.5 * deviation + mean
+    np.testing.assert_allclose(found[:10, 2], expected, rtol=1e-5)
+
+
+def test_a_persons_shift_and_scale_vanish_with_many_clips_and_little_strength(features, clips):
+    theirs = (clips["actor"] == "01").to_numpy()
+    moved = features.values.astype(float)
+    moved[theirs] = 3 * moved[theirs] + 40
+    moved = Features(clips.index, np.float32(moved), features.names)
+    before, after = (shrunk(one, clips, REFERENCE, 1e-6) for one in (features, moved))
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(before[theirs].mean(axis=0), REFERENCE.mean, rtol=1e-3)
+    # With the training clips counting for as much, some of it stays.
+    assert np.abs(shrunk(moved, clips, REFERENCE, 10.0) - before)[theirs].max() > 1
+
+
+def test_few_clips_change_little_and_none_nothing(features, clips):
+    for of in ([], ["0-0", "1-3", "2-9"]):
+        found = shrunk(features, clips, REFERENCE, 1e7, of)
+        np.testing.assert_allclose(found, features.values, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(shrunk(features, clips, REFERENCE, of=[]), features.values)
+    # One clip moves by its share towards the mean; what it says of the spread is nothing.
+    one = shrunk(features, clips, REFERENCE, 3.0, ["1-3"])
+    at = clips.index.get_loc("1-3")
+    expected = REFERENCE.mean + 0.75 * (features.values[at] - REFERENCE.mean)
+    np.testing.assert_allclose(one[at], expected, rtol=1e-4)
+
+
+def test_what_does_not_vary_stays_finite(features, clips):
+    values = features.values.copy()
+    values[:, 1] = 3.3  # not in the training clips
+    values[:10, 2] = 0.7  # not in a person's
+    flat = Features(clips.index, values, features.names)
+    reference = adaptation.Reference.of(values)
+    assert reference.deviation[1] == 0
+    for of in (clips.index, ["0-0"]):
+        found = shrunk(flat, clips, reference, 1e-9, of)
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found[:, 1], 3.3, rtol=1e-6)
+
+
+def test_a_missing_value_does_not_count_for_a_reference_either(features, clips):
+    values = features.values.copy()
+    values[3] = np.nan
+    found = adaptation.Reference.of(values)
+    rest = np.delete(values, 3, axis=0)
+    np.testing.assert_allclose(found.mean, rest.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.deviation, rest.std(axis=0), rtol=1e-4)
+    moved = shrunk(Features(clips.index, values, features.names), clips, found)
+    assert np.isnan(moved[3]).all() and np.isfinite(np.delete(moved, 3, axis=0)).all()
+
+
+def test_a_reference_is_read_as_it_was_written_and_refused_when_damaged(tmp_path):
+    path = tmp_path / "reference.npz"
+    REFERENCE.save(path)
+    found = adaptation.Reference.load(path, 4)
+    np.testing.assert_array_equal(found.mean, REFERENCE.mean)
+    np.testing.assert_array_equal(found.deviation, REFERENCE.deviation)
+    whole = path.read_bytes()
+    for content in (b"", b"PK", whole[:60], whole[:-40], whole.replace(b"mean", b"maen")):
+        path.write_bytes(content)
+        with pytest.raises(ModelError):
+            adaptation.Reference.load(path, 4)
+    path.unlink()
+    with pytest.raises(ModelError):
+        adaptation.Reference.load(path, 4)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"mean": np.zeros(4, "f4")},
+        {"mean": np.zeros(4, "f4"), "deviation": np.ones(5, "f4")},
+        {"mean": np.zeros(4, "f8"), "deviation": np.ones(4, "f4")},
+        {"mean": np.zeros((4, 1), "f4"), "deviation": np.ones(4, "f4")},
+        {"mean": np.zeros(4, "f4"), "deviation": -np.ones(4, "f4")},
+        {"mean": np.full(4, np.nan, "f4"), "deviation": np.ones(4, "f4")},
+        {"mean": np.array([{}] * 4, dtype=object), "deviation": np.ones(4, "f4")},
+    ],
+)
+def test_a_reference_of_other_values_is_refused(tmp_path, arrays):
+    np.savez(tmp_path / "reference.npz", **arrays)
+    with pytest.raises(ModelError):
+        adaptation.Reference.load(tmp_path / "reference.npz", 4)

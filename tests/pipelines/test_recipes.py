@@ -123,3 +123,56 @@ def test_aei_2019_on_real_speech_is_near_what_was_published(shared_data, tmp_pat
     published, measured = float(cells[1]), float(cells[2])
     assert published == 51.2
     assert abs(measured - published) < 6
+
+
+def test_the_adaptation_curve_starts_at_no_clips_and_compares_strengths(tmp_path, main, capsys):
+    corpus = tmp_path / "corpus"
+    synthetic.make_corpus(corpus, actors=4, takes=1, video=False, progress=False)
+    words = ("--data", corpus, "--audio", "mfcc_rms:logistic_regression", "--workers", 1)
+    assert main("adaptation_curve", *words) == 0
+    lines = [line.split("|") for line in capsys.readouterr().out.splitlines() if "|" in line]
+    cells = {line[1].strip(): [cell.strip() for cell in line[2:-1]] for line in lines[2:]}
+    assert list(cells) == ["trained without", "0", "2", "5", "10", "20", "60"]
+    assert cells["0"][2:4] == ["-", "-"]
+    for name, (uar, _, points, p_value, _) in cells.items():
+        if name != "0":
+            assert float(points) == pytest.approx(float(uar) - float(cells["0"][0]), abs=0.11)
+            assert 0 < float(p_value) <= 1
+    assert cells["20"] == cells["60"]  # there are no more than 16
+    assert main("adaptation_curve", *words, "--choose", "--actors", 3) == 0
+    lines = [line.split("|") for line in capsys.readouterr().out.splitlines() if "|" in line]
+    assert [float(line[1]) for line in lines[2:]] == [2, 5, 10, 20]
+
+
+def test_more_clips_of_a_person_are_drawn_to_those_that_fewer_have():
+    """With all of a person's clips the table is that of the whole, and clips stay as tested."""
+    from multimodal_ser.evaluation import adaptation
+    from multimodal_ser.tables import Features, make_clips
+
+    rng, curve = np.random.default_rng(0), importlib.import_module("adaptation_curve")
+    rows = [{"clip": f"{a}-{at}", "actor": a, "dataset": "x"} for a in "pq" for at in range(9)]
+    clips = make_clips(rows)
+    values = Features(clips.index, rng.standard_normal((18, 3)).astype("f4"), tuple("abc"))
+
+    class Echo:
+        reference = adaptation.Reference.of(values.values)
+
+        def predict(self, features):
+            return pd.DataFrame(features.values, features.clips)
+
+    tables = dict(curve.adapted_tables(Echo(), values, clips, 0))
+    np.testing.assert_array_equal(tables[0], values.values)
+    known = adaptation.Statistics()
+    known.add(values, clips, "person")
+    whole = known.normalise(values, clips, "person", Echo.reference).values
+    for count in (10, 20, 60):
+        np.testing.assert_allclose(tables[count], whole, rtol=1e-5, atol=1e-6)
+    # Two of p's clips are as far as p's values moved; q's own decide of q.
+    moved = [
+        dict(curve.adapted_tables(Echo(), Features(clips.index, v, values.names), clips, 0))[2]
+        for v in (
+            values.values,
+            np.where((clips["actor"] == "q").to_numpy()[:, None], 9.0, values.values).astype("f4"),
+        )
+    ]
+    np.testing.assert_array_equal(moved[0].iloc[:9], moved[1].iloc[:9])

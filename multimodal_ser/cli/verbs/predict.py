@@ -30,7 +30,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "examples:\n"
         "  multimodal-ser predict talk.mp4\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"
-        "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n",
+        "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n"
+        "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
     )
     verb.add_argument(
         "sources", metavar="SOURCE", nargs="+", help="wav or mp4 files, folders, or a clips table"
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.workflows import inference
     from multimodal_ser.workflows.data import read_tables
 
-    model = inference.load_model(options.model)
+    model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
         tableio.check_ending(options.output)
     tables = read_tables(requests.tables_of(options))
