@@ -7,6 +7,9 @@ than it learnt from starts here.
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 
 from multimodal_ser.audio.signal import check_signal
@@ -25,6 +28,8 @@ _SHARE_OF_RANGE = 0.3
 #: The highest that this rises to: speech itself reaches as far down.
 _HIGHEST_DB = -12.0
 _HOP_SAMPLES = 160
+#: What is lower is rumble; after so many samples (64 ms) the filter is at rest.
+_LOWEST_HZ, _TAPS = 80, 1024
 #: Frames of 10 ms that are kept on both sides.
 _MARGIN_FRAMES = 5
 _LOUD, _FLOOR = 95, 2
@@ -69,12 +74,28 @@ def utterance(signal: np.ndarray) -> np.ndarray:
 
 def _energy(signal: np.ndarray) -> np.ndarray:
     """Return the mean square of each 50 ms, every 10 ms, without what lies below speech."""
-    from scipy.signal import butter, sosfilt
-
-    voice = sosfilt(butter(2, 80, "highpass", fs=RATE_HZ, output="sos"), signal)
+    n_fft = 1 << (len(signal) + _TAPS - 1).bit_length()
+    spectrum = np.fft.rfft(signal, n_fft) * np.fft.rfft(_high_pass(), n_fft)
+    voice = np.fft.irfft(spectrum, n_fft)[: len(signal)]
     n_hops = -(-len(voice) // _HOP_SAMPLES)
     hops = np.pad(voice, (0, n_hops * _HOP_SAMPLES - len(voice))).reshape(n_hops, -1)
     return np.convolve((hops**2).mean(axis=1), np.full(5, 0.2), "same")
+
+
+@functools.cache
+def _high_pass() -> np.ndarray:
+    """Return the impulse response of a Butterworth high-pass of second order.
+
+    SciPy's filters would do; importing them takes longer than to predict a clip.
+    """
+    k = math.tan(math.pi * _LOWEST_HZ / RATE_HZ)
+    scale = 1 / (1 + math.sqrt(2) * k + k * k)
+    back = -2 * (k * k - 1) * scale, -(1 - math.sqrt(2) * k + k * k) * scale
+    out = np.zeros(_TAPS)
+    for at in range(_TAPS):
+        forward = (scale, -2 * scale, scale)[at] if at < 3 else 0.0
+        out[at] = forward + back[0] * out[at - 1] + back[1] * out[at - 2]
+    return out
 
 
 def log_mel(signal: np.ndarray) -> np.ndarray:

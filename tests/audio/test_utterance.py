@@ -1,5 +1,8 @@
 """What a recording's level, silence and bandwidth must not change."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -80,3 +83,23 @@ def test_digital_silence_comes_back_as_it_is():
     silence = np.zeros(3000, np.float32)
     np.testing.assert_array_equal(utterance.utterance(silence), silence)
     assert (utterance.log_mel(silence) == utterance.FLOOR_DB).all()
+
+
+def test_the_high_pass_is_scipys():
+    from scipy.signal import butter, sosfilt
+
+    click = np.eye(1, 3000)[0]
+    expected = sosfilt(butter(2, 80, "highpass", fs=RATE_HZ, output="sos"), click)
+    found = np.zeros(3000)
+    found[: len(utterance._high_pass())] = utterance._high_pass()
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_a_prediction_does_not_wait_for_scipys_filters():
+    code = (
+        "import sys, numpy as np\n"
+        "from multimodal_ser.audio.features import robust_functionals as f\n"
+        "f.extract(np.sin(np.arange(16000, dtype=np.float32)))\n"
+        "sys.exit('scipy.signal' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
