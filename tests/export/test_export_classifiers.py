@@ -28,6 +28,7 @@ def labelled(n_classes: int, n_values: int = 30, n_clips: int = 90):
         ("svc", {}),
         ("svc", {"gamma": 0.1, "c": 10.0}),
         ("logistic_regression", {}),
+        ("corpora_regression", {}),
         ("mlp", {"epochs": 5}),
         ("ensemble", {"mlp_params": {"epochs": 5}}),
         ("vote_per_feature_set", {"names": NAMES}),

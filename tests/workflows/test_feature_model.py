@@ -7,7 +7,7 @@ import pytest
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.features import functionals, random_convolutions
 from multimodal_ser.errors import ModelError, SerError, UnknownName
-from multimodal_ser.tables import EMOTIONS, Features, make_clips
+from multimodal_ser.tables import EMOTIONS, Features, make_clips, selection
 from multimodal_ser.workflows.feature_model import FeatureModel
 
 NAMES = functionals.names()[:100] + random_convolutions.names()[:57]
@@ -220,3 +220,35 @@ def test_linear_algebra_takes_one_thread_in_a_fit(learnable, monkeypatch):
         FeatureModel(classifier="logistic_regression").fit(features, clips)
         assert threads() == before
     assert seen == [{1}]
+
+
+def test_a_corpus_without_calm_does_not_teach_that_neutral_is_not_calm(learnable):
+    features, clips = learnable
+    # The same people in a corpus where whoever is calm was called neutral.
+    other = clips.set_axis([f"b/{clip}" for clip in clips.index], axis=0).rename_axis("clip")
+    called = other["emotion"].astype(object).replace("calm", "neutral")
+    other = other.assign(dataset="b", emotion=pd.Categorical(called, categories=EMOTIONS))
+    both = pd.concat([clips, other])
+    values = np.concatenate([features.values, features.values])
+    inputs = Features(both.index, values, features.names)
+    recall = {}
+    for name, params in (("corpora_regression", {}), ("logistic_regression", {"c": 1.0})):
+        model = FeatureModel("mfcc_rms", name, params=params).fit(inputs, both)
+        said = model.predict(features).loc[clips.index[clips["emotion"] == "calm"]]
+        recall[name] = (said.idxmax(axis=1) == "calm").mean()
+    assert recall["corpora_regression"] == 1
+    assert recall["logistic_regression"] < 0.9
+
+
+def test_small_corpora_and_rare_labels_weigh_more(learnable):
+    _, clips = learnable
+    small = clips[clips["actor"] == "0"].assign(dataset="small")
+    small = small.set_axis([f"s/{clip}" for clip in small.index], axis=0).rename_axis("clip")
+    both = pd.concat([clips, small.iloc[3:]])
+    weights = selection.corpus_weights(both)
+    total = weights.groupby(both["dataset"].astype(object)).sum()
+    sizes = both["dataset"].value_counts()
+    assert total["small"] / total["x"] == pytest.approx((sizes["small"] / sizes["x"]) ** 0.5)
+    own = both[both["dataset"] == "small"]
+    per_label = weights[own.index].groupby(own["emotion"].astype(object)).sum()
+    assert np.ptp(per_label) < 1e-9
