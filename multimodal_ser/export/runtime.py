@@ -24,7 +24,7 @@ OPS = frozenset((
     "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Exp",
     "Expand", "Flatten", "GRU", "Gather", "Identity", "LSTM", "Log", "MatMul", "Max", "MaxPool",
     "Mul", "Neg", "Pad", "Reciprocal", "ReduceMean", "ReduceProd", "ReduceSum", "Relu", "Reshape",
-    "ReverseSequence", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "ReverseSequence", "Shape", "Sigmoid", "Size", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 ))
 # fmt: on
