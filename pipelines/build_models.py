@@ -11,8 +11,9 @@ has nothing to fit.
 
 ``models/fer_plus``: that network as it was trained, with its card.
 
-``models/cremad``, made with ``--name cremad`` of CREMA-D alone: a voice for those who may
-not use data that is for non-commercial purposes only.
+``cremad``, made with ``--name cremad`` of CREMA-D alone, is a voice for those who may not
+use data that is for non-commercial purposes only. It is not among the released ones: on
+other corpora it is close to chance and sure of itself (docs/results.md).
 
 Without ``--face``, the folder of the network trained on with FER2013's labels, the face
 part is the one of the released ``ravdess``: its network is kept as it is, with its
@@ -27,7 +28,7 @@ that saw no RAVDESS video. One actor is an anecdote, not a benchmark.
 
     python pipelines/build_models.py --data RAVDESS CREMAD NEMO --fer FER2013.npz \
         --actor05 faces_bgr224_jpeg.npz --models models
-    python pipelines/build_models.py --name cremad --data CREMAD --models models
+    python pipelines/build_models.py --name cremad --data CREMAD --models DIR
 """
 
 from __future__ import annotations
