@@ -84,7 +84,7 @@ def preference(path: Path) -> tuple[int, int, str]:
 def index(
     root: str | Path, parse: Parse, row: Callable[[Any], Mapping[str, object]], title: str
 ) -> pd.DataFrame:
-    """Return the clips table of a folder whose takes are told apart by their names.
+    """Return the clips table of a folder whose file names identify the takes.
 
     Sound comes from a sound file or else from the video. Files of other names are left out. No
     recording is opened.

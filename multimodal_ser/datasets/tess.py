@@ -11,8 +11,8 @@ fields::
     |     word
     speaker
 
-Two voices and one phrase: a split of TESS itself says little, for it is learnt by heart; as a set
-that a model has not learnt from it is as hard as others. Its licence forbids derivatives.
+Two voices and one phrase: a split of TESS itself says little, because models overfit to it; as a
+set that a model has not learnt from it is as hard as others. Its licence forbids derivatives.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ the labels are the columns of every probability table:
 ``valence2``       cremad_valence: positive (neutral, happy) against negative
                    (angry, disgust); sad and fearful are dropped
 ``cremad6``        the six of CREMA-D
-``emotions7``      the eight with calm counted as neutral: calm is told apart by RAVDESS alone
+``emotions7``      the eight with calm counted as neutral: only RAVDESS distinguishes calm
 ``emotions4``      neutral (calm among it), happy, sad, angry, which nearly every corpus has
 ``sex``            of the speaker: a first step towards a model per sex
 =================  ==========================================================

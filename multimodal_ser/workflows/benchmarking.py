@@ -260,7 +260,7 @@ def benchmark(
     """Compare the answers of recipes under one protocol.
 
     ``corpora`` leaves out one data set at a time. Under it ``emotions8`` becomes ``emotions7``,
-    because calm is told apart by RAVDESS alone; clips of a label that one data set alone has are
+    because only RAVDESS distinguishes calm; clips of a label that one data set alone has are
     left out; and held-out probabilities are projected onto the labels of the left-out data set.
 
     Args:

@@ -542,7 +542,7 @@ def train(
     """Extract, fit on all labelled clips, and save the model.
 
     Of three or more data sets the inner folds leave out one at a time, where the labels allow it
-    (:func:`inner_folds`): whoever learns from several corpora wants to predict yet others.
+    (:func:`inner_folds`): a model of several corpora is meant for yet others.
     An interrupted training resumes when it is started again with the same
     output folder: features come from the cache, epochs from the checkpoint.
 
