@@ -64,6 +64,8 @@ from multimodal_ser.workflows.models import Model, load_model, write_json
 from multimodal_ser.workflows.records import origin, run_record
 
 BACKBONE, POOLING, N_GROUPS = "fer_resnet", "mean", 10
+#: What the cards' texts call the tables that are measured.
+TABLES = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven", "actor05")
 TEXTS = Path(__file__).parent / "model_cards"
 
 
@@ -115,6 +117,7 @@ def build(options: argparse.Namespace) -> str:
         return _voice_alone(voice, options, started)
     held = voice.answers["people"]
     tables = {"voice": next(iter(voice.tables.values())), "voice_corpora": _abroad(voice)}
+    tables["voice_groups"] = voice.tables["people left out, by group"]
     images = fer2013.distinct(fer2013.read(options.fer))
     plain = Path(options.networks or released.find("ravdess").parent / "fer_plus")
     scores, recalls = evaluate_fer.on_ferplus(evaluate_fer.ours(plain), images)
@@ -143,6 +146,7 @@ def build(options: argparse.Namespace) -> str:
 def _voice_alone(voice: train_voice.Voice, options: argparse.Namespace, started: float) -> str:
     """Write a model of the voice alone, with its card, unless ``check``; return the figures."""
     tables = {"voice": next(iter(voice.tables.values()))}
+    tables["voice_groups"] = voice.tables["people left out, by group"]
     if not options.check:
         folder = Path(options.models) / options.name
         record = run_record(None, voice.data.clips, seconds=round(time.monotonic() - started, 1))
@@ -150,8 +154,8 @@ def _voice_alone(voice: train_voice.Voice, options: argparse.Namespace, started:
         record["voice"] = train_voice.weights(voice.fuser)
         print(f"wrote {train_voice.model(voice).save(folder, record, original=False)}")
         print(f"wrote {write_card(folder, options.name, card_sections(options.name, tables))}")
-    shown = terminal.markdown(tables["voice"])
-    return f"voice\n\n{shown}\n\nweights: {train_voice.weights(voice.fuser)}"
+    shown = "\n\n".join(f"{name}\n\n{terminal.markdown(one)}" for name, one in tables.items())
+    return f"{shown}\n\nweights: {train_voice.weights(voice.fuser)}"
 
 
 def _abroad(voice: train_voice.Voice) -> pd.DataFrame:
@@ -282,7 +286,7 @@ def card_sections(name: str, tables: dict[str, pd.DataFrame]) -> dict[str, str]:
             measured is said to be missing.
     """
     text = (TEXTS / f"{name}.md").read_text(encoding="utf-8")
-    for key in ("voice", "voice_corpora", "face", "face_classes", "face_seven", "actor05"):
+    for key in TABLES:
         shown = terminal.markdown(tables[key]) if key in tables else "Not measured."
         text = text.replace(f"{{{{{key}}}}}", shown)
     parts = text.split("\n## ")[1:]

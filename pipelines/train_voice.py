@@ -23,6 +23,7 @@ TESS is for testing only. It is heard by ``multimodal-ser evaluate``, not here.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ import pandas as pd
 from multimodal_ser import datasets
 from multimodal_ser.audio.augment import ELSEWHERE
 from multimodal_ser.cli import terminal
-from multimodal_ser.evaluation import corpora
+from multimodal_ser.evaluation import corpora, protocol
 from multimodal_ser.evaluation.folds import CORPORA, Fold, make_folds
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion.fuser import Fuser
@@ -64,6 +65,8 @@ N_FOLDS = 5
 SHARED = "emotions7"
 #: Of the prediction sets whose coverage is measured.
 COVERAGE = 0.9
+#: Edges of the groups of ages, in years.
+_AGES, _AGE_NAMES = (0, 30, 45, 60, 120), ("below 30", "30 to 44", "45 to 59", "60 and above")
 _COLUMNS = {"data_set": "data set", "classes": "classes", "uar": "UAR", "uar_low": "low"}
 _COLUMNS |= {"uar_high": "high", "ece": "ECE", "nll": "NLL", "uar4": "UAR, 4 classes", "n": "clips"}
 _COLUMNS |= {"coverage": "sets hold it", "size": "labels in set"}
@@ -162,6 +165,7 @@ def measured(options: argparse.Namespace) -> Voice:
         for kind in answers
         for scheme in (("emotions8", SHARED) if kind == "people" else (SHARED,))
     }
+    tables["people left out, by group"] = by_group(answers["people"], data.clips, options.seed)
     fuser = pooled(held, data.clips)
     return Voice(data, recipe, fuser, thresholds(fuser, held, data.clips), answers, tables)
 
@@ -316,6 +320,37 @@ def scores(
     found = pd.concat(rows)[list(_COLUMNS)].rename(columns=_COLUMNS)
     percent = ("UAR", "low", "high", "ECE", "UAR, 4 classes", "sets hold it")
     return found.assign(**{name: 100 * found[name] for name in percent})
+
+
+def by_group(table: pd.DataFrame, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return scores by sex, and where they are known by age, race and ethnicity of the speakers.
+
+    Args:
+        table: held-out answers about people left out.
+        clips: a clips table; those of CREMA-D have the columns of its demographics.
+        seed: of the bootstrap over actors.
+
+    Returns:
+        One row per data set and group that has clips; without an interval where a
+        group has fewer than two actors.
+    """
+    years = clips["age_years"] if "age_years" in clips else pd.Series(np.nan, clips.index)
+    age = pd.cut(years.astype(float), _AGES, right=False, labels=_AGE_NAMES)
+    columns = {name: clips[name] for name in ("sex", "race", "ethnicity") if name in clips}
+    rows = []
+    for (name, own), (kind, column) in itertools.product(
+        clips.groupby("dataset"), ({"age": age} | columns).items()
+    ):
+        there = [label for label in EMOTIONS if (own["emotion"] == label).any()]
+        for value, part in own.groupby(column[own.index].astype(object)):
+            emotion = pd.Categorical(part["emotion"].astype(object), categories=there)
+            said = project(table.loc[part.index], there)
+            found = protocol.summary(said, part.assign(emotion=emotion), seed=seed)
+            row = {"data set": name, "group": f"{kind}: {value}", "actors": part["actor"].nunique()}
+            row |= {"UAR": 100 * found["uar"], "low": 100 * found["uar_low"]}
+            row |= {"high": 100 * found["uar_high"], "ECE": 100 * found["ece"], "clips": len(part)}
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def model(voice: Voice) -> Model:

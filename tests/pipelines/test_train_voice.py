@@ -107,3 +107,24 @@ def test_one_corpus_alone_is_measured_on_people(voice, tmp_path, main, monkeypat
     monkeypatch.setattr(module._common, "load", lambda *_: Data(clips, data.inputs, data.failures))
     assert main("train_voice", "--data", "x", "--output", tmp_path / "t.md") == 0
     assert "corpora left out" not in (tmp_path / "t.md").read_text()
+
+
+def test_groups_are_scored_by_themselves_and_ages_by_their_edges(voice):
+    module, data = voice
+    ages = {f"{1001 + at:02}": age for at, age in enumerate((20, 29, 30, 44, 45, 59, 60, 74))}
+    clips = data.clips.assign(
+        sex=["female" if int(actor) % 2 else "male" for actor in data.clips["actor"]],
+        age_years=data.clips["actor"].map(ages).astype("Int64"),
+    )
+    right = np.eye(8)[clips["emotion"].cat.codes]
+    wrong = np.roll(right, 1, axis=1)
+    women = (clips["sex"] == "female").to_numpy()[:, None]
+    said = pd.DataFrame(np.where(women, right, wrong), clips.index, list(EMOTIONS))
+    found = module.by_group(said, clips, 0).set_index(["data set", "group"])
+    assert found.loc[("ravdess", "sex: female"), "UAR"] == 100
+    assert found.loc[("ravdess", "sex: male"), "UAR"] < 20
+    named = found.loc["cremad"]
+    named = named[named.index.str.startswith("age")]
+    assert named["actors"].to_dict() == dict.fromkeys(
+        ("age: below 30", "age: 30 to 44", "age: 45 to 59", "age: 60 and above"), 2
+    )
