@@ -165,7 +165,8 @@ def measured(options: argparse.Namespace) -> Voice:
         for kind in answers
         for scheme in (("emotions8", SHARED) if kind == "people" else (SHARED,))
     }
-    tables["people left out, by group"] = by_group(answers["people"], data.clips, options.seed)
+    people = described(data.clips, options.data)
+    tables["people left out, by group"] = by_group(answers["people"], people, options.seed)
     fuser = pooled(held, data.clips)
     return Voice(data, recipe, fuser, thresholds(fuser, held, data.clips), answers, tables)
 
@@ -320,6 +321,16 @@ def scores(
     found = pd.concat(rows)[list(_COLUMNS)].rename(columns=_COLUMNS)
     percent = ("UAR", "low", "high", "ECE", "UAR, 4 classes", "sets hold it")
     return found.assign(**{name: 100 * found[name] for name in percent})
+
+
+def described(clips: pd.DataFrame, folders: Sequence[str]) -> pd.DataFrame:
+    """Return clips with what each corpus says of its speakers, which a joined table leaves out."""
+    wanted = ("age_years", "race", "ethnicity")
+    parts = [datasets.index([folder]) for folder in folders]
+    known = [part[[name for name in wanted if name in part]] for part in parts]
+    told = pd.concat([part.reindex(columns=list(wanted)).astype(object) for part in known])
+    columns = [name for name in wanted if name not in clips]
+    return clips.join(told[columns][~told.index.duplicated()])
 
 
 def by_group(table: pd.DataFrame, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
