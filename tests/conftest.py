@@ -13,6 +13,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Before numba is: two processes that compile librosa's functions into one folder at
+# the same time can leave files there that crash whoever calls them
+# (https://github.com/numba/numba/issues/10128).
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ["NUMBA_CACHE_DIR"] = str(REPOSITORY / ".pytest_cache" / "numba" / _WORKER)
+
 #: Folders and files of tests that 'make test-fast' leaves out: they train, run whole
 #: commands, or start processes and browsers.
 SLOW = (
