@@ -10,7 +10,8 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-fast test-long test-all lint format setup clean
 
 # One process per core, a file of tests to each; fixtures are made once per process.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# A process that dies ends the run: xdist may wait for ever for one it started anew.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --max-worker-restart 0
 
 demo: $(READY)
 	$(BIN)/multimodal-ser demo
