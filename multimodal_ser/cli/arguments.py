@@ -216,8 +216,8 @@ def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
     group.add_argument(
         "--detector",
         choices=detectors.NAMES,
-        help="what finds faces: haar (default, comes with OpenCV), or yunet (a network, faster, "
-        "finds turned faces too; its weights are downloaded)",
+        help="what finds faces: yunet (default: a network, finds turned and half hidden ones too), "
+        "or haar (slower, faces seen from the front alone)",
     )
     group.add_argument("--epochs", type=int, help="passes over the video frames, at most")
     group.add_argument("--pooling", choices=_POOLINGS, default="mean")

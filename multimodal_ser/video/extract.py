@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +68,7 @@ class FrameParams:
     keyframes_only: bool = False
     size_px: int = 256
     crop: str = "frame"
-    detector: str = "haar"
+    detector: str = detectors.DEFAULT
 
     def __post_init__(self) -> None:
         try:
@@ -92,6 +92,9 @@ class ClipFrames(NamedTuple):
         time_s: float32 ``(n,)``, seconds from the first frame.
         box: float32 ``(n, 5)``: x, y, w, h in pixels of the video and
             confidence; NaN where no face was looked for or found.
+        points: float32 ``(n, 5, 2)``: x, y of the face's right eye, left eye, nose tip,
+            right and left corner of the mouth, in pixels of the video; NaN where
+            there is no face, or from a detector that gives none.
         pictures: uint8 ``(n, size_px, size_px)``; zero where no face was found.
         usable: bool ``(n,)``: whether the row has an image to predict from.
     """
@@ -99,6 +102,7 @@ class ClipFrames(NamedTuple):
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     time_s: np.ndarray
     box: np.ndarray
+    points: np.ndarray
     pictures: np.ndarray
     usable: np.ndarray
 
@@ -114,9 +118,9 @@ class ClipFrames(NamedTuple):
             [True, True]
         """
         n = len(pictures)
-        nothing = np.full((n, 5), np.nan, np.float32)
-        order = np.arange(n, dtype=np.int32)
-        return cls(order, np.zeros(n, np.float32), nothing, pictures, np.ones(n, bool))
+        order, times = np.arange(n, dtype=np.int32), np.zeros(n, np.float32)
+        box, points = _box_arrays([None] * n)
+        return cls(order, times, box, points, pictures, np.ones(n, bool))
 
 
 def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
@@ -135,7 +139,7 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     """
     rows, pictures = [], bytearray()
     for frame, box in _boxed(path, params):
-        rows.append((frame.index, frame.time_s, box or (np.nan,) * 5, _usable_row(box, params)))
+        rows.append((frame.index, frame.time_s, box, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
         pictures += _picture(frame, box, params).data
     index, time_s, boxes, usable = zip(*rows, strict=True)
@@ -145,10 +149,18 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     return ClipFrames(
         np.array(index, np.int32),
         np.array(time_s, np.float32),
-        np.array(boxes, np.float32).reshape(-1, 5),
+        *_box_arrays(boxes),
         np.frombuffer(pictures, np.uint8).reshape(-1, params.size_px, params.size_px),
         np.array(usable, bool),
     )
+
+
+def _box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays ``box`` and ``points`` of :class:`ClipFrames`."""
+    nowhere = faces.Box(*(np.nan,) * 5)
+    points = [(box or nowhere).points or ((np.nan,) * 2,) * 5 for box in boxes]
+    edges = np.array([(box or nowhere)[:5] for box in boxes], np.float32)
+    return edges.reshape(-1, 5), np.array(points, np.float32).reshape(-1, 5, 2)
 
 
 def _boxed(path: str | Path, params: FrameParams) -> Iterable[tuple]:

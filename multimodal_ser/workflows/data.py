@@ -225,8 +225,9 @@ def _measured(clips: pd.DataFrame, name: str, shared: Work):
     from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.measure import extract as extract_measured
 
-    # Always the same frames: a fitted classifier does not keep a front end.
-    return extract_measured(clips, name, FrameParams(every=5, crop="face"), **shared)
+    # Always the same frames and boxes: a fitted classifier does not keep a front end.
+    params = FrameParams(every=5, crop="face", detector="haar")
+    return extract_measured(clips, name, params, **shared)
 
 
 def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:

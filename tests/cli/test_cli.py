@@ -79,16 +79,6 @@ def test_extract_says_how_often_a_face_was_found(corpus, tmp_path, capsys):
     assert "%" not in capsys.readouterr().out
 
 
-def test_a_detector_without_weights_is_one_line(corpus, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MULTIMODAL_SER_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
-    words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--detector", "yunet"]
-    # One worker: two that were started by tests before may name different folders.
-    assert main([*words, "--workers", "1"]) == 2
-    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
-    assert len(lines) == 1 and "multimodal-ser download weights --names yunet" in lines[0]
-
-
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     from multimodal_ser.tables import io as tableio
