@@ -197,8 +197,8 @@ def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
         metavar="LEARNERS",
         help=f"networks over frames, {', '.join(_BACKBONES)}; or action_units=TABLE.csv "
         "(OpenFace's means, a row per clip), action_unit_frames=FOLDER (its tables of frames), or "
-        "blendshapes, each with :CLASSIFIER where the usual one is not wanted; several learners "
-        f"with + between{many}, or none (default: of the preset)",
+        "blendshapes or estimated_action_units, each with :CLASSIFIER where the usual one is not "
+        f"wanted; several learners with + between{many}, or none (default: of the preset)",
     )
     sampling = group.add_mutually_exclusive_group()
     sampling.add_argument(

@@ -50,15 +50,6 @@ WEIGHTS = {
         "MIT",
         "OpenCV model zoo: YuNet, a face detector (Wu, Peng, Yu 2023)",
     ),
-    "blendshapes": Weights(
-        "face_landmarker_v2_with_blendshapes.task",
-        3_758_596,
-        "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
-        "float16/1/face_landmarker.task",
-        "Apache-2.0",
-        "MediaPipe Face Landmarker: 478 points and 52 blendshapes of a face",
-    ),
     "mini_xception": Weights(
         "fer2013_mini_XCEPTION.102-0.66.hdf5",
         872_856,

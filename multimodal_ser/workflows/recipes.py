@@ -30,7 +30,7 @@ TABLES = ("action_units", "action_unit_frames")
 #: Those of them that hold a row per frame, for classifiers that look along time.
 SEQUENCES = ("action_unit_frames",)
 #: Inputs of the face that are measured in its frames.
-MEASURED = ("blendshapes",)
+MEASURED = ("blendshapes", "estimated_action_units")
 #: What inner folds choose from, by input and classifier; elsewhere the classifier's
 #: defaults stand. The ranges were settled on the 24 actors of RAVDESS, those of
 #: ``functionals`` in the HiCMAE folds, the others in the Luna folds.
