@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,31 @@ class FrameParams:
             raise UnknownName("crop", self.crop, CROPS)
         if self.detector not in detectors.NAMES:
             raise UnknownName("face detector", self.detector, detectors.NAMES)
+
+
+def changed_params(
+    params: FrameParams, sampling: str | None = None, detector: str | None = None
+) -> FrameParams:
+    """Return a front end that looks at other frames, or finds faces in another way.
+
+    Args:
+        params: as they are.
+        sampling: ``every=20``, ``seconds=0.5`` or ``keyframes``; None changes nothing.
+        detector: one of ``detectors.NAMES``; None changes nothing.
+
+    Raises:
+        SerError: there is no such sampling.
+        UnknownName: there is no such detector.
+
+    Example:
+        >>> changed_params(FrameParams(size_px=48), "seconds=0.5").every_seconds
+        0.5
+    """
+    try:
+        changes: dict[str, Any] = asdict(Sampling.of(sampling)) if sampling is not None else {}
+    except ValueError as error:
+        raise SerError(str(error)) from None
+    return replace(params, **changes, detector=detector or params.detector)
 
 
 class ClipFrames(NamedTuple):

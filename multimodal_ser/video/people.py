@@ -27,7 +27,7 @@ COLUMNS = ("row", "person", "x", "y", "w", "h", "confidence", "followed", "still
 
 #: A face is still if the 16x16 image of its first place, brightness apart, never
 #: differs from the first by this many grey levels on average. Posters in H.264 and
-#: MPEG-4 with noise of 4 levels: up to 0.8; five films of RAVDESS: 6.2 and more.
+#: MPEG-4 with noise of 4 levels: up to 0.8; five films of RAVDESS: 9.3 and more.
 STILL_LEVELS = 2.0
 #: Over less time nobody can be told from a poster.
 STILL_SECONDS = 1.0
