@@ -54,13 +54,7 @@ def report(options: argparse.Namespace) -> str:
     """Fit, write the weights, and return the table of what is met as Markdown."""
     shapes, clips, places = measured(options.faces)
     truth = matched(options.units, clips, places)
-    held = np.zeros_like(truth)
-    groups = pd.factorize(clips)[0] % N_GROUPS
-    for group in range(N_GROUPS):
-        test = groups == group
-        for column, unit in enumerate(units.names()):
-            weights, constant = fitted(shapes[~test], truth[~test, column], unit)
-            held[test, column] = shapes[test] @ weights + constant
+    held = held_out(shapes, truth, clips)
     mean, met = (pd.DataFrame(one).groupby(clips).mean() for one in (truth, held))
     error = (np.sqrt(met.clip(lower=0)) - np.sqrt(mean)).std()
     table = pd.DataFrame(
@@ -68,6 +62,24 @@ def report(options: argparse.Namespace) -> str:
     )
     write(options.write, shapes, truth, error.to_numpy())
     return f"{len(mean)} clips, {len(truth)} crops\n\n{terminal.markdown(table)}"
+
+
+def held_out(shapes: np.ndarray, truth: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """Return each crop's intensities ``(n, 17)`` by a map that other clips were fitted on.
+
+    Args:
+        shapes: blendshapes of crops, ``(n, 52)``.
+        truth: intensities of crops, ``(n, 17)``.
+        clips: of each crop.
+    """
+    held = np.zeros_like(truth)
+    groups = pd.factorize(clips)[0] % N_GROUPS
+    for group in range(N_GROUPS):
+        test = groups == group
+        for column, unit in enumerate(units.names()):
+            weights, constant = fitted(shapes[~test], truth[~test, column], unit)
+            held[test, column] = shapes[test] @ weights + constant
+    return held
 
 
 def measured(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -160,6 +160,8 @@ def crop(gray: np.ndarray, box: Box, size: int, margin: float = 0.0) -> np.ndarr
     side = max(1, round(max(box.w, box.h) * (1 + margin)))
     top = round(box.y + box.h / 2 - side / 2)
     left = round(box.x + box.w / 2 - side / 2)
+    if top >= 0 and left >= 0 and top + side <= height and left + side <= width:
+        return resize(gray[top : top + side, left : left + side], size)
     rows = np.clip(np.arange(top, top + side), 0, height - 1)
     columns = np.clip(np.arange(left, left + side), 0, width - 1)
     return resize(gray[np.ix_(rows, columns)], size)

@@ -306,3 +306,20 @@ def test_the_installed_module_runs():
         [sys.executable, "-m", "multimodal_ser", "--version"], capture_output=True, text=True
     )
     assert run.stdout.startswith("multimodal-ser 0.")
+
+
+@pytest.mark.parametrize("verb", ["predict", "train", "benchmark", "extract"])
+def test_the_earlier_names_of_a_sampling_say_the_same(verb):
+    from multimodal_ser.cli.parser import build
+
+    words = {"train": ["d", "--output", "m"]}.get(verb, ["d"])
+
+    def sampling(*more):
+        return build().parse_args([verb, *words, *more]).sampling
+
+    assert sampling("--every", "7") == sampling("--sampling", "every=7") == "every=7"
+    assert sampling("--every-seconds", "0.5") == sampling("--sampling", "seconds=0.5")
+    assert sampling("--key-frames") == sampling("--sampling", "keyframes")
+    assert sampling() is None
+    with pytest.raises(SystemExit):
+        sampling("--every", "7", "--key-frames")

@@ -14,7 +14,8 @@ from multimodal_ser.workflows.inference import Model, load_model
 from multimodal_ser.workflows.recipes import Learner
 
 #: The tables that a card may hold.
-KEYS = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven", "actor05")
+KEYS = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven")
+KEYS += ("geometry", "actor05")
 
 
 @pytest.fixture(scope="module")
