@@ -63,7 +63,7 @@ from multimodal_ser.evaluation.folds import CORPORA
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.reports.model_card import write_card
 from multimodal_ser.tables import EMOTIONS, Features
-from multimodal_ser.video import mapping
+from multimodal_ser.video import backbones, mapping
 from multimodal_ser.video.features import estimated_action_units as estimated
 from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows import released
@@ -73,6 +73,7 @@ from multimodal_ser.workflows.models import Model, load_model, write_json
 from multimodal_ser.workflows.records import origin, run_record
 
 BACKBONE, POOLING, N_GROUPS = "fer_resnet", "mean", 10
+FRONT = replace(backbones.load(BACKBONE).PARAMS, detector="yunet")
 #: What the cards' texts call the tables that are measured.
 TABLES = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven")
 TABLES += ("geometry", "actor05")
@@ -124,8 +125,8 @@ def build(options: argparse.Namespace) -> str:
     started = time.monotonic()
     if options.name == "ravdess" and not (options.fer and options.units):
         raise SerError(
-            "the face of ravdess learns from FER2013 and from OpenFace's action units; give them as "
-            "--fer FER2013.npz and --units mean_action_units.csv"
+            "the face of ravdess learns from FER2013 and from OpenFace's action units; give them "
+            "as --fer FER2013.npz and --units mean_action_units.csv"
         )
     voice = train_voice.measured(options)
     if options.name != "ravdess":
@@ -211,13 +212,14 @@ def trained_face(folder: str, images: fer2013.FacePictures) -> Face:
     keras_model = evaluate_fer.load_network(Path(folder) / "video.keras")
     matrix = mapping.weights(list(network.labels), prior)
     mapped = mapping.mapped(keras_model, matrix)
-    return Face(VideoModel.of_network(BACKBONE, mapped, labels=EMOTIONS), network)
+    return Face(VideoModel.of_network(BACKBONE, mapped, labels=EMOTIONS, params=FRONT), network)
 
 
 def released_face() -> Face:
     """Return the released face part, and the network that its mapping layer looks at."""
     parts = load_model("ravdess").learners.values()
     model = next(one for one in parts if one.kind == "frames")
+    model.params = FRONT
     keras, whole = load_keras(), model.network
     inner = keras.Model(whole.inputs, whole.get_layer("mapping").input)
     name = f"{model.backbone} (released)"
@@ -265,7 +267,7 @@ def _one_actor(
     combiner: Combiner,
 ) -> pd.DataFrame:
     """Return the scores of actor 05: of each learner of his face, of both, voice, and all."""
-    shown, index = evaluate_fer.ravdess_faces(options.actor05)
+    shown, index = evaluate_fer.ravdess_faces(options.actor05, FRONT.detector)
     scaled = evaluate_fer.as_input(shown)
     frames = pd.DataFrame(face.model.network.predict_on_batch(scaled), index, list(EMOTIONS))
     of = {Path(path).stem[6:]: clip for clip, path in voice.data.clips["audio"].items()}
