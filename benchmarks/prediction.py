@@ -135,7 +135,7 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
     values = np.random.default_rng(0).normal(size=(16, 157)).astype(np.float32)
     features = Features(pd.Index(clips.index), values, tuple(map(str, range(157))))
     audio = FeatureModel("mfcc_rms", "conv1d", params={"epochs": 1}).fit(features, clips)
-    params = FrameParams(every=EVERY, size_px=SIZE_PX, crop=crop)
+    params = FrameParams(every=EVERY, size_px=SIZE_PX, crop=crop, detector="haar")
     video = VideoModel("fer_transfer", params=params)
     networks = {"audio": audio.estimator.network_, "video": video.network}
     Model({one.name: one for one in (audio, video)}).save(folder)

@@ -5,9 +5,10 @@ CREMA-D and nEMO; the face by the network of ``models/fer_plus`` trained
 on with FER2013's own labels (``train_fer.py``), mapped to the eight emotions. The
 voice's learners are weighed on people and corpora left out; the face has a
 temperature where that lowers the held-out log-loss over ten groups of FER2013's
-public test images. Videos of many actors were not at hand to learn fusion weights from,
-so the two modalities are multiplied, which supposes that they err independently and
-has nothing to fit.
+public test images; beside it a classifier that learnt from OpenFace's action units
+reads what blendshapes say of the film (``train_geometry.py``). Videos of many actors were
+not at hand to learn fusion weights from, so voice and both face learners are multiplied, which
+supposes that they err independently and has nothing to fit.
 
 ``models/fer_plus``: that network as it was trained, with its card.
 
@@ -23,17 +24,21 @@ cannot be made again then is the training of that network, whose history and
 
 The cards' figures are those that this command prints; ``--check`` prints them and
 writes nothing. ``--actor05`` adds the 60 clips of the one actor whose labelled faces
-are at hand: his voice by a model that never heard him, his face by the network
-that saw no RAVDESS video. One actor is an anecdote, not a benchmark.
+are at hand: his voice and action units by models that never met him, his face by the
+network that saw no RAVDESS video. What blendshapes amount to was fitted on his faces
+(without emotions), for these figures on his other clips. One actor is an anecdote,
+not a benchmark.
 
     python pipelines/build_models.py --data RAVDESS CREMAD NEMO --fer FER2013.npz \
-        --actor05 faces_bgr224_jpeg.npz --models models
+        --units mean_action_units.csv --actor05 faces_bgr224_jpeg.npz \
+        --unit-frames au_frames.npz --models models
     python pipelines/build_models.py --name cremad --data CREMAD --models DIR
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import sys
 import time
@@ -43,8 +48,10 @@ from typing import NamedTuple
 
 import _common
 import evaluate_fer
+import fit_action_units
 import numpy as np
 import pandas as pd
+import train_geometry
 import train_voice
 
 from multimodal_ser.cli import terminal
@@ -55,17 +62,21 @@ from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import CORPORA
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.reports.model_card import write_card
-from multimodal_ser.tables import EMOTIONS
-from multimodal_ser.video import mapping
+from multimodal_ser.tables import EMOTIONS, Features
+from multimodal_ser.video import backbones, mapping
+from multimodal_ser.video.features import estimated_action_units as estimated
 from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows import released
 from multimodal_ser.workflows.combining import Combiner
+from multimodal_ser.workflows.data import Data
 from multimodal_ser.workflows.models import Model, load_model, write_json
 from multimodal_ser.workflows.records import origin, run_record
 
 BACKBONE, POOLING, N_GROUPS = "fer_resnet", "mean", 10
+FRONT = replace(backbones.load(BACKBONE).PARAMS, detector="yunet")
 #: What the cards' texts call the tables that are measured.
-TABLES = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven", "actor05")
+TABLES = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven")
+TABLES += ("geometry", "actor05")
 TEXTS = Path(__file__).parent / "model_cards"
 
 
@@ -89,7 +100,9 @@ def main() -> int:
     parser.add_argument(
         "--face", help="the same, trained on with FER2013's labels (default: the released)"
     )
+    parser.add_argument("--units", help="OpenFace's means, a row per clip of RAVDESS, for ravdess")
     parser.add_argument("--actor05", help=".npz of that actor's labelled face crops")
+    parser.add_argument("--unit-frames", help="OpenFace's action units of his frames")
     parser.add_argument("--models", default="models", help="folder to write into (default: models)")
     parser.add_argument("--check", action="store_true", help="print the figures, write nothing")
     parser.add_argument("--seed", type=int, default=0)
@@ -110,8 +123,11 @@ def build(options: argparse.Namespace) -> str:
         SerError: a file or folder cannot be used.
     """
     started = time.monotonic()
-    if options.name == "ravdess" and not options.fer:
-        raise SerError("the face of ravdess is measured on FER2013; give it as --fer FER2013.npz")
+    if options.name == "ravdess" and not (options.fer and options.units):
+        raise SerError(
+            "the face of ravdess learns from FER2013 and from OpenFace's action units; give them "
+            "as --fer FER2013.npz and --units mean_action_units.csv"
+        )
     voice = train_voice.measured(options)
     if options.name != "ravdess":
         return _voice_alone(voice, options, started)
@@ -125,12 +141,16 @@ def build(options: argparse.Namespace) -> str:
     tables["face_classes"] = recalls.rename("recall %").rename_axis("class").reset_index()
     face = trained_face(options.face, images) if options.face else released_face()
     kept, tables["face_seven"] = calibrated(face.network, images)
-    combiner = combined(voice, face, kept.temperature)
+    units = train_geometry.taught(voice.data.clips, options.units, options.seed)
+    tables["geometry"] = train_geometry.measured(units, options.seed)
+    geometry = train_geometry.fitted(units, units.clips)
+    combiner = combined(voice, {face.model.name: 1 / kept.temperature, geometry.name: 1.0})
     if options.actor05:
-        tables["actor05"] = _one_actor(options.actor05, voice, held, face, kept.temperature)
+        tables["actor05"] = _one_actor(options, voice, held, face, units, combiner)
     text = "\n\n".join(f"{name}\n\n{terminal.markdown(table)}" for name, table in tables.items())
     if not options.check:
-        learners = train_voice.fitted(voice) | {face.model.name: face.model}
+        learners = train_voice.fitted(voice)
+        learners |= {face.model.name: face.model, geometry.name: geometry}
         model = Model(learners, pooling=POOLING, combiner=combiner, adapt=voice.recipe.adapt)
         seconds = round(time.monotonic() - started, 1)
         record = run_record(None, voice.data.clips, seconds=seconds)
@@ -164,23 +184,22 @@ def _abroad(voice: train_voice.Voice) -> pd.DataFrame:
     return found[0] if found else pd.DataFrame({"not measured": ["one corpus alone"]})
 
 
-def combined(voice: train_voice.Voice, face: Face, temperature: float) -> Combiner:
-    """Return the pool of the voice's learners and the face, for each alone and both.
+def combined(voice: train_voice.Voice, seen: dict[str, float]) -> Combiner:
+    """Return the pool of all learners, for every set of them that can occur.
 
     Args:
-        voice: with its fitted pool.
-        face: the face part.
-        temperature: of the face's calibration.
+        voice: with its fitted pool; its learners hear a clip all or none.
+        seen: learner of the face -> what its logarithm is multiplied by.
     """
     ((heard, weights),) = voice.fuser.fitted.items()
-    seen, weight = (face.model.name,), [1 / temperature]
-    fitted = {
-        heard: weights,
-        seen: {"weights": np.array(weight)},
-        heard + seen: {"weights": np.concatenate([weights["weights"], weight])},
-    }
-    fuser = replace(voice.fuser, modalities=heard + seen, fitted=fitted)
-    modalities = dict.fromkeys(heard, "audio") | {face.model.name: "video"}
+    faces = [part for size in (1, 2) for part in itertools.combinations(seen, size)]
+    fitted = {heard: weights}
+    for part in faces:
+        own = np.array([seen[name] for name in part])
+        fitted |= {part: {"weights": own}}
+        fitted |= {heard + part: {"weights": np.concatenate([weights["weights"], own])}}
+    fuser = replace(voice.fuser, modalities=heard + tuple(seen), fitted=fitted)
+    modalities = dict.fromkeys(heard, "audio") | dict.fromkeys(seen, "video")
     # Of a face, alone or beside a voice, no coverage is known: its sets hold every label.
     sets = voice.sets and replace(voice.sets, thresholds={"audio": voice.sets.thresholds["audio"]})
     return Combiner(modalities, fuser, sets=sets)
@@ -193,13 +212,14 @@ def trained_face(folder: str, images: fer2013.FacePictures) -> Face:
     keras_model = evaluate_fer.load_network(Path(folder) / "video.keras")
     matrix = mapping.weights(list(network.labels), prior)
     mapped = mapping.mapped(keras_model, matrix)
-    return Face(VideoModel.of_network(BACKBONE, mapped, labels=EMOTIONS), network)
+    return Face(VideoModel.of_network(BACKBONE, mapped, labels=EMOTIONS, params=FRONT), network)
 
 
 def released_face() -> Face:
     """Return the released face part, and the network that its mapping layer looks at."""
     parts = load_model("ravdess").learners.values()
     model = next(one for one in parts if one.kind == "frames")
+    model.params = FRONT
     keras, whole = load_keras(), model.network
     inner = keras.Model(whole.inputs, whole.get_layer("mapping").input)
     name = f"{model.backbone} (released)"
@@ -239,24 +259,51 @@ def _seven(network, images: fer2013.FacePictures, usage: int) -> tuple[pd.DataFr
 
 
 def _one_actor(
-    path: str, voice: train_voice.Voice, held: pd.DataFrame, face: Face, temperature: float
+    options: argparse.Namespace,
+    voice: train_voice.Voice,
+    held: pd.DataFrame,
+    face: Face,
+    units: Data,
+    combiner: Combiner,
 ) -> pd.DataFrame:
-    shown, index = evaluate_fer.ravdess_faces(path)
+    """Return the scores of actor 05: of each learner of his face, of both, voice, and all."""
+    shown, index = evaluate_fer.ravdess_faces(options.actor05, FRONT.detector)
     scaled = evaluate_fer.as_input(shown)
     frames = pd.DataFrame(face.model.network.predict_on_batch(scaled), index, list(EMOTIONS))
-    video = aggregate.pool_frames(frames, POOLING)
-    clips = voice.data.clips
-    of = {Path(path).stem[6:]: clip for clip, path in clips["audio"].items()}
-    video.index = pd.Index([of[name[6:]] for name in video.index], name="clip")
-    combiner = Combiner({"voice": "audio", "face": "video"}, temperatures={"face": temperature})
-    answers = combiner({"voice": held.loc[video.index], "face": video}, video.index)
+    of = {Path(path).stem[6:]: clip for clip, path in voice.data.clips["audio"].items()}
+    texture = aggregate.pool_frames(frames, POOLING)
+    texture.index = pd.Index([of[name[6:]] for name in texture.index], name="clip")
+    geometry = _geometry(options, units, of)
+    seen = {face.model.name: texture, train_geometry.LEARNER.name: geometry}
+    weights = combiner.fuser.fitted[tuple(seen)]["weights"]
+    whole = Combiner(
+        {"voice": "audio"} | dict.fromkeys(seen, "video"),
+        temperatures=dict(zip(seen, 1 / weights, strict=True)),
+    )
+    answers = whole(seen | {"voice": held.loc[texture.index]}, texture.index)
     rows = []
-    for modality in ("audio", "video", "fused"):
-        scores = metrics.score(answers[modality], clips["emotion"])
+    kinds = {"face: network": texture, "face: action units": geometry}
+    kinds |= {"face": answers["video"], "voice": answers["audio"], "fused": answers["fused"]}
+    for name, table in kinds.items():
+        scores = metrics.score(table, voice.data.clips["emotion"])
         named = {"accuracy %": "war", "UAR %": "uar", "top-2 %": "top2", "ECE %": "ece"}
-        row = {"modality": modality} | {k: 100 * scores[v] for k, v in named.items()}
+        row = {"answer": name} | {k: 100 * scores[v] for k, v in named.items()}
         rows.append(row | {"NLL": f"{scores['nll']:.3f}", "clips": int(scores["n"])})
     return pd.DataFrame(rows)
+
+
+def _geometry(options: argparse.Namespace, units: Data, of: dict[str, str]) -> pd.DataFrame:
+    """Return what others' action units say of his clips; the map was fitted on other clips."""
+    shapes, names, places = fit_action_units.measured(options.actor05)
+    truth = fit_action_units.matched(options.unit_frames, names, places)
+    held = fit_action_units.held_out(shapes, truth, names)
+    found = {of[name[6:]]: estimated.summarise(held[names == name]) for name in np.unique(names)}
+    whose = units.clips.loc[list(found), "actor"].iloc[0]
+    others = units.clips[units.clips["actor"] != whose]
+    values = np.stack(list(found.values()))
+    clips = pd.Index(list(found), name="clip", dtype=object)
+    table = Features(clips, values, estimated.names())
+    return train_geometry.fitted(units, others).predict(table)
 
 
 def _write(output: Path, model: Model, record: dict, networks: Path, tables: dict, seed: int):

@@ -51,3 +51,17 @@ def test_an_editable_install_uses_them_where_they_lie(project, monkeypatch):
     assert released.released_models() == ()
     (project / "pyproject.toml").touch()
     assert released.released_models() == ("some",)
+
+
+def test_package_data_names_every_file_that_is_no_code():
+    """A wheel has what a clone has: the detector's weights and their licence too."""
+    import tomllib
+
+    root = Path(__file__).parents[1]
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    named = patterns["package-data"]["multimodal_ser"]
+    package = root / "multimodal_ser"
+    wanted = {path for pattern in named for path in package.glob(pattern) if path.is_file()}
+    there = {path for path in package.rglob("*") if path.is_file()}
+    assert {path for path in there if path.suffix not in (".py", ".pyc")} == wanted
+    assert package / "video/detectors/weights/face_detection_yunet_2026may.onnx" in wanted

@@ -189,38 +189,60 @@ def _sound_arguments(verb: argparse.ArgumentParser, many: str) -> None:
 
 
 def _face_arguments(verb: argparse.ArgumentParser, many: str) -> None:
-    from multimodal_ser.video import detectors
-
     group = verb.add_argument_group("face")
     group.add_argument(
         "--video",
         metavar="LEARNERS",
         help=f"networks over frames, {', '.join(_BACKBONES)}; or action_units=TABLE.csv "
         "(OpenFace's means, a row per clip), action_unit_frames=FOLDER (its tables of frames), or "
-        "blendshapes, each with :CLASSIFIER where the usual one is not wanted; several learners "
-        f"with + between{many}, or none (default: of the preset)",
+        "blendshapes or estimated_action_units, each with :CLASSIFIER where the usual one is not "
+        f"wanted; several learners with + between{many}, or none (default: of the preset)",
     )
-    sampling = group.add_mutually_exclusive_group()
-    sampling.add_argument(
-        "--every", type=int, metavar="N", help="sample every Nth frame (default: 20)"
-    )
-    sampling.add_argument(
-        "--every-seconds", type=float, metavar="S", help="or a frame every S seconds"
-    )
-    sampling.add_argument(
-        "--key-frames", action="store_true", help="or the video's key frames: the fastest"
-    )
+    sampling_arguments(group, "every=20")
     group.add_argument(
         "--crop", choices=("face", "frame"), help="give the video model the face or the whole frame"
     )
+    detector_argument(group, "yunet")
+    group.add_argument("--epochs", type=int, help="passes over the video frames, at most")
+    group.add_argument("--pooling", choices=_POOLINGS, default="mean")
+
+
+def sampling_arguments(group: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--sampling`` and its earlier names, which become the same text."""
+    ways = group.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--sampling",
+        metavar="HOW",
+        help="which frames are looked at: every=N, seconds=S (one every S seconds), or keyframes, "
+        f"the fastest: those that the video codes by themselves (default: {default})",
+    )
+    for name, way in (("--every", "every"), ("--every-seconds", "seconds")):
+        ways.add_argument(
+            name,
+            dest="sampling",
+            metavar=way[0].upper() if way == "seconds" else "N",
+            type=f"{way}={{}}".format,
+            help=f"the same as --sampling {way}=...",
+        )
+    ways.add_argument(
+        "--key-frames",
+        dest="sampling",
+        action="store_const",
+        const="keyframes",
+        help="the same as --sampling keyframes",
+    )
+
+
+def detector_argument(group: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--detector``."""
+    from multimodal_ser.video import detectors
+
     group.add_argument(
         "--detector",
         choices=detectors.NAMES,
-        help="what finds faces: haar (default, comes with OpenCV), or yunet (a network, faster, "
-        "finds turned faces too; its weights are downloaded)",
+        help="what finds faces: yunet, a network that finds turned and half hidden ones too, or "
+        f"haar, slower, faces seen from the front alone (default: {default})",
     )
-    group.add_argument("--epochs", type=int, help="passes over the video frames, at most")
-    group.add_argument("--pooling", choices=_POOLINGS, default="mean")
 
 
 def labels_argument(verb: argparse._ActionsContainer, default: str | None, what: str) -> None:

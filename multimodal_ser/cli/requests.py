@@ -134,9 +134,7 @@ def recipes_of(options: argparse.Namespace) -> list[Recipe]:
         augmentation=ELSEWHERE if elsewhere else None,
         **{name: getattr(options, name) for name in ("crop", "detector", "pooling", "fusion")},
         **{name: getattr(options, name) for name in _TRAINING if hasattr(options, name)},
-        every=options.every,
-        every_seconds=options.every_seconds,
-        keyframes_only=options.key_frames,
+        sampling=options.sampling,
         seed=options.seed,
     )
     found = grid(base, heard, seen)

@@ -1,8 +1,8 @@
 """Weights made by others: what they are, where they are, and that they are what they claim.
 
-None of these files comes with the package. A file is looked for in the folder that
-``$MULTIMODAL_SER_WEIGHTS`` names and in the user's cache, and is used only if its SHA-256 is the
-one in :data:`WEIGHTS`: compiled code parses these files and is not made for forged ones. pooch
+A file is looked for in the folder that ``$MULTIMODAL_SER_WEIGHTS`` names, in the user's cache and,
+of those that come with the package (``yunet``), there. It is used only if its SHA-256 is the one in
+:data:`WEIGHTS`: compiled code parses these files and is not made for forged ones. pooch
 checks on download alone, so this checks on reading.
 """
 
@@ -50,15 +50,6 @@ WEIGHTS = {
         "MIT",
         "OpenCV model zoo: YuNet, a face detector (Wu, Peng, Yu 2023)",
     ),
-    "blendshapes": Weights(
-        "face_landmarker_v2_with_blendshapes.task",
-        3_758_596,
-        "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
-        "float16/1/face_landmarker.task",
-        "Apache-2.0",
-        "MediaPipe Face Landmarker: 478 points and 52 blendshapes of a face",
-    ),
     "mini_xception": Weights(
         "fer2013_mini_XCEPTION.102-0.66.hdf5",
         872_856,
@@ -83,13 +74,14 @@ def weights_folders() -> tuple[Path, ...]:
     return (Path(named), own) if named else (own,)
 
 
-def weights_bytes(name: str) -> bytes:
+def weights_bytes(name: str, *, packaged: Path | None = None) -> bytes:
     """Return the content of a file of weights, checked as it is read.
 
     What is parsed is then what was checked, even if the file is replaced meanwhile.
 
     Args:
         name: one of :data:`WEIGHTS`.
+        packaged: a folder of the package to look into last, or None.
 
     Raises:
         UnknownName: there are none of this name.
@@ -105,9 +97,10 @@ def weights_bytes(name: str) -> bytes:
         f"run 'multimodal-ser download weights --names {name}', or fetch {wanted.url} "
         f"({wanted.licence}) and put it, named {wanted.file}, into {folders[0]}"
     )
-    path = next((f / wanted.file for f in folders if (f / wanted.file).is_file()), None)
+    places = [*folders, packaged] if packaged else folders
+    path = next((f / wanted.file for f in places if (f / wanted.file).is_file()), None)
     if path is None:
-        searched = " and ".join(map(str, folders))
+        searched = " and ".join(map(str, places))
         raise MissingWeights(f"{wanted.file}: it is not in {searched}; {remedy}")
     try:
         with open(path, "rb") as file:

@@ -8,6 +8,8 @@ table                     shape
 ``probabilities``         index ``clip`` or ``(clip, frame, time_s)``, one column
                           per label; a row sums to 1, or is all NaN where the
                           modality is missing
+``faces``                 DataFrame with :data:`FACE_COLUMNS`, one row per sampled frame
+                          and face; NaN where there is none
 ``failures``              DataFrame with :data:`FAILURE_COLUMNS`, one row per clip
                           that could not be used
 ========================  =======================================================
@@ -27,6 +29,10 @@ from multimodal_ser.tables.clips import (
     known_actors,
     make_clips,
 )
+from multimodal_ser.tables.faces import (
+    FACE_COLUMNS,
+    check_faces,
+)
 from multimodal_ser.tables.features import (
     Features,
 )
@@ -41,6 +47,7 @@ from multimodal_ser.tables.probabilities import (
 __all__ = [
     "CLIP_COLUMNS",
     "EMOTIONS",
+    "FACE_COLUMNS",
     "FAILURE_COLUMNS",
     "FRAME_INDEX",
     "MODALITIES",
@@ -48,6 +55,7 @@ __all__ = [
     "Features",
     "actor_groups",
     "check_clips",
+    "check_faces",
     "check_probabilities",
     "empty_clips",
     "failure_table",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from multimodal_ser.compute.cache import Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
-from multimodal_ser.video import detectors, faces, frames
+from multimodal_ser.video import detectors, faces, frames, people
 from multimodal_ser.video.sampling import Sampling
 
 NAME = "video_frames"
@@ -68,7 +68,7 @@ class FrameParams:
     keyframes_only: bool = False
     size_px: int = 256
     crop: str = "frame"
-    detector: str = "haar"
+    detector: str = detectors.DEFAULT
 
     def __post_init__(self) -> None:
         try:
@@ -84,6 +84,31 @@ class FrameParams:
             raise UnknownName("face detector", self.detector, detectors.NAMES)
 
 
+def changed_params(
+    params: FrameParams, sampling: str | None = None, detector: str | None = None
+) -> FrameParams:
+    """Return a front end that looks at other frames, or finds faces in another way.
+
+    Args:
+        params: as they are.
+        sampling: ``every=20``, ``seconds=0.5`` or ``keyframes``; None changes nothing.
+        detector: one of ``detectors.NAMES``; None changes nothing.
+
+    Raises:
+        SerError: there is no such sampling.
+        UnknownName: there is no such detector.
+
+    Example:
+        >>> changed_params(FrameParams(size_px=48), "seconds=0.5").every_seconds
+        0.5
+    """
+    try:
+        changes: dict[str, Any] = asdict(Sampling.of(sampling)) if sampling is not None else {}
+    except ValueError as error:
+        raise SerError(str(error)) from None
+    return replace(params, **changes, detector=detector or params.detector)
+
+
 class ClipFrames(NamedTuple):
     """The sampled frames of one clip, a row each.
 
@@ -92,6 +117,10 @@ class ClipFrames(NamedTuple):
         time_s: float32 ``(n,)``, seconds from the first frame.
         box: float32 ``(n, 5)``: x, y, w, h in pixels of the video and
             confidence; NaN where no face was looked for or found.
+        points: float32 ``(n, 5, 2)``: x, y of the face's right eye, left eye, nose tip,
+            right and left corner of the mouth, in pixels of the video; NaN where
+            there is no face, or from a detector that gives none.
+        faces: float32 ``(m, 9)``, all faces of all frames: ``people.COLUMNS``.
         pictures: uint8 ``(n, size_px, size_px)``; zero where no face was found.
         usable: bool ``(n,)``: whether the row has an image to predict from.
     """
@@ -99,6 +128,8 @@ class ClipFrames(NamedTuple):
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     time_s: np.ndarray
     box: np.ndarray
+    points: np.ndarray
+    faces: np.ndarray
     pictures: np.ndarray
     usable: np.ndarray
 
@@ -114,13 +145,17 @@ class ClipFrames(NamedTuple):
             [True, True]
         """
         n = len(pictures)
-        nothing = np.full((n, 5), np.nan, np.float32)
-        order = np.arange(n, dtype=np.int32)
-        return cls(order, np.zeros(n, np.float32), nothing, pictures, np.ones(n, bool))
+        order, times = np.arange(n, dtype=np.int32), np.zeros(n, np.float32)
+        box, points = _box_arrays([None] * n)
+        nobody = people.People().table()
+        return cls(order, times, box, points, nobody, pictures, np.ones(n, bool))
 
 
 def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     """Return the sampled images of one video.
+
+    Where the face that was followed turns out to be a poster, and somebody moves, the
+    video is read again to follow that one; see :mod:`~multimodal_ser.video.people`.
 
     Memory holds them once: an hour at 29.97 frames a second, every 20th, is
     5,395 images of 64 kB at 256 px (353 MB), or of 2 kB at 48 px.
@@ -133,25 +168,42 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
         >>> clip_frames("clip.mp4", FrameParams()).pictures.shape  # doctest: +SKIP
         (5, 256, 256)
     """
+    crowd = people.People()
+    made = _followed(path, params, crowd)
+    if posters := crowd.posters():
+        made = _followed(path, params, people.People(posters))
+    if not made.usable.any():
+        problem = f"{NO_FACE} in any of its {len(made.usable)} sampled frames"
+        raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
+    return made
+
+
+def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> ClipFrames:
     rows, pictures = [], bytearray()
-    for frame, box in _boxed(path, params):
-        rows.append((frame.index, frame.time_s, box or (np.nan,) * 5, _usable_row(box, params)))
+    for frame, box in _boxed(path, params, crowd):
+        rows.append((frame.index, frame.time_s, box, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
         pictures += _picture(frame, box, params).data
     index, time_s, boxes, usable = zip(*rows, strict=True)
-    if not any(usable):
-        problem = f"{NO_FACE} in any of its {len(rows)} sampled frames"
-        raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
     return ClipFrames(
         np.array(index, np.int32),
         np.array(time_s, np.float32),
-        np.array(boxes, np.float32).reshape(-1, 5),
+        *_box_arrays(boxes),
+        crowd.table(),
         np.frombuffer(pictures, np.uint8).reshape(-1, params.size_px, params.size_px),
         np.array(usable, bool),
     )
 
 
-def _boxed(path: str | Path, params: FrameParams) -> Iterable[tuple]:
+def _box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays ``box`` and ``points`` of :class:`ClipFrames`."""
+    nowhere = faces.Box(*(np.nan,) * 5)
+    points = [(box or nowhere).points or ((np.nan,) * 2,) * 5 for box in boxes]
+    edges = np.array([(box or nowhere)[:5] for box in boxes], np.float32)
+    return edges.reshape(-1, 5), np.array(points, np.float32).reshape(-1, 5, 2)
+
+
+def _boxed(path: str | Path, params: FrameParams, crowd: people.People) -> Iterable[tuple]:
     film = frames.iter_frames(
         path,
         every=params.every,
@@ -160,7 +212,8 @@ def _boxed(path: str | Path, params: FrameParams) -> Iterable[tuple]:
     )
     if params.crop == "frame":
         return ((frame, None) for frame in film)
-    return faces.detect_faces(film, params.detector)
+    detect = detectors.load(params.detector).detect
+    return ((frame, crowd.add(frame, detect(frame.gray))) for frame in film)
 
 
 def _usable_row(box: faces.Box | None, params: FrameParams) -> bool:
@@ -248,6 +301,31 @@ class FrameStore:
         """
         rates = [float(self._usable[clip].mean()) for clip in self.clips]
         return pd.Series(rates, self.clips, name="face_rate", dtype=float)
+
+    def faces(self, clips: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return all faces that were found, where faces were looked for.
+
+        Args:
+            clips: clip ids; None takes all.
+
+        Returns:
+            DataFrame with ``tables.FACE_COLUMNS``: one row per clip, sampled frame and
+            face, or one of NaN for a frame without any.
+
+        Example:
+            >>> store = FrameStore({"a": ClipFrames.of_pictures(np.ones((2, 48, 48), np.uint8))})
+            >>> store.faces()["x"].isna().tolist()
+            [True, True]
+        """
+        parts = [
+            _faces_table(clip, self[clip]) for clip in (self.clips if clips is None else clips)
+        ]
+        empty = pd.DataFrame(columns=list(tables.FACE_COLUMNS))
+        return tables.check_faces(pd.concat(parts, ignore_index=True)) if parts else empty
+
+    def face_note(self, clip: str) -> str:
+        """Return what there is to know about a clip's faces, such as that there are three."""
+        return people.note(self[clip].faces)
 
     def digest(self, clip: str) -> bytes:
         """Return bytes that tell a clip's frames from any others, for keys of results.
@@ -346,6 +424,15 @@ def _stored(cache: Cache | None, key: str) -> ClipFrames | None:
     if found is None or set(found) != set(ClipFrames._fields):
         return None
     return ClipFrames(**found)
+
+
+def _faces_table(clip: str, found: ClipFrames) -> pd.DataFrame:
+    rows = pd.DataFrame(found.faces, columns=list(people.COLUMNS))
+    shown = pd.DataFrame({"frame": found.index, "time_s": found.time_s})
+    table = shown.merge(rows, how="left", left_index=True, right_on="row")
+    table = table.assign(clip=clip, person=table["person"].astype("Int64"))
+    table["followed"] = table["followed"].fillna(0).astype(bool)
+    return table[list(tables.FACE_COLUMNS)].reset_index(drop=True)
 
 
 def _usable(entry: tuple | ClipFrames) -> np.ndarray:

@@ -28,7 +28,8 @@ def extract(
 
     Args:
         clips: a clips table; rows without a ``video`` are passed over.
-        name: one of ``video.features.NAMES`` that measures frames: ``blendshapes``.
+        name: one of ``video.features.NAMES`` that measures frames: ``blendshapes``
+            or ``estimated_action_units``.
         params: which frames, and what finds faces; its size does not matter.
         cache: where results are kept.
         workers: processes, None for one per core, or an engine.

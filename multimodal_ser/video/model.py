@@ -422,6 +422,8 @@ missing required field `backbone`; make it again
     arguments: dict[str, Any] = {"backbone": record.backbone, "labels": record.labels}
     params: dict[str, Any] = record.params  # of whatever types the file has
     try:
+        # Earlier models name no detector where theirs was the only one.
+        params = {"detector": "haar", **params}
         arguments |= {"seed": record.seed, "params": FrameParams(**params)}
         VideoModel(**arguments)
     except (SerError, TypeError, ValueError) as error:

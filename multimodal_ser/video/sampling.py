@@ -54,6 +54,31 @@ class Sampling:
             seconds = self.every_seconds
             raise ValueError(f"every_seconds is {seconds!r}; give a number of seconds from 0.001")
 
+    @classmethod
+    def of(cls, text: str) -> Sampling:
+        """Return what a text names: ``every=20``, ``seconds=0.5`` or ``keyframes``.
+
+        Raises:
+            ValueError: it names nothing of the kind, or a value out of range.
+
+        Example:
+            >>> Sampling.of("seconds=0.5").every_seconds, Sampling.of("keyframes").keyframes_only
+            (0.5, True)
+        """
+        way, _, value = str(text).partition("=")
+        try:
+            if way == "every":
+                return cls(every=int(value))
+            if way == "seconds":
+                return cls(every_seconds=float(value))
+        except ValueError as error:
+            raise ValueError(f"the sampling {text!r:.80} cannot be: {error}") from None
+        if text != "keyframes":
+            raise ValueError(
+                f"there is no sampling {text!r:.80}; give every=N, seconds=S or keyframes"
+            )
+        return cls(keyframes_only=True)
+
     def picker(self) -> Callable[[int, float, bool], bool]:
         """Return a function that is asked about every frame of one video, in order.
 

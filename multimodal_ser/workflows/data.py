@@ -225,8 +225,11 @@ def _measured(clips: pd.DataFrame, name: str, shared: Work):
     from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.measure import extract as extract_measured
 
-    # Always the same frames: a fitted classifier does not keep a front end.
-    return extract_measured(clips, name, FrameParams(every=5, crop="face"), **shared)
+    # Always the same frames: a fitted classifier does not keep a front end. Fewer
+    # where no more is looked at than the mean.
+    way = {"every": 20, "detector": "yunet"} if name == "estimated_action_units" else {"every": 5}
+    params = replace(FrameParams(crop="face", detector="haar"), **way)
+    return extract_measured(clips, name, params, **shared)
 
 
 def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:

@@ -213,9 +213,9 @@ class FeatureModel:
 
     def describe(self) -> dict:
         """Return what :meth:`load` needs beside the weights, as JSON values."""
-        version, names = 0, list(self._names)
+        version, names = _version(self.modality, self.input), list(self._names)
         if self.modality == "audio":  # a set's version settles the names of its values
-            version, names = feature_sets.load(self.input).VERSION, []
+            names = []
         return {
             "kind": self.kind,
             "modality": self.modality,
@@ -308,13 +308,22 @@ class FeatureModel:
             raise ModelError(f"{what} is wrong: {error!s:.300}") from None
         _check_codes(model, record.codes, what)
         model._names = tuple(record.input_names)
-        now = feature_sets.load(model.input).VERSION if model.modality == "audio" else 0
+        now = _version(model.modality, model.input)
         if record.input_version != now:
             raise ModelError(
                 f"{folder}: made with version {record.input_version} of the features "
                 f"{model.input}, this program computes version {now}; train the model again"
             )
         return model
+
+
+def _version(modality: str, input: str) -> int:
+    """Return the version of what is computed here; 0 of a table, which is made elsewhere."""
+    from multimodal_ser.video import features as measured_sets
+
+    if modality == "audio":
+        return feature_sets.load(input).VERSION
+    return measured_sets.load(input).VERSION if input in measured_sets.NAMES else 0
 
 
 def _check_codes(model: FeatureModel, codes: list, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,6 +281,8 @@ def predict(
     *,
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
+    sampling: str | None = None,
+    detector: str | None = None,
     timeline: bool = False,
     sets: float | None = None,
     cache: Cache | str | Path | None = None,
@@ -300,6 +303,9 @@ def predict(
             itself it does not adapt, and it adapts to any number of clips. A person
             is then the actor of a clips table, or else the folder that a file lies in,
             and a set is all clips that are given together.
+        sampling: which frames are looked at: ``every=20``, ``seconds=0.5`` or ``keyframes``,
+            the fastest; None takes the model's own.
+        detector: one of ``video.detectors.NAMES``; None takes the model's own.
         timeline: whether to add a row for every sampled frame.
         sets: coverage of prediction sets, such as 0.9, which adds the column ``set``:
             labels joined by ``|`` that hold the true one in this share of clips of
@@ -316,13 +322,13 @@ def predict(
     Raises:
         ModelError: the model cannot be loaded.
         SerError: the model adapts otherwise, or has too few clips to adapt to, or has no
-            prediction sets of this coverage.
+            prediction sets of this coverage, or cannot look at such frames.
     """
     from multimodal_ser.datasets import folder
 
     if not isinstance(model, Model):
         model = load_model(model)
-    model = check_adapt(model, adapt)
+    model = with_front_end(check_adapt(model, adapt), sampling=sampling, detector=detector)
     chosen: dict = {} if sets is None else {"sets": {}}
     if sets is not None:
         model.combiner.check_coverage(sets)
@@ -369,6 +375,33 @@ def check_adapt(model: Model, adapt: str | None) -> Model:
             f"leave the option out, or train a model with --adapt {adapt} or both"
         )
     return replace(model, adapt=adapt or own)
+
+
+def with_front_end(
+    model: Model, *, sampling: str | None = None, detector: str | None = None
+) -> Model:
+    """Return a model that looks at other frames, or finds faces in another way.
+
+    Args:
+        model: as it was loaded, which stays as it is.
+        sampling: see :func:`predict`.
+        detector: likewise.
+
+    Raises:
+        SerError: there is no such sampling, or the model looks at no frames.
+        UnknownName: there is no such detector.
+    """
+    if sampling is None and detector is None:
+        return model
+    seen = {name: one for name, one in model.learners.items() if one.kind == "frames"}
+    if not seen:
+        raise SerError("the model looks at no frames; leave out the sampling and the detector")
+    from multimodal_ser.video.extract import changed_params
+
+    changed = {name: copy(one) for name, one in seen.items()}
+    for one in changed.values():
+        one.params = changed_params(one.params, sampling, detector)
+    return replace(model, learners={**model.learners, **changed})
 
 
 def given_groups(clips: pd.DataFrame, how: str) -> pd.DataFrame:

@@ -132,11 +132,12 @@ class Model:
             frames: index ``(clip, frame, time_s)``; and ``face_rates``, where it
             looks at faces: share of sampled frames with one. ``notes``: clip ->
             text, of clips that lack a table, or the input of some learners of a
-            modality only.
+            modality only, or show several faces, or one that does not move.
         """
         clips = pd.Index(list(clips), name="clip")
         result: dict = {}
         seen: dict[str, pd.DataFrame] = {}
+        crowds: dict[str, str] = {}
         for name, learner in self.learners.items():
             if learner.kind != "frames" or learner.key not in inputs or seen:
                 continue
@@ -145,11 +146,15 @@ class Model:
             seen[name] = aggregate.pool_frames(result["frames"], self.pooling).reindex(clips)
             if learner.params.crop == "face":
                 result["face_rates"] = store.face_rates()
+                crowds = {clip: store.face_note(clip) for clip in clips if clip in store}
         rest = {name: one for name, one in self.learners.items() if name not in seen}
         tables = replace(self, learners=rest).learner_tables(clips, inputs) | seen
         tables = {name: tables[name] for name in self.learners if name in tables}
         answers = self.combiner(tables, clips)
-        return {**answers, **result, "notes": self._notes(tables, clips)}
+        notes = self._notes(tables, clips)
+        for clip, said in crowds.items():
+            notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
+        return {**answers, **result, "notes": notes}
 
     def _notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
         """Say which clips lack a table, or an input that others of their modality have."""

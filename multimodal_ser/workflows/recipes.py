@@ -13,7 +13,7 @@ recipe is written as text: ``INPUT:CLASSIFIER``, several joined by ``+``, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from multimodal_ser.errors import SerError, UnknownName
@@ -30,7 +30,7 @@ TABLES = ("action_units", "action_unit_frames")
 #: Those of them that hold a row per frame, for classifiers that look along time.
 SEQUENCES = ("action_unit_frames",)
 #: Inputs of the face that are measured in its frames.
-MEASURED = ("blendshapes",)
+MEASURED = ("blendshapes", "estimated_action_units")
 #: What inner folds choose from, by input and classifier; elsewhere the classifier's
 #: defaults stand. The ranges were settled on the 24 actors of RAVDESS, those of
 #: ``functionals`` in the HiCMAE folds, the others in the Luna folds.
@@ -101,6 +101,8 @@ class Recipe:
         every_seconds: or a frame every so many seconds.
         keyframes_only: or the frames that are coded by themselves; where none
             of the three is given, the backbone's own way.
+        sampling: the same as a text: ``every=20``, ``seconds=0.5`` or ``keyframes``;
+            it becomes one of the three.
         crop: ``face`` or ``frame``; None takes the backbone's own.
         detector: what finds faces, one of ``video.detectors.NAMES``; None takes
             the backbone's own.
@@ -153,8 +155,11 @@ class Recipe:
     search_metric: str = "balanced_accuracy"
     adapt: str = "none"
     seed: int = 0
+    sampling: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, sampling: str | None) -> None:
+        if sampling is not None:
+            self._sample(sampling)
         for modality in ("audio", "video"):
             given = getattr(self, modality)
             found = learners_in(given, modality) if isinstance(given, str) else tuple(given or ())
@@ -167,6 +172,18 @@ class Recipe:
             raise SerError(f"{doubled} is in the recipe twice; name each learner once")
         if self.inner_folds < 0 or self.inner_folds == 1:
             raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 0, or 2 or more")
+
+    def _sample(self, text: str) -> None:
+        from multimodal_ser.video.sampling import Sampling
+
+        if self.every is not None or self.every_seconds is not None or self.keyframes_only:
+            raise SerError(f"sampling={text!r:.80} beside another way to sample; give one of them")
+        try:
+            ways = asdict(Sampling.of(text))
+        except ValueError as error:
+            raise SerError(str(error)) from None
+        for way, value in ways.items():
+            object.__setattr__(self, way, value)
 
     @property
     def learners(self) -> tuple[Learner, ...]:

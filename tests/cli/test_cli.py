@@ -79,16 +79,6 @@ def test_extract_says_how_often_a_face_was_found(corpus, tmp_path, capsys):
     assert "%" not in capsys.readouterr().out
 
 
-def test_a_detector_without_weights_is_one_line(corpus, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MULTIMODAL_SER_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
-    words = ["extract", str(corpus), "--audio", "none", "--crop", "face", "--detector", "yunet"]
-    # One worker: two that were started by tests before may name different folders.
-    assert main([*words, "--workers", "1"]) == 2
-    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
-    assert len(lines) == 1 and "multimodal-ser download weights --names yunet" in lines[0]
-
-
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     from multimodal_ser.tables import io as tableio
@@ -316,3 +306,20 @@ def test_the_installed_module_runs():
         [sys.executable, "-m", "multimodal_ser", "--version"], capture_output=True, text=True
     )
     assert run.stdout.startswith("multimodal-ser 0.")
+
+
+@pytest.mark.parametrize("verb", ["predict", "train", "benchmark", "extract"])
+def test_the_earlier_names_of_a_sampling_say_the_same(verb):
+    from multimodal_ser.cli.parser import build
+
+    words = {"train": ["d", "--output", "m"]}.get(verb, ["d"])
+
+    def sampling(*more):
+        return build().parse_args([verb, *words, *more]).sampling
+
+    assert sampling("--every", "7") == sampling("--sampling", "every=7") == "every=7"
+    assert sampling("--every-seconds", "0.5") == sampling("--sampling", "seconds=0.5")
+    assert sampling("--key-frames") == sampling("--sampling", "keyframes")
+    assert sampling() is None
+    with pytest.raises(SystemExit):
+        sampling("--every", "7", "--key-frames")

@@ -57,7 +57,7 @@ def test_another_length_is_refused(folder, content):
 def test_unknown_weights_list_those_known():
     with pytest.raises(UnknownName) as caught:
         weights_bytes("resnet")
-    assert caught.value.names == ("yunet", "blendshapes", "mini_xception")
+    assert caught.value.names == ("yunet", "mini_xception")
 
 
 def test_the_command_puts_them_where_they_are_looked_for(folder, server, capsys):
@@ -85,7 +85,7 @@ def test_every_entry_is_whole(name):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", ["yunet", "blendshapes", "mini_xception"])
+@pytest.mark.parametrize("name", ["yunet", "mini_xception"])
 def test_the_real_files_are_those_of_the_table(name, shared_data, folder, server, monkeypatch):
     real = (shared_data / "weights" / WEIGHTS[name].file).read_bytes()
     server.files["real"] = real

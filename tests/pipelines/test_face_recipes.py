@@ -14,7 +14,8 @@ from multimodal_ser.workflows.inference import Model, load_model
 from multimodal_ser.workflows.recipes import Learner
 
 #: The tables that a card may hold.
-KEYS = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven", "actor05")
+KEYS = ("voice", "voice_corpora", "voice_groups", "face", "face_classes", "face_seven")
+KEYS += ("geometry", "actor05")
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +144,19 @@ class TestReleasedModels:
         (plain / "run.json").write_text(json.dumps({"labels": "ferplus"}))
         stale = tmp_path / "models" / "ravdess" / "audio"
         stale.mkdir(parents=True)
-        words = ("--data", "x", "--fer", fer_file, "--networks", plain)
+        geometry = models.train_geometry.LEARNER
+        units = values[:, :17]
+        taught = Data(
+            clips,
+            {geometry.input: Features(clips.index, units, models.estimated.names())},
+            failure_table([]),
+        )
+        monkeypatch.setattr(models.train_geometry, "taught", lambda *_: taught)
+        monkeypatch.setattr(models.train_geometry, "measured", lambda *_: pd.DataFrame())
+        words = ("--data", "x", "--fer", fer_file, "--units", "y", "--networks", plain)
         assert main("build_models", *words, "--models", tmp_path / "models") == 0
         made = load_model(tmp_path / "models" / "ravdess")
-        assert list(made.learners) == [voice.name, models.BACKBONE]
+        assert list(made.learners) == [voice.name, models.BACKBONE, geometry.name]
         fitted = made.combiner.fuser.fitted
         weights = {names: value["weights"] for names, value in fitted.items()}
         run = json.loads((tmp_path / "models" / "ravdess" / "run.json").read_text())
@@ -154,8 +164,11 @@ class TestReleasedModels:
         assert kept["answer"] == "video" and kept["nll_after"] <= kept["nll_before"]
         assert weights[(models.BACKBONE,)] == pytest.approx([1 / kept["temperature"]])
         # Both together are the product of what each says alone.
-        both = [*weights[(voice.name,)], *weights[(models.BACKBONE,)]]
-        assert weights[(voice.name, models.BACKBONE)] == pytest.approx(both)
+        seen = (models.BACKBONE, geometry.name)
+        assert weights[seen] == pytest.approx([*weights[seen[:1]], *weights[seen[1:]]])
+        for part in (seen, seen[:1], seen[1:]):
+            both = [*weights[(voice.name,)], *weights[part]]
+            assert weights[(voice.name, *part)] == pytest.approx(both)
         assert not stale.exists()
         assert (tmp_path / "models" / "fer_plus" / "MODEL_CARD.md").exists()
 

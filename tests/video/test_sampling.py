@@ -58,3 +58,28 @@ def test_seconds_never_go_back_where_times_do():
 
 def test_key_frames_are_those_marked():
     assert picked(range(10), keyframes_only=True) == [0, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("every=7", {"every": 7}),
+        ("seconds=0.25", {"every_seconds": 0.25}),
+        ("keyframes", {"keyframes_only": True}),
+    ],
+)
+def test_a_text_is_the_same_choice(text, way):
+    assert Sampling.of(text) == Sampling(**way)
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        *("", "20", "every", "every=", "every=2.5", "every=0", "seconds=nan", "seconds=-1"),
+        *("frames=2", "keyframes=1", "KEYFRAMES", "every=20,seconds=1"),
+    ),
+)
+def test_a_text_that_names_no_choice_is_refused(text):
+    with pytest.raises(ValueError) as error:
+        Sampling.of(text)
+    assert "sampling" in str(error.value)

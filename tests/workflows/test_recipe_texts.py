@@ -1,6 +1,7 @@
 """What texts name which learners, and what the presets are."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -120,3 +121,25 @@ def test_a_grid_leaves_out_the_pair_of_nothing():
 def test_params_for_networks_reach_no_other_learner():
     recipe = Recipe(audio="svc", video="fer_cnn+action_units:svc").with_params(epochs=3)
     assert [dict(one.params) for one in recipe.learners] == [{}, {"epochs": 3}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("every=7", {"every": 7}),
+        ("seconds=0.5", {"every_seconds": 0.5}),
+        ("keyframes", {"keyframes_only": True}),
+    ],
+)
+def test_a_sampling_is_one_of_the_three_ways(text, way):
+    recipe = Recipe(sampling=text)
+    assert recipe == Recipe(**way)
+    assert replace(recipe, seed=1) == Recipe(**way, seed=1)  # it is not asked for again
+
+
+@pytest.mark.parametrize("more", [{"every": 20}, {"every_seconds": 1.0}, {"keyframes_only": True}])
+def test_two_samplings_are_refused(more):
+    with pytest.raises(SerError):
+        Recipe(sampling="every=20", **more)
+    with pytest.raises(SerError):
+        Recipe(sampling="often")

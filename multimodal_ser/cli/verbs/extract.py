@@ -10,8 +10,12 @@ from multimodal_ser.cli.arguments import add_verb, data_argument, model_argument
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from multimodal_ser.tables import Features
     from multimodal_ser.video.extract import FrameStore
+    from multimodal_ser.workflows.data import Inputs
+    from multimodal_ser.workflows.recipes import Learner
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -25,6 +29,12 @@ def add(verbs: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="write the audio features as .csv, .json or .parquet, a column each, or as .npz with "
         "the arrays clips, values and names, which holds features of any shape",
+    )
+    verb.add_argument(
+        "--faces",
+        metavar="FILE",
+        help="write all faces that were found as .csv, .json or .parquet: a row per clip, sampled "
+        "frame and face, with person, box, confidence and whether it was followed",
     )
     model_arguments(verb, several=False)
     work_arguments(verb)
@@ -41,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     training.check_front_ends(recipe)
     heard = list(dict.fromkeys(one.input for one in recipe.heard))
     _check_features_file(options, heard)
+    if options.faces:
+        tableio.check_ending(options.faces)
     clips = requests.clips_of(options)
     if options.output and clips["audio"].isna().all():
         raise SerError(f"none of the {len(clips)} clip(s) has sound; leave out --output")
@@ -50,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         tableio.write_features(cast("Features", data.inputs[heard[0]]), options.output)
     networks = [one for one in recipe.learners if one.input == FRAMES]
     whole = {one.key for one in networks if frame_params(recipe, one.classifier).crop == "frame"}
+    if options.faces:
+        tableio.write(_faces_of(data.inputs, networks), options.faces)
     parts = [
         f"{key} of {len(found.clips)} clips{'' if key in whole else _faces(found)}"
         for key, found in data.inputs.items()
@@ -69,6 +83,12 @@ def _check_features_file(options: argparse.Namespace, heard: list[str]) -> None:
     from multimodal_ser.tables import io as tableio
 
     tableio.check_features_ending(options.output, features.shape(heard[0]))
+
+
+def _faces_of(inputs: Inputs, networks: list[Learner]) -> pd.DataFrame:
+    if not networks:
+        raise SerError("--faces is for networks over frames; name one with --video")
+    return cast("FrameStore", inputs[networks[0].key]).faces()
 
 
 def _faces(found: Features | FrameStore) -> str:

@@ -10,7 +10,9 @@ from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import (
     adapt_argument,
     add_verb,
+    detector_argument,
     output_argument,
+    sampling_arguments,
     sets_argument,
     table_argument,
     work_arguments,
@@ -44,6 +46,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
     adapt_argument(verb, default=None)
     sets_argument(verb)
+    sampling_arguments(verb, "the model's own")
+    detector_argument(verb, "the model's own")
     table_argument(verb)
     output_argument(verb, "the predictions")
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
@@ -71,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         model,
         tables=tables,
         adapt=options.adapt,
+        sampling=options.sampling,
+        detector=options.detector,
         timeline=options.timeline or bool(options.report),
         sets=options.sets,
         **requests.work_of(options),

@@ -12,6 +12,8 @@ from types import ModuleType
 from multimodal_ser.plugins import load_plugin
 
 NAMES = ("haar", "yunet")
+#: What front ends take that name none.
+DEFAULT = "yunet"
 
 
 def load(name: str) -> ModuleType:

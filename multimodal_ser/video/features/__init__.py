@@ -11,7 +11,7 @@ from types import ModuleType
 
 from multimodal_ser.plugins import load_plugin
 
-NAMES = ("blendshapes", "openface")
+NAMES = ("blendshapes", "estimated_action_units", "openface")
 
 
 def load(name: str) -> ModuleType:

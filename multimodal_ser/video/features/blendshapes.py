@@ -2,17 +2,17 @@
 
 One network finds 478 points of a face in an image of 256 x 256, another
 makes of 146 of them the 52 weights with which an animator would move a neutral
-face: brows, lids, gaze, jaw, mouth, nose. The two are read from MediaPipe's
-Face Landmarker file (:mod:`multimodal_ser.download.weights`, Apache-2.0) and run by
-TensorFlow Lite; MediaPipe itself, which brings another OpenCV along, is not
-needed. The face comes from our own detectors.
+face: brows, lids, gaze, jaw, mouth, nose. Both are those of MediaPipe's Face
+Landmarker (Apache-2.0), as ONNX in ``weights/``, made by
+``pipelines/convert_landmarker.py``; MediaPipe itself, which brings another OpenCV along,
+is not needed. The face comes from our own detectors.
 
 The points are found twice: in a square around the detector's box, then in one
 that is turned and scaled by the points found first, as MediaPipe does from one
 frame of a video to the next. On 874 face images of one RAVDESS actor the
 weights differ from MediaPipe 1.2's by 0.012 in the mean (correlation over
 pictures: median 0.95); its own differ by 0.013 between an image in colour and
-in grey. A face takes 8 ms on one core.
+in grey.
 
 Sources: MediaPipe, ``face_landmarks_detector_graph.cc`` and
 ``face_blendshapes_graph.cc`` (the 146 points, the names, the factor 1.5);
@@ -22,23 +22,17 @@ Mobile GPUs", CVPR workshop 2019.
 
 from __future__ import annotations
 
-import io
-import os
-import threading
-import warnings
-import zipfile
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser.download.weights import weights_bytes
-from multimodal_ser.errors import MissingWeights, SerError
 from multimodal_ser.video.faces import Box
 from multimodal_ser.video.frames import Frame
 
 NAME = "blendshapes"
-VERSION = 1
+VERSION = 2
 
 SIZE_PX = 256
 #: The first square's side, of the longer side of the detector's box.
@@ -75,10 +69,8 @@ _FRAME_NAMES = tuple(_FRAME_NAMES_TEXT.split())
 
 _STATISTICS = ("mean", "std", "p10", "median", "p90", "max")
 
-#: The parts of the file that are read, and how many bytes each may have.
-_PARTS = {"face_landmarks_detector.tflite": 4_000_000, "face_blendshapes.tflite": 2_000_000}
-
-_lock = threading.Lock()
+#: Networks, in ``weights/``.
+_POINTS_FILE, _BLENDSHAPES_FILE = "face_landmarks.onnx", "face_blendshapes.onnx"
 
 
 def frame_names() -> tuple[str, ...]:
@@ -112,19 +104,15 @@ def measure(gray: np.ndarray, box: Box) -> np.ndarray:
         float32 ``(52,)``, 0 to 1, see :func:`frame_names`; NaN where the
         network sees no face in the box.
 
-    Raises:
-        MissingWeights: the weights are not on this machine.
-        SerError: neither LiteRT nor TensorFlow's own interpreter is installed.
-
     Example:
-        >>> measure(gray, box)[frame_names().index("jawOpen")]  # doctest: +SKIP
-        np.float32(0.42)
+        >>> blank = np.zeros((64, 64), np.uint8)
+        >>> bool(np.isnan(measure(blank, Box(0, 0, 64, 64, 1.0))).all())
+        True
     """
-    with _lock:  # the networks keep their working arrays in themselves
-        points = _points(gray, box)
-        if points is None:
-            return np.full(len(_FRAME_NAMES), np.nan, np.float32)
-        weights = _run(_networks()[1], points[_POINTS].astype(np.float32)[None])[0]
+    points = _points(gray, box)
+    if points is None:
+        return np.full(len(_FRAME_NAMES), np.nan, np.float32)
+    weights = _run(_BLENDSHAPES_FILE, points[_POINTS].astype(np.float32)[None])[0]
     return np.clip(weights, 0, 1)
 
 
@@ -136,9 +124,6 @@ def sequence(found: Iterable[tuple[Frame, Box | None]]) -> np.ndarray:
 
     Returns:
         float32 ``(n_frames, 52)``; NaN where there is no face.
-
-    Raises:
-        MissingWeights: the weights are not on this machine.
 
     Example:
         >>> sequence(detect_faces(iter_frames("clip.mp4", every=5))).shape  # doctest: +SKIP
@@ -205,59 +190,22 @@ def _points_in_square(
         borderMode=cv2.BORDER_REPLICATE,
     )
     colour = np.repeat(square[..., None].astype(np.float32) / 255, 3, axis=-1)
-    flat, presence = _run(_networks()[0], colour[None])[:2]
+    flat, presence = _run(_POINTS_FILE, colour[None])[:2]
     points = flat.reshape(-1, 3)[:, :2].astype(float)
     return points @ to_picture.T + corner, float(1 / (1 + np.exp(-presence.item())))
 
 
-def _run(network, values: np.ndarray) -> list[np.ndarray]:
-    network.set_tensor(network.get_input_details()[0]["index"], values)
-    network.invoke()
-    return [network.get_tensor(output["index"]) for output in network.get_output_details()]
+def _run(file: str, values: np.ndarray) -> list[np.ndarray]:
+    session = _session(file)
+    return session.run(None, {session.get_inputs()[0].name: values})
 
 
 @cache
-def _networks() -> tuple:
-    """Return the network of the points and that of the blendshapes."""
-    contents = _parts(weights_bytes("blendshapes"))
-    interpreter = _interpreter_class()
-    networks = []
-    for content in contents:
-        with warnings.catch_warnings():  # that TensorFlow will drop it
-            warnings.simplefilter("ignore", UserWarning)
-            network = interpreter(model_content=content, num_threads=1)
-        network.allocate_tensors()
-        networks.append(network)
-    return tuple(networks)
+def _session(file: str):
+    import onnxruntime
 
-
-def _parts(content: bytes) -> list[bytes]:
-    """Return the networks in the file; nothing is unpacked onto the disk."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for part, most in _PARTS.items():
-                if archive.getinfo(part).file_size > most:
-                    raise MissingWeights(f"blendshapes: {part} is larger than {most} bytes")
-            return [archive.read(part) for part in _PARTS]
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise MissingWeights(
-            f"blendshapes: the file of weights is damaged ({error}); download it again"
-        ) from error
-
-
-def _interpreter_class():
-    """Return TensorFlow Lite's interpreter: of LiteRT where installed, else TensorFlow's own."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        import tensorflow
-
-        # TensorFlow has announced to drop it; LiteRT gives the same numbers.
-        if not hasattr(tensorflow, "lite") or not hasattr(tensorflow.lite, "Interpreter"):
-            raise SerError(
-                "this TensorFlow has no TensorFlow Lite any more; "
-                "run: pip install 'multimodal-ser[blendshapes]'"
-            ) from None
-        return tensorflow.lite.Interpreter
-    return Interpreter
+    options = onnxruntime.SessionOptions()
+    # Clips are the parallel part, as in export.runtime.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    path = Path(__file__).parent / "weights" / file
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

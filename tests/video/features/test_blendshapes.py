@@ -1,13 +1,8 @@
-"""Blendshapes: names, statistics and files; with the weights (../shared/data), faces."""
-
-import io
-import zipfile
+"""Blendshapes: names and statistics; on real faces (../shared/data) what they say."""
 
 import numpy as np
 import pytest
 
-from multimodal_ser.download import weights
-from multimodal_ser.errors import MissingWeights
 from multimodal_ser.video import detectors, faces
 from multimodal_ser.video.faces import Box
 from multimodal_ser.video.features import blendshapes
@@ -17,11 +12,6 @@ AT = {name: at for at, name in enumerate(blendshapes.frame_names())}
 MIRRORED = [
     AT[name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")] for name in AT
 ]
-
-
-@pytest.fixture
-def at_hand(shared_data, monkeypatch):
-    monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(shared_data / "weights"))
 
 
 @pytest.fixture(scope="module")
@@ -65,43 +55,8 @@ def test_statistics_leave_lost_frames_out():
     assert np.isnan(blendshapes.summarise(values[[2]])).all()
 
 
-def archive(**parts):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as out:
-        for name, part in parts.items():
-            out.writestr(f"{name}.tflite", part)
-    return content.getvalue()
-
-
-def test_of_the_file_only_the_two_networks_are_read():
-    content = archive(face_landmarks_detector=b"one", face_blendshapes=b"two", other=b"x")
-    assert blendshapes._parts(content) == [b"one", b"two"]
-
-
-@pytest.mark.parametrize("content", [b"no zip", archive(face_blendshapes=b"two")])
-def test_damaged_files_are_refused(content):
-    with pytest.raises(MissingWeights):
-        blendshapes._parts(content)
-
-
-def test_a_swollen_file_is_refused_by_name():
-    swollen = archive(face_landmarks_detector=b"one", face_blendshapes=bytes(2_000_001))
-    with pytest.raises(MissingWeights) as error:
-        blendshapes._parts(swollen)
-    assert "face_blendshapes.tflite" in str(error.value) and "2000000" in str(error.value)
-
-
-def test_without_weights_the_error_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.WEIGHTS_VARIABLE, str(tmp_path))
-    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path))
-    blendshapes._networks.cache_clear()
-    with pytest.raises(MissingWeights) as error:
-        blendshapes.measure(np.zeros((64, 64), np.uint8), Box(0, 0, 64, 64, 1))
-    assert "download weights --names blendshapes" in str(error.value)
-
-
 @pytest.mark.real_data
-def test_a_happy_face_smiles_and_a_disgusted_one_lowers_the_brow(at_hand, portraits):
+def test_a_happy_face_smiles_and_a_disgusted_one_lowers_the_brow(portraits):
     means = {
         emotion: np.mean([blendshapes.measure(picture, FACE) for picture in pictures], axis=0)
         for emotion, pictures in portraits.items()
@@ -114,7 +69,7 @@ def test_a_happy_face_smiles_and_a_disgusted_one_lowers_the_brow(at_hand, portra
 
 
 @pytest.mark.real_data
-def test_a_mirror_changes_little_but_the_sides(at_hand, portraits):
+def test_a_mirror_changes_little_but_the_sides(portraits):
     for picture in (pictures[0] for pictures in portraits.values()):
         one = blendshapes.measure(picture, FACE)
         box = FACE._replace(x=224 - FACE.x - FACE.w)
@@ -125,7 +80,7 @@ def test_a_mirror_changes_little_but_the_sides(at_hand, portraits):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("change", ["scale", "shift", "turn", "box"])
-def test_where_how_large_and_how_tilted_matter_little(at_hand, portraits, change):
+def test_where_how_large_and_how_tilted_matter_little(portraits, change):
     import cv2
 
     picture = portraits["03"][0]
@@ -146,8 +101,7 @@ def test_where_how_large_and_how_tilted_matter_little(at_hand, portraits, change
     assert np.corrcoef(one, two)[0, 1] > 0.95
 
 
-@pytest.mark.real_data
-def test_what_is_no_face_has_none(at_hand):
+def test_what_is_no_face_has_none():
     random = np.random.default_rng(0)
     for picture in (
         np.zeros((200, 200), np.uint8),
@@ -158,7 +112,7 @@ def test_what_is_no_face_has_none(at_hand):
 
 
 @pytest.mark.real_data
-def test_a_sequence_has_a_row_a_frame(at_hand, portraits):
+def test_a_sequence_has_a_row_a_frame(portraits):
     blank = np.full((224, 224), 90, np.uint8)
     pictures = [portraits["03"][0], blank, portraits["07"][0]]
     film = [Frame(at, at / 30, picture) for at, picture in enumerate(pictures)]
