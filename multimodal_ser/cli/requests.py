@@ -87,12 +87,16 @@ def _extra(options: argparse.Namespace) -> pd.DataFrame | None:
 
 
 def training_clips(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the clips and the extra ones, and say which labels they have."""
+    """Return the clips and the extra ones, and say which labels they have.
+
+    ``options.labels`` is set, where it names no scheme: to ``own`` for own recordings and
+    for labels that are no emotions, else to the eight emotions.
+    """
     from multimodal_ser.tables import actor_groups, selection
 
     clips, extra = clips_of(options), _extra(options)
-    if options.labels != "emotions8":
-        _say_labels(clips, options.labels)
+    options.labels = options.labels or _usual_labels(clips)
+    _say_labels(clips, options.labels)
     if extra is not None:
         extra = selection.apart(extra, clips)
         actors = len(set(actor_groups(extra)))
@@ -100,14 +104,43 @@ def training_clips(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFr
     return clips, extra
 
 
+def _usual_labels(clips: pd.DataFrame) -> str:
+    from multimodal_ser import datasets
+    from multimodal_ser.tables import EMOTIONS
+    from multimodal_ser.tables.labels import OWN
+
+    published = clips["dataset"].isin([name for name in datasets.NAMES if name != "folder"])
+    foreign = ~clips["emotion"].dropna().isin(EMOTIONS)
+    return OWN if foreign.any() or not published.any() else "emotions8"
+
+
+def labelled_as(recipes: list[Recipe], options: argparse.Namespace) -> list[Recipe]:
+    """Return the recipes for the labels that :func:`training_clips` settled on."""
+    from dataclasses import replace
+
+    return [replace(recipe, labels=options.labels) for recipe in recipes]
+
+
 def _say_labels(clips: pd.DataFrame, scheme: str) -> None:
     from multimodal_ser.tables import selection
+    from multimodal_ser.tables.labels import emotion_of
 
     kept = selection.labelled(clips, scheme)
-    counts = ", ".join(
-        f"{label} {n}" for label, n in kept["emotion"].value_counts(sort=False).items()
-    )
-    print(f"labels {scheme}: {len(kept)} of {len(clips)} clips: {counts}", file=sys.stderr)
+    lost = clips.drop(kept.index)
+    if len(lost) or scheme != "emotions8":
+        head = f"labels {scheme}: {len(kept)} of {len(clips)} clips"
+        print(f"{head}: {selection.counted(kept)}", file=sys.stderr)
+    if scheme != "own":
+        words = set(clips.loc[kept.index, "emotion"].dropna())
+        read = [
+            f"{word} as {emotion_of(word)}" for word in sorted(words) if emotion_of(word) != word
+        ]
+        if read:
+            print(f"read: {', '.join(read)}", file=sys.stderr)
+    if len(lost):
+        counts = selection.counted(lost)
+        advice = "; --labels own keeps every word" if lost["emotion"].notna().any() else ""
+        print(f"left out: {len(lost)} clip(s): {counts}{advice}", file=sys.stderr)
     if selection.needs_sex(scheme) and (unknown := int(clips["sex"].isna().sum())):
         print(f"left out: {unknown} clip(s) of speakers whose sex is not known", file=sys.stderr)
 
@@ -134,6 +167,7 @@ def recipes_of(options: argparse.Namespace) -> list[Recipe]:
         augmentation=ELSEWHERE if elsewhere else None,
         **{name: getattr(options, name) for name in ("crop", "detector", "pooling", "fusion")},
         **{name: getattr(options, name) for name in _TRAINING if hasattr(options, name)},
+        labels=getattr(options, "labels", None) or "emotions8",
         every=options.every,
         every_seconds=options.every_seconds,
         keyframes_only=options.key_frames,
@@ -146,7 +180,7 @@ def recipes_of(options: argparse.Namespace) -> list[Recipe]:
     return [recipe.with_params(**params) for recipe in found]
 
 
-_TRAINING = ("labels", "copies", "search", "search_method", "search_metric", "inner_folds", "adapt")
+_TRAINING = ("copies", "search", "search_method", "search_metric", "inner_folds", "adapt")
 
 
 def _alone(preset: Preset) -> str:

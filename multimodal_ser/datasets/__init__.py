@@ -137,6 +137,7 @@ def joined(parts: Iterable[tuple[str | Path, pd.DataFrame]]) -> pd.DataFrame:
     import pandas as pd
 
     from multimodal_ser.tables import check_clips
+    from multimodal_ser.tables.clips import label_order
 
     parts = list(parts)
     if len(parts) == 1:
@@ -146,7 +147,9 @@ def joined(parts: Iterable[tuple[str | Path, pd.DataFrame]]) -> pd.DataFrame:
         name = _free_name(source, taken)
         tables.append(_named(clips, name))
         taken.update(tables[-1]["dataset"])
-    return check_clips(pd.concat(tables).sort_index().astype({"dataset": "string"}))
+    every = pd.concat(tables).sort_index().astype({"dataset": "string"})
+    words = label_order(word for table in tables for word in table["emotion"].cat.categories)
+    return check_clips(every.assign(emotion=pd.Categorical(every["emotion"], words)))
 
 
 def _free_name(source: str | Path, taken: Collection[str]) -> str:

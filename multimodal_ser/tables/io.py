@@ -11,7 +11,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, Features, failure_table, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
 #: What holds features of any shape.
@@ -199,15 +199,13 @@ def read_clips(path: str | Path) -> pd.DataFrame:
     Raises:
         TableError: it has no clip ids or no paths, or is malformed.
     """
-    return make_clips(_clip_rows(path))
+    return make_clips(_clip_rows(path), labels=None)
 
 
 def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a clips table for prediction, leaving out rows that cannot be used.
 
-    A row is left out when it has no clip id, no path, or the id of a row above;
-    an emotion that does not exist is taken as unknown, since
-    nothing is learnt from it.
+    A row is left out when it has no clip id, no path, or the id of a row above.
 
     Args:
         path: CSV, JSON or Parquet.
@@ -227,13 +225,12 @@ def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         files = [str(row[column]) for column in ("audio", "video") if row.get(column)]
         problem = _row_problem(row["clip"], files, kept)
         if problem is None:
-            known = row.get("emotion") in EMOTIONS
-            kept[row["clip"]] = row if known else {**row, "emotion": None}
+            kept[row["clip"]] = row
             continue
         name = str(row["clip"] or "")
         error = f"{path}: row {number} ({name or 'nameless'}): {problem}"
         failures.append((name, files[0] if files else "", "index", error))
-    return make_clips(kept.values()), failure_table(failures)
+    return make_clips(kept.values(), labels=None), failure_table(failures)
 
 
 def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:

@@ -381,7 +381,7 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
 
 
 def _title_end(base: Recipe, extra: pd.DataFrame | None, n_unshared: int) -> str:
-    parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
+    parts = [] if base.labels in ("emotions8", "own") else [f"labels {base.labels}"]
     if n_unshared:
         parts.append(f"{n_unshared} clips of labels that one data set alone has left out")
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]

@@ -16,6 +16,7 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import Features, check_clips, failure_table, selection
+from multimodal_ser.tables import labels as label_scheme
 from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def prepare(
             are left out.
 
     Raises:
-        SerError: there are no two labels.
+        SerError: there are no two labels, or a word cannot be one.
         TableError: it is not known whose the extra clips or the changed copies
             are, see :func:`selection.apart`.
     """
@@ -96,6 +97,8 @@ def prepare(
             f"all {len(labelled)} labelled clip(s) are {labelled['emotion'].iloc[0]}; "
             "training needs clips of at least two labels"
         )
+    words = label_scheme.labels_among(labelled, recipe.labels)
+    label_scheme.check_words(words)
     nameless = labelled.index[labelled["actor"].isna()]
     if recipe.copies and len(nameless):
         raise TableError(
@@ -106,6 +109,11 @@ def prepare(
         adaptation.groups(labelled, "person")
     if extra is not None:
         extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
+        # Of own labels, those of the clips: nobody is tested on others.
+        extra = extra[extra["emotion"].isin(words)]
+        extra = extra.assign(emotion=extra["emotion"].cat.set_categories(words))
+        if extra.empty:
+            raise SerError(f"no extra clip has one of the labels {', '.join(words)}; give others")
     return labelled, extra
 
 

@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     for recipe in recipes:
         training.check(recipe)
     clips, extra = requests.training_clips(options)
+    recipes = requests.labelled_as(recipes, options)
     if unknown := int(clips["actor"].isna().sum()):
         print(
             f"marked leaky: the speakers of {unknown} clip(s) are not known, so that one may be on "

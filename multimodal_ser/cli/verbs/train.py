@@ -41,10 +41,9 @@ def run(options: argparse.Namespace) -> int:
     training.check(recipes[0])
     tables = read_tables(options.tables)
     clips, extra = requests.training_clips(options)
+    recipe = requests.labelled_as(recipes, options)[0]
     work = requests.work_of(options)
-    model, data = training.train(
-        clips, recipes[0], options.output, extra=extra, tables=tables, **work
-    )
+    model, data = training.train(clips, recipe, options.output, extra=extra, tables=tables, **work)
     status = requests.say_failures(data.failures)
     told = json.loads((Path(options.output) / "run.json").read_text(encoding="utf-8"))
     if told["calibration"]:
