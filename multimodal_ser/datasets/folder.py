@@ -33,7 +33,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.datasets import ravdess
+from multimodal_ser.datasets import ravdess, takes
 from multimodal_ser.datasets.files import (
     AUDIO_ENDINGS,
     VIDEO_ENDINGS,
@@ -102,6 +102,34 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
         words.setdefault(absolute(path), _label(path, root))
     rows = (_row(clip, p, words[absolute(p[0])]) for clip, p in _groups(files).items())
     return make_clips(rows, labels=None), unusable
+
+
+def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame:
+    """Say what is unlabelled, identical, unreadable or misnamed in a folder of own recordings.
+
+    Args:
+        root: folder to walk.
+        probe: called with each file's path; raises MediaError when it cannot be read. None
+            looks at names and bytes only.
+
+    Returns:
+        DataFrame with the columns ``kind``, ``path`` and ``detail``, empty when all is well. That
+        some clips have no label is one line, and none where no clip has one.
+
+    Raises:
+        SerError: there is no such folder.
+    """
+    unwritable: list[str] = []
+    paths = list(walk(root, unwritable.append))
+    problems = [("misnamed", path, "its name is not valid UTF-8") for path in unwritable]
+    label = gather([root])[0]["emotion"]
+    lost = label.index[label.isna()]
+    if 0 < len(lost) < len(label):
+        text = f"{len(lost)} of {len(label)} clips are in no folder that names a label"
+        problems.append(("unlabelled", str(root), f"{text}: {takes.some(list(lost))}"))
+    problems += takes.identical(paths)
+    problems += takes.unreadable(paths, probe) if probe else []
+    return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
 
 
 def is_list(path: str | Path) -> bool:
@@ -218,14 +246,14 @@ def _groups(files: Iterable[tuple[Path, Path]]) -> dict[str, list[Path]]:
     pairs = [(absolute(root), path) for root, path in files]
     for root, path in sorted(pairs, key=lambda pair: len(pair[0].parts)):
         held.setdefault(absolute(path), (root, path))
-    takes: dict[str, list[Path]] = defaultdict(list)
+    of_ravdess: dict[str, list[Path]] = defaultdict(list)
     named: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for place, (root, path) in sorted(held.items()):
         try:
-            takes[ravdess.parse_name(path).clip].append(path)
+            of_ravdess[ravdess.parse_name(path).clip].append(path)
         except SerError:
             named[root, place.relative_to(root).with_suffix("").as_posix()].append(path)
-    return takes | _told_apart(_split(named))
+    return of_ravdess | _told_apart(_split(named))
 
 
 def _split(named: dict[tuple[Path, str], list[Path]]) -> Iterator[tuple[str, Path, list[Path]]]:

@@ -110,9 +110,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _protocol(options: argparse.Namespace, clips: pd.DataFrame) -> str:
     """Return the preset's protocol, where the clips are RAVDESS's."""
+    from multimodal_ser.evaluation.folds import usual
     from multimodal_ser.workflows.recipes import PRESETS
 
-    return PRESETS[options.preset].protocol if (clips["dataset"] == "ravdess").all() else "actors"
+    found = usual(clips)
+    return PRESETS[options.preset].protocol if found == "luna5" else found
 
 
 def _modalities(text: str) -> list[str]:
