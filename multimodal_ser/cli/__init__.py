@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some clips could not be used, 2 when the
         request could not be met, 130 when interrupted.
     """
-    options = parser.build().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.build().parse_args(words)
+    options.words = words
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
         return options.run(options)

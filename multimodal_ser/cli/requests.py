@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from multimodal_ser.workflows.recipes import Preset, Recipe
 
 
+#: ``train`` on all clips of CREMA-D's actors 1001, 1003, 1005, 1007, or three per actor and label
+#: of thirty, with and without the column actor, ``--audio functionals:vote --labels cremad6``; then
+#: ``evaluate`` on 540 clips of thirty others: ECE 17.4 % without and 9.2 % with the column for the
+#: four, 4.5 and 4.2 % for the thirty; ``train`` says 56.6 % UAR of the four, of others it is 44.6 %.
+UNKNOWN_SPEAKERS = "measured of 4 speakers: UAR 57 % here, 45 % of others; of 30: next to nothing"
+
+
 def clips_of(options: argparse.Namespace) -> pd.DataFrame:
     """Return the clips table that DATA and its options name."""
     from multimodal_ser import datasets
@@ -102,6 +109,17 @@ def training_clips(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFr
         actors = len(set(actor_groups(extra)))
         print(f"extra: {len(extra)} clips of {actors} actors, to train on only", file=sys.stderr)
     return clips, extra
+
+
+def say_unknown_speakers(clips: pd.DataFrame) -> None:
+    """Say how many clips are of unknown speakers, and what that does to scores and confidence."""
+    if unknown := int(clips["actor"].isna().sum()):
+        print(
+            f"the speakers of {unknown} clip(s) are not known: a voice may be learnt from and "
+            "tested on, so that scores here and the confidence of predictions are too high for "
+            f"new people ({UNKNOWN_SPEAKERS}); give a table of path, label and actor",
+            file=sys.stderr,
+        )
 
 
 def _usual_labels(clips: pd.DataFrame) -> str:

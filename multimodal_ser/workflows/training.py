@@ -498,8 +498,9 @@ def fit(
         progress: whether to show bars on standard error.
 
     Returns:
-        The model; and as JSON values what was ``chosen`` by learner and what
-        ``calibration`` does on actors whom it was not fitted on.
+        The model; and as JSON values what was ``chosen`` by learner, what
+        ``calibration`` does on actors whom it was not fitted on, and how good the
+        answers on ``held_out`` actors are (``combining.scored``).
 
     Raises:
         SerError: there are too few clips or classes to learn from.
@@ -515,7 +516,8 @@ def fit(
         final = replace(one, params=found.params)
         fitted[name] = fit_learner(final, data, train, recipe, checkpoint=place, progress=progress)
     combiner = combining.fit(crossed, learners, train, recipe.fusion)
-    combiner.sets = combining.fit_sets(crossed, learners, train, recipe.fusion)
+    answered = combining.held_out(crossed, learners, train, recipe.fusion)
+    combiner.sets = combining.fit_sets(answered, train)
     model = Model(
         fitted,
         labels_among(train, recipe.labels),
@@ -525,7 +527,7 @@ def fit(
     )
     measured = combining.measured(crossed, learners, train, recipe.fusion) if folds else []
     told = {"chosen": {name: one for name, one in chosen.items() if one}, "calibration": measured}
-    return model, told
+    return model, {**told, "held_out": combining.scored(answered, train, recipe.seed)}
 
 
 def train(

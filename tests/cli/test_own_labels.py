@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 
 import numpy as np
@@ -105,6 +106,55 @@ def test_clips_without_a_label_are_counted(folder, tmp_path, capsys):
     words = ["train", tmp_path / "data", *QUICK, "--output", tmp_path / "m"]
     status, _, said = told(capsys, *words)
     assert (status, "without a label 1" in said) == (0, True)
+
+
+def test_index_and_validate_count_what_has_no_label(folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "data")
+    status, said, _ = told(capsys, "validate", tmp_path / "data")
+    assert (status, "18 recordings" in said) == (0, True)
+    shutil.copy(folder / "joy" / "0.wav", tmp_path / "data" / "loose.wav")
+    (tmp_path / "data" / "joy" / "broken.wav").write_bytes(b"no sound")
+    status, said, _ = told(capsys, "index", tmp_path / "data")
+    assert status == 0
+    assert "1 clip(s) without a label" in said and "20 clip(s) of unknown speakers" in said
+    table = tmp_path / "problems.csv"
+    assert told(capsys, "validate", tmp_path / "data", "--output", table)[0] == 1
+    kinds = pd.read_csv(table).set_index("kind")["path"]
+    assert set(kinds.index) == {"unlabelled", "identical", "unreadable"}
+    assert kinds["unreadable"].endswith("broken.wav")
+
+
+@pytest.mark.parametrize("verb", ["index", "validate"])
+@pytest.mark.parametrize("more", [[], ["--dataset", "folder"], ["--dataset", "cremad"]])
+def test_an_empty_folder_is_not_perfect(tmp_path, capsys, verb, more):
+    status, _, said = told(capsys, verb, tmp_path, *more)
+    assert status == 2 and str(tmp_path) in said
+
+
+def test_benchmark_of_own_data_takes_actors_and_names_what_would_work(folder, tmp_path, capsys):
+    words = ["benchmark", folder, *QUICK, "--modalities", "audio"]
+    assert told(capsys, *words, "--run", tmp_path / "r")[0] == 0
+    assert runs.read_run(tmp_path / "r").protocol == "actors"
+    for wrong in ("luna5", "corpora", "luna6"):
+        status, _, said = told(capsys, *words, "--protocol", wrong)
+        assert status == 2 and "actors, random_leaky" in said
+
+
+def test_train_says_how_good_it_is_and_how_to_measure_more(folder, tmp_path, capsys):
+    model = tmp_path / "m o"
+    status, said, warned = told(capsys, "train", folder, *QUICK, "--output", model)
+    assert status == 0 and "18 clip(s) are not known" in warned
+    (row,) = json.loads((model / "run.json").read_text())["held_out"]
+    assert f"{100 * row['uar']:.1f} (" in said
+    counts = np.array(row["confusion"])
+    assert counts.sum() == row["n"] == 18 and row["labels"] == ["Freude", "bored", "joy"]
+    np.testing.assert_allclose(row["war"], np.trace(counts) / 18)
+    np.testing.assert_allclose(row["uar"], np.mean(np.diag(counts) / counts.sum(axis=1)))
+    assert row["uar_low"] <= row["uar"] <= row["uar_high"] and row["by_actor"] == {}
+    command = shlex.split(said.strip().splitlines()[-1].partition("multimodal-ser ")[2])
+    command[-1] = str(tmp_path / "bench")
+    assert told(capsys, *command)[0] == 0
+    assert runs.read_run(tmp_path / "bench").labels == row["labels"]
 
 
 def test_a_word_that_is_a_column_of_predictions_is_refused(folder, tmp_path, capsys):
