@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from multimodal_ser.workflows.recipes import Preset, Recipe
 
 
-#: ``train`` on all clips of CREMA-D's actors 1001, 1003, 1005, 1007, or three per actor and label
+#: ``train`` on all clips of CREMA-D's actors 1001, 1003, 1006, 1008, or three per actor and label
 #: of thirty, with and without the column actor, ``--audio functionals:vote --labels cremad6``; then
 #: ``evaluate`` on 540 clips of thirty others: ECE 17.4 % without and 9.2 % with the column for the
-#: four, 4.5 and 4.2 % for the thirty; ``train`` says 56.6 % UAR of the four, of others it is 44.6 %.
+#: four, 4.5 and 4.2 % for the thirty; `train` says 56.6 % UAR of the four, of others it is 44.6 %.
 UNKNOWN_SPEAKERS = "measured of 4 speakers: UAR 57 % here, 45 % of others; of 30: next to nothing"
 
 
@@ -157,7 +157,8 @@ def _say_labels(clips: pd.DataFrame, scheme: str) -> None:
             print(f"read: {', '.join(read)}", file=sys.stderr)
     if len(lost):
         counts = selection.counted(lost)
-        advice = "; --labels own keeps every word" if lost["emotion"].notna().any() else ""
+        foreign = lost["emotion"].dropna().map(emotion_of).isna().any()
+        advice = "; --labels own keeps every word" if foreign else ""
         print(f"left out: {len(lost)} clip(s): {counts}{advice}", file=sys.stderr)
     if selection.needs_sex(scheme) and (unknown := int(clips["sex"].isna().sum())):
         print(f"left out: {unknown} clip(s) of speakers whose sex is not known", file=sys.stderr)

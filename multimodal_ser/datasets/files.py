@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.tables.io import is_url
 
 #: Endings of files that carry sound alone, the better copy of a take first.
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
@@ -37,10 +38,15 @@ def is_video(path: str | Path) -> bool:
 def expanded(path: str | Path) -> Path:
     """Return a path whose ``~`` is the home folder, where it is not the beginning of a name.
 
+    Raises:
+        MediaError: it is a URL.
+
     Example:
         >>> expanded("~nobody.wav").name, expanded("~").is_absolute()
         ('~nobody.wav', True)
     """
+    if is_url(path):
+        raise MediaError(path, "it is a URL, and nothing is fetched", "download it, give the file")
     return Path(os.path.expanduser(path))  # which, unlike Path.expanduser, takes any name
 
 

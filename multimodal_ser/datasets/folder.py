@@ -26,6 +26,7 @@ Clip ids are the same on every machine and however a path is typed:
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -47,9 +48,12 @@ from multimodal_ser.datasets.files import (
 from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import failure_table, make_clips
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.io import is_url
 from multimodal_ser.tables.labels import emotion_of
 
 NAME = "folder"
+#: What a list of recordings says of each.
+LIST_COLUMNS = ("path", "label", "actor", "sex")
 
 
 def index(root: str | Path) -> pd.DataFrame:
@@ -89,8 +93,9 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
     """
     files: list[tuple[Path, Path]] = []
     unusable: list[MediaError] = []
-    for source in map(expanded, sources):
+    for given in sources:
         try:
+            source = expanded(given)
             found = _files(source, unusable)
         except MediaError as error:
             unusable.append(error)
@@ -138,7 +143,9 @@ def is_list(path: str | Path) -> bool:
     Raises:
         TableError: it cannot be read.
     """
-    columns = set(tableio.read(path).columns)
+    with warnings.catch_warnings():  # whoever reads it says how
+        warnings.simplefilter("ignore")
+        columns = set(tableio.read_as(path, LIST_COLUMNS).columns)
     return "path" in columns and "clip" not in columns
 
 
@@ -155,13 +162,14 @@ def listed_paths(path: str | Path) -> tuple[list[Path], pd.DataFrame]:
     Raises:
         TableError: the list cannot be read.
     """
-    given = tableio.read(path)["path"]
+    given = tableio.read_as(path, ("path",))["path"]
     lost = [
         ("", "", "index", f"{path}: row {number} has no path; give it one, or leave it out")
         for number, value in enumerate(given, start=1)
         if pd.isna(value)
     ]
-    paths = [Path(path).parent / expanded(str(value)) for value in given.dropna()]
+    # A URL stays one: it is refused with the other recordings that cannot be used.
+    paths = [Path(v if is_url(v) else tableio.located(v, path)) for v in given.dropna()]
     return paths, failure_table(lost)
 
 
@@ -169,7 +177,7 @@ def read_list(path: str | Path) -> pd.DataFrame:
     """Return the clips table of a list of recordings.
 
     Args:
-        path: CSV, JSON or Parquet with the column ``path``, relative ones counting
+        path: a table, as ``tables.io`` reads it, with the column ``path``, relative ones counting
             from the list's folder, and where known ``label`` (any word;
             empty: unknown), ``actor`` and ``sex``.
 
@@ -185,7 +193,8 @@ def read_list(path: str | Path) -> pd.DataFrame:
     said: dict[Path, dict] = {}
     files: list[tuple[Path, Path]] = []
     folder = Path(path).parent
-    for number, row in enumerate(tableio.read(path).to_dict("records"), start=1):
+    table = tableio.read_as(path, LIST_COLUMNS)
+    for number, row in enumerate(table.to_dict("records"), start=1):
         what = f"{path}: row {number}"
         if pd.isna(row["path"]):
             raise TableError(f"{what} has no path; give it one, or leave it out")

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import SerError
@@ -240,7 +241,8 @@ def scored(answered: Mapping[str, pd.DataFrame], clips: pd.DataFrame, seed: int)
         parts = table.groupby(groups.reindex(table.index))
         rows.append(
             {"answer": name, "labels": [str(label) for label in counts.index]}
-            | {key: float(found[key]) for key in (*kept, "ece")}
+            # Of one actor there is no interval.
+            | {key: None if np.isnan(found[key]) else float(found[key]) for key in (*kept, "ece")}
             | {"n": int(found["n"]), "confusion": counts.to_numpy().astype(int).tolist()}
             | {
                 "by_actor": {

@@ -207,3 +207,17 @@ def test_a_wrong_list_is_refused_with_the_row(tmp_path, lines, named):
     with pytest.raises(TableError) as error:
         folder.read_list(listed(tmp_path, "path,label", *lines))
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.mp4", "s3://bucket/a.wav"])
+def test_a_url_is_refused_and_the_other_recordings_are_kept(tmp_path, url):
+    touch(tmp_path, "talk.wav")
+    clips, (error,) = folder.gather([url, tmp_path / "talk.wav"])
+    assert (list(clips.index), error.path) == (["talk"], url)
+    with pytest.raises(SerError):
+        folder.index(url)
+    path = listed(tmp_path, "path,label", f"{url},sad", "talk.wav,sad")
+    with pytest.raises(SerError):
+        folder.read_list(path)
+    paths, _ = folder.listed_paths(path)
+    assert [len(part) for part in folder.gather(paths)] == [1, 1]

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     if options.durations:
         clips, failed = _with_durations(clips)
     if options.output:
-        tableio.write(clips, options.output)
+        tableio.write_clips(clips, options.output)
     _say_clips(clips)
     return 1 if failed else 0
 
