@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from multimodal_ser.cli import parser
+from multimodal_ser.cli import parser, requests
 from multimodal_ser.errors import SerError
 
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.words = words
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
+        requests.check(options)
         return options.run(options)
     except SerError as error:
         print(f"error: {error}", file=sys.stderr)

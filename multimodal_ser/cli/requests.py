@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,8 @@ from multimodal_ser.errors import SerError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from multimodal_ser.evaluation.runs import Run
+    from multimodal_ser.workflows.data import Data
     from multimodal_ser.workflows.recipes import Preset, Recipe
 
 
@@ -59,7 +64,9 @@ def _read(dataset: str | None, data: str) -> pd.DataFrame:
     from multimodal_ser.tables import io as tableio
 
     if not tableio.is_table(data):
-        return datasets.index(data, dataset)
+        clips = datasets.index(data, dataset)
+        _say_skipped(data, clips)
+        return clips
     return folder.read_list(data) if folder.is_list(data) else tableio.read_clips(data)
 
 
@@ -250,11 +257,104 @@ def work_of(options: argparse.Namespace) -> dict:
     return {"cache": Cache(folder), "workers": engine, "progress": not options.quiet}
 
 
-def say_failures(failures: pd.DataFrame) -> int:
-    """Print each failure as a line on standard error; return the exit status."""
-    # A video whose sound and image fail for one reason is one line.
-    for error in failures["error"].unique():
-        print(f"error: {error}", file=sys.stderr)
-    if len(failures):
-        print(f"{failures['path'].nunique()} file(s) could not be used", file=sys.stderr)
-    return 1 if len(failures) else 0
+def say_failures(failures: pd.DataFrame, used: Collection[str] = ()) -> int:
+    """Print each failure as a line on standard error; return the exit status.
+
+    Args:
+        failures: a failure table.
+        used: clips of which something could be used: what failed of them is a note.
+
+    Returns:
+        1 where there is a recording of which nothing could be used, else 0.
+    """
+    lost = failures[~failures["clip"].isin(list(used))]
+    for table, word in ((failures.drop(lost.index), "note"), (lost, "error")):
+        # A video whose sound and image fail for one reason is one line.
+        for said in table["error"].unique():
+            print(f"{word}: {said}", file=sys.stderr)
+    if len(lost):
+        print(f"{lost['path'].nunique()} file(s) could not be used", file=sys.stderr)
+    return 1 if len(lost) else 0
+
+
+def used_of(data: Data) -> set[str]:
+    """Return the clips of which some learner has its input."""
+    return {clip for found in data.inputs.values() for clip in found.clips}
+
+
+def answered_of(run: Run) -> set[str]:
+    """Return the clips that some model of a run has an answer for."""
+    tables = (model.probabilities for model in run.models)
+    return {clip for table in tables for clip in table.index[table.notna().all(axis=1)]}
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse, before any work, numbers and files that cannot be.
+
+    Raises:
+        SerError: a number of frames, seconds or epochs is not above 0, a file of ``--report`` or
+            ``--failures`` has another ending than those it can have, or a place cannot be written.
+    """
+    for name in ("every", "every_seconds", "epochs"):
+        value = getattr(options, name, None)
+        if value is not None and value <= 0:
+            raise SerError(f"--{name.replace('_', '-')} is {value}; give more than 0")
+    if report := getattr(options, "report", None):
+        check_page(report)
+    if failures := getattr(options, "failures", None):
+        from multimodal_ser.tables import io as tableio
+
+        tableio.check_ending(failures)
+    for name in ("output", "report", "failures", "run_folder", "save_folds"):
+        if place := getattr(options, name, None):
+            _check_writable(Path(place))
+
+
+def check_page(path: str) -> None:
+    """Refuse a page under a name that no browser takes for one.
+
+    Raises:
+        SerError: it does not end in ``.html`` or ``.htm``.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise SerError(f"{path}: reports are HTML pages; give a name that ends in .html")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a place below what is no folder, or is one that nothing can be written to."""
+    above = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    try:
+        if above.is_dir():
+            with tempfile.TemporaryFile(dir=above):
+                return
+        if above == path.absolute() and os.access(above, os.W_OK):
+            return
+        reason = "it is no folder"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise SerError(f"{path}: it cannot be written in {above} ({reason}); choose another place")
+
+
+def say_other_files(folder: str | Path) -> None:
+    """Say how many files of a folder are passed over for their ending."""
+    from multimodal_ser.datasets.files import other_files
+
+    if found := other_files(folder):
+        endings = ", ".join(f"{ending} {count}" for ending, count in sorted(found.items()))
+        print(f"passed over in {folder}: {found.total()} other file(s): {endings}", file=sys.stderr)
+
+
+def _say_skipped(folder: str, clips: pd.DataFrame) -> None:
+    """Say what of a folder is not among its clips: other files, and recordings of other names."""
+    from multimodal_ser.datasets.files import walk
+
+    if (clips["dataset"] == "folder").any():
+        say_other_files(folder)
+    there = {str(path) for path in walk(folder)}
+    unused = there - set(clips["audio"]) - set(clips["video"])
+    if unused and not (clips["dataset"] == "folder").any():
+        print(
+            f"passed over in {folder}: {len(unused)} of {len(there)} recordings, for their names "
+            "or as further copies; 'multimodal-ser validate' names them",
+            file=sys.stderr,
+        )

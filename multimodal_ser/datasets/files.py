@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +11,15 @@ from multimodal_ser.errors import MediaError, SerError
 from multimodal_ser.tables.io import is_url
 
 #: Endings of files that carry sound alone, the better copy of a take first.
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+AUDIO_ENDINGS = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus", ".aac", ".wma", ".amr"),
+    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".oga", ".spx", ".ac3", ".mka", ".m4b", ".wv"),
+)
 #: Endings of files that carry images, and sound as a rule.
-VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+VIDEO_ENDINGS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".3gp", ".3g2", ".mts", ".m2ts", ".m4v"),
+    *(".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".ogv", ".mxf"),
+)
 
 
 def is_audio(path: str | Path) -> bool:
@@ -74,6 +81,25 @@ def shown(path: str | Path) -> str | None:
     except UnicodeEncodeError:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
     return None
+
+
+def other_files(root: str | Path) -> Counter[str]:
+    """Return how many files below a folder have each ending that no recording has.
+
+    Args:
+        root: a folder; hidden files do not count.
+
+    Example:
+        >>> other_files("no-such-folder")
+        Counter()
+    """
+    found: Counter[str] = Counter()
+    for folder, folders, names in os.walk(expanded(root)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(folder) / name for name in names if not name.startswith(".")):
+            if not (is_audio(path) or is_video(path)):
+                found[path.suffix.lower() or "(none)"] += 1
+    return found
 
 
 def walk(root: str | Path, refuse: Callable[[str], None] | None = None) -> Iterator[Path]:

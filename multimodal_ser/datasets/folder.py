@@ -240,7 +240,7 @@ def _files(source: Path, unusable: list[MediaError]) -> list[Path]:
         raise MediaError(
             source,
             f"the ending {source.suffix or '(none)'} is not that of a recording",
-            "give wav, flac, ogg, mp3, m4a, mp4 or avi",
+            f"convert it to one of {', '.join((*AUDIO_ENDINGS, *VIDEO_ENDINGS))}",
         )
     return [source]
 

@@ -141,7 +141,8 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     index, time_s, boxes, usable = zip(*rows, strict=True)
     if not any(usable):
         problem = f"{NO_FACE} in any of its {len(rows)} sampled frames"
-        raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
+        remedy = "give a clip that shows one, or train a model with --crop frame"
+        raise MediaError(path, problem, remedy)
     return ClipFrames(
         np.array(index, np.int32),
         np.array(time_s, np.float32),

@@ -183,7 +183,7 @@ def extract_inputs(
     """Return the inputs of learners for clips, and the failures.
 
     A clip in which no speech is heard has no features of its sound, and a row of the
-    failures whose stage is ``speech``.
+    failures whose stage is ``speech``. That a video has sound alone is no failure.
 
     Args:
         clips: a clips table.
@@ -196,6 +196,8 @@ def extract_inputs(
     Raises:
         SerError: a learner wants a table that is not given.
     """
+    from multimodal_ser.video.frames import NO_IMAGE
+
     learners = list(learners)
     heard = list(dict.fromkeys(one.input for one in learners if one.modality == "audio"))
     inputs: dict[str, Features | FrameStore] = {}
@@ -220,7 +222,9 @@ def extract_inputs(
                 stores[params], failed = _frames(clips, params, shared)
                 failures.append(failed)
             inputs[one.key] = stores[params]
-    return inputs, pd.concat(failures, ignore_index=True)
+    failed = pd.concat(failures, ignore_index=True)
+    # An mp4 that holds a voice alone is a recording of it.
+    return inputs, failed[~failed["error"].astype(str).str.contains(NO_IMAGE, regex=False)]
 
 
 def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):

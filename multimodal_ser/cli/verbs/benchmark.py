@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     terminal.show_scores(scores)
     if folder:
         print(f"run and report: {folder / 'report.html'}")
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, requests.answered_of(run))
 
 
 def _protocol(options: argparse.Namespace, clips: pd.DataFrame) -> str:

@@ -91,4 +91,4 @@ def run(options: argparse.Namespace) -> int:
         tableio.write(scores, options.output)
     print(run.title)
     terminal.show_scores(scores)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, requests.answered_of(run))

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     requests.say_unknown_speakers(clips)
     work = requests.work_of(options)
     model, data = training.train(clips, recipe, options.output, extra=extra, tables=tables, **work)
-    status = requests.say_failures(data.failures)
+    status = requests.say_failures(data.failures, requests.used_of(data))
     told = json.loads((Path(options.output) / "run.json").read_text(encoding="utf-8"))
     if told["calibration"]:
         print("On training actors whom calibration and fusion were not fitted on:")
