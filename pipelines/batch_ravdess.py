@@ -36,7 +36,7 @@ def main() -> int:
     options = parser.parse_args()
 
     clips = ravdess.index(options.data)
-    tableio.write(clips, options.output / "clips.csv")
+    tableio.write_clips(clips, options.output / "clips.csv")
     predictions, failures = inference.predict(
         clips,
         options.model,

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from multimodal_ser.cli import parser
+from multimodal_ser.cli import parser, requests
 from multimodal_ser.errors import SerError
 
 
@@ -26,9 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some clips could not be used, 2 when the
         request could not be met, 130 when interrupted.
     """
-    options = parser.build().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.build().parse_args(words)
+    options.words = words
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
+        requests.check(options)
         return options.run(options)
     except SerError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ from multimodal_ser import datasets
 # Names of rooms that would load pandas or NumPy for a line of help; a test holds
 # that they are the rooms' own.
 _LABELS = (
+    "own",
     "emotions8",
     "no_neutral7",
     "four",
@@ -59,7 +60,7 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
         choices=datasets.NAMES,
         action="append",
         help="how to read a folder: by the names of CREMA-D, nEMO, RAVDESS or TESS, or as own "
-        "recordings in folders named after emotions (default: as most of its files are named); "
+        "recordings in folders named after their labels (default: as most of its files are named); "
         "may be given once for each DATA",
     )
     verb.add_argument(
@@ -259,7 +260,12 @@ def labels_argument(verb: argparse._ActionsContainer, default: str | None, what:
 def training_arguments(verb: argparse.ArgumentParser) -> None:
     """Add how models are trained."""
     group = verb.add_argument_group("training")
-    labels_argument(group, "emotions8", "what to tell apart (default: %(default)s)")
+    labels_argument(
+        group,
+        None,
+        "what to tell apart (default: own, every label as it is written, for own recordings; "
+        "emotions8, which takes joy for happy and the like, for the published data sets)",
+    )
     group.add_argument(
         "--extra",
         action="append",

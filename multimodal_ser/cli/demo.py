@@ -45,7 +45,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     synthetic.make_corpus(output / "corpus", actors=actors, takes=takes, seed=seed)
     _step(2, "Index and validate")
     clips = ravdess.index(output / "corpus")
-    tableio.write(clips, output / "clips.csv")
+    tableio.write_clips(clips, output / "clips.csv")
     print(f"{len(clips)} clips of {clips['actor'].nunique()} actors -> {output / 'clips.csv'}")
     learn, test = split_validation(clips, TEST_SHARE, seed)
     held = ", ".join(sorted(test["actor"].unique()))

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 #: Width for a table that is piped to a file: wide enough to fold nothing.
 _PIPED_COLUMNS = 10_000
+#: From so many columns on a table of scores shows what is of less importance too.
+WIDE_COLUMNS = 120
 
 
-def show(rows: pd.DataFrame | Iterable[dict], title: str | None = None) -> None:
+def show(
+    rows: pd.DataFrame | Iterable[dict], title: str | None = None, *, folded: str | None = None
+) -> None:
     """Print a table, numbers to the right.
 
     Args:
         rows: a DataFrame, or one dictionary a row.
         title: shown above.
+        folded: the one column that takes several lines where space is short; None lets all.
     """
     from rich import box
     from rich.console import Console
@@ -28,11 +33,19 @@ def show(rows: pd.DataFrame | Iterable[dict], title: str | None = None) -> None:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in frame.columns:
         right = pd.api.types.is_numeric_dtype(frame[column])
-        table.add_column(escape(str(column)), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            escape(str(column)),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=folded is not None and column != folded,
+        )
     for values in frame.itertuples(index=False):
         table.add_row(*(escape(_text(value)) for value in values))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_COLUMNS
-    Console(width=width, highlight=False).print(table)
+    Console(width=_width(), highlight=False).print(table)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_COLUMNS
 
 
 def _text(value) -> str:
@@ -51,28 +64,37 @@ def show_scores(scores: pd.DataFrame) -> None:
         for (model, protocol), rows in scores.groupby(["model", "protocol"], sort=False):
             _show_data_sets(rows, f"{model}, {protocol}")
         return
-    shown = scores[["model", "modality", "protocol"]].copy()
+    wide = _width() >= WIDE_COLUMNS
+    shown = scores[["model", "modality"]].copy()
     for metric in ("uar", "war"):
         columns = scores[[metric, f"{metric}_low", f"{metric}_high"]]
-        shown[f"{metric.upper()} % (95 % interval)"] = [
-            _rate(*values) for values in columns.itertuples(index=False)
+        shown[f"{metric.upper()} % (95 %)"] = [
+            _rate(*values).replace(" to ", "-") for values in columns.itertuples(index=False)
         ]
-    shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
+    if wide:
+        shown["top-2 %"] = (100 * scores["top2"]).map("{:.1f}".format)
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
     if "condition" in scores:
         shown["change"] = (100 * scores["uar_change"]).map("{:+.1f}".format)
         for column in ("unchanged", "confidence"):
             shown[f"{column} %"] = (100 * scores[column]).map("{:.1f}".format)
     elif "p_best" in scores:
-        shown["p against best"] = [_text(value) for value in scores["p_best"]]
+        shown["p"] = [_text(value) for value in scores["p_best"]]
     if "set_asked" in scores:
         asked = f"{scores['set_asked'].iloc[0]:.0%}"
         shown[f"in {asked} set %"] = (100 * scores["set_coverage"]).map("{:.1f}".format)
         shown["labels in it"] = scores["set_size"].map("{:.2f}".format)
-    shown["clips"] = scores["n"].astype(int)
-    if "seconds" in scores and scores["seconds"].notna().all():  # a finished model has none
+    counts = sorted(set(scores["n"].astype(int)))
+    if wide or len(counts) > 1:
+        shown["clips"] = scores["n"].astype(int)
+    # A finished model has no seconds.
+    if wide and "seconds" in scores and scores["seconds"].notna().all():
         shown["seconds"] = scores["seconds"].map("{:.0f}".format)
-    show(shown)
+    protocols = ", ".join(dict.fromkeys(scores["protocol"]))
+    title = f"protocol {protocols}, {' or '.join(map(str, counts))} clips"
+    show(shown, title, folded="model")
+    print(f"95 % intervals over speakers. {UAR_WORDS}")
+    print(f"{ECE_WORDS}{'; p: against the best' if 'p' in shown else ''}")
 
 
 def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
@@ -97,6 +119,47 @@ def _rate(value: float, low: float, high: float) -> str:
     if pd.isna(low):
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+#: What a reader may not know of the metrics that are printed.
+UAR_WORDS = "UAR: mean recall; WAR: share right"
+ECE_WORDS = "ECE: gap between confidence and share that is right"
+
+
+def show_held_out(rows: Sequence[dict]) -> None:
+    """Print how good held-out answers are: rates, confusion, and the range over speakers.
+
+    Args:
+        rows: what ``combining.scored`` gives, the answer that matters most last.
+    """
+    show(
+        {"answer": row["answer"]}
+        | {
+            f"{name.upper()} % (95 % interval)": _rate(
+                *(row[f"{name}{end}"] for end in ("", "_low", "_high"))
+            )
+            for name in ("uar", "war")
+        }
+        | {"ECE %": f"{100 * row['ece']:.1f}", "clips": row["n"]}
+        for row in rows
+    )
+    last = rows[-1]
+    labels, actors = last["labels"], sorted(last["by_actor"].items(), key=lambda pair: pair[1])
+    print(f"{UAR_WORDS}; UAR by chance {100 / len(labels):.1f} %\n{ECE_WORDS}")
+    width = max(3, 62 // len(labels) - 2)
+    short = [label[:width] for label in labels]
+    counts = pd.DataFrame(
+        last["confusion"], columns=short if len(set(short)) == len(labels) else labels
+    )
+    counts.insert(0, "true \\ said", labels)
+    show(counts, f"{last['answer']}: clips by true label and answer")
+    if len(actors) > 1:
+        (worst, low), (best, high) = actors[0], actors[-1]
+        middle = actors[len(actors) // 2][1]
+        print(
+            f"UAR by speaker: {100 * low:.1f} % ({worst}) to {100 * high:.1f} % ({best}), "
+            f"median {100 * middle:.1f} %, of {len(actors)} speakers"
+        )
 
 
 def show_calibration(rows: Iterable[dict]) -> None:

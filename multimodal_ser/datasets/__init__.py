@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from multimodal_ser.errors import SerError
 from multimodal_ser.plugins import load_plugin
@@ -55,6 +55,47 @@ def index(
     roots = list(root)
     names = paired(roots, dataset)
     return joined((where, index(where, name)) for where, name in zip(roots, names, strict=True))
+
+
+class Validated(NamedTuple):
+    """What :func:`validate` finds.
+
+    Attributes:
+        dataset: as which the folder was read.
+        n_files: how many recordings are in it.
+        problems: DataFrame with the columns ``kind``, ``path`` and ``detail``, empty when
+            all is well.
+    """
+
+    dataset: str
+    n_files: int
+    problems: pd.DataFrame
+
+
+def validate(
+    root: str | Path,
+    dataset: str | None = None,
+    probe: Callable[[Path], object] | None = None,
+) -> Validated:
+    """Say what is missing, doubled, unreadable or misnamed in a folder.
+
+    Args:
+        root: folder to walk.
+        dataset: one of :data:`NAMES`; None recognises it by the names of its files.
+        probe: called with each file's path; raises MediaError when it cannot be read. None
+            looks at names only.
+
+    Raises:
+        UnknownName: there is no such data set.
+        SerError: there is no such folder, or no recording in it.
+    """
+    from multimodal_ser.datasets.files import walk
+
+    n_files = sum(1 for _ in walk(root))
+    if not n_files:
+        raise SerError(f"{root}: no recording in this folder; check the path")
+    name = dataset or recognise(root)
+    return Validated(name, n_files, load(name).validate(root, probe))
 
 
 def paired(roots: Sequence[str | Path], dataset: str | Sequence[str] | None) -> list[str | None]:
@@ -137,6 +178,7 @@ def joined(parts: Iterable[tuple[str | Path, pd.DataFrame]]) -> pd.DataFrame:
     import pandas as pd
 
     from multimodal_ser.tables import check_clips
+    from multimodal_ser.tables.clips import label_order
 
     parts = list(parts)
     if len(parts) == 1:
@@ -146,7 +188,9 @@ def joined(parts: Iterable[tuple[str | Path, pd.DataFrame]]) -> pd.DataFrame:
         name = _free_name(source, taken)
         tables.append(_named(clips, name))
         taken.update(tables[-1]["dataset"])
-    return check_clips(pd.concat(tables).sort_index().astype({"dataset": "string"}))
+    every = pd.concat(tables).sort_index().astype({"dataset": "string"})
+    words = label_order(word for table in tables for word in table["emotion"].cat.categories)
+    return check_clips(every.assign(emotion=pd.Categorical(every["emotion"], words)))
 
 
 def _free_name(source: str | Path, taken: Collection[str]) -> str:

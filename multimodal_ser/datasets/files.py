@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import MediaError, SerError
+from multimodal_ser.tables.io import is_url
 
 #: Endings of files that carry sound alone, the better copy of a take first.
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+AUDIO_ENDINGS = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus", ".aac", ".wma", ".amr"),
+    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".oga", ".spx", ".ac3", ".mka", ".m4b", ".wv"),
+)
 #: Endings of files that carry images, and sound as a rule.
-VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+VIDEO_ENDINGS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".3gp", ".3g2", ".mts", ".m2ts", ".m4v"),
+    *(".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".ogv", ".mxf"),
+)
 
 
 def is_audio(path: str | Path) -> bool:
@@ -37,10 +45,15 @@ def is_video(path: str | Path) -> bool:
 def expanded(path: str | Path) -> Path:
     """Return a path whose ``~`` is the home folder, where it is not the beginning of a name.
 
+    Raises:
+        MediaError: it is a URL.
+
     Example:
         >>> expanded("~nobody.wav").name, expanded("~").is_absolute()
         ('~nobody.wav', True)
     """
+    if is_url(path):
+        raise MediaError(path, "it is a URL, and nothing is fetched", "download it, give the file")
     return Path(os.path.expanduser(path))  # which, unlike Path.expanduser, takes any name
 
 
@@ -68,6 +81,25 @@ def shown(path: str | Path) -> str | None:
     except UnicodeEncodeError:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
     return None
+
+
+def other_files(root: str | Path) -> Counter[str]:
+    """Return how many files below a folder have each ending that no recording has.
+
+    Args:
+        root: a folder; hidden files do not count.
+
+    Example:
+        >>> other_files("no-such-folder")
+        Counter()
+    """
+    found: Counter[str] = Counter()
+    for folder, folders, names in os.walk(expanded(root)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(folder) / name for name in names if not name.startswith(".")):
+            if not (is_audio(path) or is_video(path)):
+                found[path.suffix.lower() or "(none)"] += 1
+    return found
 
 
 def walk(root: str | Path, refuse: Callable[[str], None] | None = None) -> Iterator[Path]:

@@ -3,8 +3,10 @@
 A video and a sound file of the same name in the same folder are one clip, the
 sound file being its sound. RAVDESS names keep their meaning, so that labels
 and the pairing of modalities come by themselves; of a take that is there both
-with sound (01-) and as a silent copy (02-), the former is used. A file in a folder named
-after an emotion has that label. Or a table says it: a column ``path``, and where they
+with sound (01-) and as a silent copy (02-), the former is used. The folder that a file lies in,
+below the one that is given, is its label, whatever the word and as it is written; a file
+right in the given folder has a label where that folder is named after an emotion. Or a table
+says it: a column ``path``, and where they
 are known ``label``, ``actor`` and ``sex`` (:func:`read_list`).
 
 Clip ids are the same on every machine and however a path is typed:
@@ -24,6 +26,7 @@ Clip ids are the same on every machine and however a path is typed:
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -31,7 +34,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.datasets import ravdess
+from multimodal_ser.datasets import ravdess, takes
 from multimodal_ser.datasets.files import (
     AUDIO_ENDINGS,
     VIDEO_ENDINGS,
@@ -43,20 +46,14 @@ from multimodal_ser.datasets.files import (
     walk,
 )
 from multimodal_ser.errors import MediaError, SerError, TableError
-from multimodal_ser.tables import EMOTIONS, failure_table, make_clips
+from multimodal_ser.tables import failure_table, make_clips
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.io import is_url
+from multimodal_ser.tables.labels import emotion_of
 
 NAME = "folder"
-
-#: Other words for a label that people name their folders by.
-SYNONYMS = {
-    "happiness": "happy",
-    "sadness": "sad",
-    "anger": "angry",
-    "fear": "fearful",
-    "disgusted": "disgust",
-    "surprise": "surprised",
-}
+#: What a list of recordings says of each.
+LIST_COLUMNS = ("path", "label", "actor", "sex")
 
 
 def index(root: str | Path) -> pd.DataFrame:
@@ -66,8 +63,8 @@ def index(root: str | Path) -> pd.DataFrame:
         root: folder to walk.
 
     Returns:
-        A clips table; ``emotion`` is known where a file lies in a folder named
-        after an emotion or has a RAVDESS name.
+        A clips table; ``emotion`` is known where a file lies in a folder below the root
+        or has a RAVDESS name.
 
     Raises:
         SerError: there is no such folder or no recording in it.
@@ -96,15 +93,48 @@ def gather(sources: Iterable[str | Path]) -> tuple[pd.DataFrame, list[MediaError
     """
     files: list[tuple[Path, Path]] = []
     unusable: list[MediaError] = []
-    for source in map(expanded, sources):
+    for given in sources:
         try:
+            source = expanded(given)
             found = _files(source, unusable)
         except MediaError as error:
             unusable.append(error)
             continue
         root = source if os.path.isdir(source) else source.parent
         files += [(root, path) for path in found]
-    return make_clips(_row(clip, paths) for clip, paths in _groups(files).items()), unusable
+    words: dict[Path, str | None] = {}
+    for root, path in sorted(files, key=lambda pair: len(absolute(pair[0]).parts)):
+        words.setdefault(absolute(path), _label(path, root))
+    rows = (_row(clip, p, words[absolute(p[0])]) for clip, p in _groups(files).items())
+    return make_clips(rows, labels=None), unusable
+
+
+def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame:
+    """Say what is unlabelled, identical, unreadable or misnamed in a folder of own recordings.
+
+    Args:
+        root: folder to walk.
+        probe: called with each file's path; raises MediaError when it cannot be read. None
+            looks at names and bytes only.
+
+    Returns:
+        DataFrame with the columns ``kind``, ``path`` and ``detail``, empty when all is well. That
+        some clips have no label is one line, and none where no clip has one.
+
+    Raises:
+        SerError: there is no such folder.
+    """
+    unwritable: list[str] = []
+    paths = list(walk(root, unwritable.append))
+    problems = [("misnamed", path, "its name is not valid UTF-8") for path in unwritable]
+    label = gather([root])[0]["emotion"]
+    lost = label.index[label.isna()]
+    if 0 < len(lost) < len(label):
+        text = f"{len(lost)} of {len(label)} clips are in no folder that names a label"
+        problems.append(("unlabelled", str(root), f"{text}: {takes.some(list(lost))}"))
+    problems += takes.identical(paths)
+    problems += takes.unreadable(paths, probe) if probe else []
+    return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
 
 
 def is_list(path: str | Path) -> bool:
@@ -113,7 +143,9 @@ def is_list(path: str | Path) -> bool:
     Raises:
         TableError: it cannot be read.
     """
-    columns = set(tableio.read(path).columns)
+    with warnings.catch_warnings():  # whoever reads it says how
+        warnings.simplefilter("ignore")
+        columns = set(tableio.read_as(path, LIST_COLUMNS).columns)
     return "path" in columns and "clip" not in columns
 
 
@@ -130,13 +162,14 @@ def listed_paths(path: str | Path) -> tuple[list[Path], pd.DataFrame]:
     Raises:
         TableError: the list cannot be read.
     """
-    given = tableio.read(path)["path"]
+    given = tableio.read_as(path, ("path",))["path"]
     lost = [
         ("", "", "index", f"{path}: row {number} has no path; give it one, or leave it out")
         for number, value in enumerate(given, start=1)
         if pd.isna(value)
     ]
-    paths = [Path(path).parent / expanded(str(value)) for value in given.dropna()]
+    # A URL stays one: it is refused with the other recordings that cannot be used.
+    paths = [Path(v if is_url(v) else tableio.located(v, path)) for v in given.dropna()]
     return paths, failure_table(lost)
 
 
@@ -144,9 +177,9 @@ def read_list(path: str | Path) -> pd.DataFrame:
     """Return the clips table of a list of recordings.
 
     Args:
-        path: CSV, JSON or Parquet with the column ``path``, relative ones counting
-            from the list's folder, and where known ``label`` (an emotion, or a
-            word of :data:`SYNONYMS`; empty: unknown), ``actor`` and ``sex``.
+        path: a table, as ``tables.io`` reads it, with the column ``path``, relative ones counting
+            from the list's folder, and where known ``label`` (any word;
+            empty: unknown), ``actor`` and ``sex``.
 
     Returns:
         A clips table, its ids counting from the list's folder; of a file outside of it
@@ -154,14 +187,14 @@ def read_list(path: str | Path) -> pd.DataFrame:
         are one clip. Whether the files are there shows when they are read.
 
     Raises:
-        TableError: it has no paths, an ending is not that of a recording, a label
-            is no emotion, a path is doubled, or two files of one clip differ in
-            what the list says of them.
+        TableError: it has no paths, an ending is not that of a recording, a path is
+            doubled, or two files of one clip differ in what the list says of them.
     """
     said: dict[Path, dict] = {}
     files: list[tuple[Path, Path]] = []
     folder = Path(path).parent
-    for number, row in enumerate(tableio.read(path).to_dict("records"), start=1):
+    table = tableio.read_as(path, LIST_COLUMNS)
+    for number, row in enumerate(table.to_dict("records"), start=1):
         what = f"{path}: row {number}"
         if pd.isna(row["path"]):
             raise TableError(f"{what} has no path; give it one, or leave it out")
@@ -170,25 +203,18 @@ def read_list(path: str | Path) -> pd.DataFrame:
             raise TableError(f"{what}: {row['path']} has not the ending of a recording")
         if absolute(file) in said:
             raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
-        said[absolute(file)] = _said(row, what)
+        said[absolute(file)] = _said(row)
         inside = absolute(file).is_relative_to(absolute(folder))
         files.append((folder if inside else file.parent, file))
-    return make_clips(_row_of(clip, paths, said) for clip, paths in _groups(files).items())
+    rows = (_row_of(clip, paths, said) for clip, paths in _groups(files).items())
+    return make_clips(rows, labels=None)
 
 
-def _said(row: dict, what: str) -> dict:
+def _said(row: dict) -> dict:
     known = {name: row.get(name) for name in ("label", "actor", "sex")}
     known = {name: str(v).strip() for name, v in known.items() if v is not None and pd.notna(v)}
     label = known.pop("label", None)
-    if label:
-        word = SYNONYMS.get(label.lower(), label.lower())
-        if word not in EMOTIONS:
-            raise TableError(
-                f"{what}: {label!r} is no emotion; leave it empty, or write one of: "
-                f"{', '.join((*EMOTIONS, *SYNONYMS))}"
-            )
-        known["emotion"] = word
-    return known
+    return known | ({"emotion": label} if label else {})
 
 
 def _row_of(clip: str, paths: list[Path], said: dict[Path, dict]) -> dict:
@@ -196,7 +222,7 @@ def _row_of(clip: str, paths: list[Path], said: dict[Path, dict]) -> dict:
     if any(said[absolute(path)] != first for path in paths):
         names = " and ".join(map(str, paths))
         raise TableError(f"{names} are one clip, but the list says different things of them")
-    return {**_row(clip, paths), **first}
+    return {**_row(clip, paths, _label(paths[0])), **first}
 
 
 def _files(source: Path, unusable: list[MediaError]) -> list[Path]:
@@ -214,7 +240,7 @@ def _files(source: Path, unusable: list[MediaError]) -> list[Path]:
         raise MediaError(
             source,
             f"the ending {source.suffix or '(none)'} is not that of a recording",
-            "give wav, flac, ogg, mp3, m4a, mp4 or avi",
+            f"convert it to one of {', '.join((*AUDIO_ENDINGS, *VIDEO_ENDINGS))}",
         )
     return [source]
 
@@ -229,14 +255,14 @@ def _groups(files: Iterable[tuple[Path, Path]]) -> dict[str, list[Path]]:
     pairs = [(absolute(root), path) for root, path in files]
     for root, path in sorted(pairs, key=lambda pair: len(pair[0].parts)):
         held.setdefault(absolute(path), (root, path))
-    takes: dict[str, list[Path]] = defaultdict(list)
+    of_ravdess: dict[str, list[Path]] = defaultdict(list)
     named: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for place, (root, path) in sorted(held.items()):
         try:
-            takes[ravdess.parse_name(path).clip].append(path)
+            of_ravdess[ravdess.parse_name(path).clip].append(path)
         except SerError:
             named[root, place.relative_to(root).with_suffix("").as_posix()].append(path)
-    return takes | _told_apart(_split(named))
+    return of_ravdess | _told_apart(_split(named))
 
 
 def _split(named: dict[tuple[Path, str], list[Path]]) -> Iterator[tuple[str, Path, list[Path]]]:
@@ -262,7 +288,7 @@ def _told_apart(clips: Iterable[tuple[str, Path, list[Path]]]) -> dict[str, list
     return found
 
 
-def _row(clip: str, paths: list[Path]) -> dict:
+def _row(clip: str, paths: list[Path], label: str | None) -> dict:
     if clip.startswith(ravdess.NAME + "/"):
         return ravdess.row(paths)
     video = next((path for path in paths if is_video(path)), None)
@@ -272,18 +298,15 @@ def _row(clip: str, paths: list[Path]) -> dict:
         "dataset": NAME,
         "audio": str(sound),
         "video": str(video) if video else None,
-        "emotion": _emotion(paths[0]),
+        "emotion": label,
     }
 
 
-def _emotion(path: Path) -> str | None:
-    return _named_by(absolute(path).parent)
-
-
-def _named_by(place: Path) -> str | None:
-    word = place.name.lower()
-    word = SYNONYMS.get(word, word)
-    return word if word in EMOTIONS else None
+def _label(path: Path, root: Path | None = None) -> str | None:
+    """Return the label that the folder of a file gives it: any word below a root, or an emotion."""
+    place = absolute(path).parent
+    below = root is not None and place != absolute(root)
+    return place.name if below or emotion_of(place.name) else None
 
 
 def place_of(path: str | Path) -> str:
@@ -293,4 +316,4 @@ def place_of(path: str | Path) -> str:
         >>> place_of("/data/ann/happiness/1.wav")
         '/data/ann'
     """
-    return str(next(place for place in absolute(path).parents if _named_by(place) is None))
+    return str(next(place for place in absolute(path).parents if not emotion_of(place.name)))

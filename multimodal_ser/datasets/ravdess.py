@@ -22,7 +22,6 @@ The clip id leaves out the modality, so the three files of one take share it.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections import defaultdict
@@ -33,7 +32,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from multimodal_ser.datasets.files import AUDIO_ENDINGS, walk
-from multimodal_ser.datasets.takes import PROBLEM_COLUMNS, preference, reason, some, unreadable
+from multimodal_ser.datasets.takes import (
+    PROBLEM_COLUMNS,
+    identical,
+    preference,
+    reason,
+    some,
+    unreadable,
+)
 from multimodal_ser.errors import SerError
 from multimodal_ser.tables import EMOTIONS, make_clips
 
@@ -244,27 +250,10 @@ def validate(root: str | Path, probe: Callable[[Path], object] | None = None) ->
     problems = [("misnamed", str(path), reason(path, parse_name)) for path in misnamed]
     problems += [("misnamed", path, "its name is not valid UTF-8") for path in unwritable]
     problems += [("doubled", str(other), f"the take is also {best}") for other, best in surplus]
-    problems += _identical(paths)
+    problems += identical(paths)
     problems += unreadable(paths, probe) if probe else []
     problems += _missing(takes, str(root))
     return pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS))
-
-
-def _identical(paths: list[Path]) -> list[tuple[str, str, str]]:
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in paths:
-        by_size[path.stat().st_size if path.exists() else -1].append(path)
-    first: dict[bytes, Path] = {}
-    found = []
-    for path in itertools.chain.from_iterable(v for v in by_size.values() if len(v) > 1):
-        try:
-            digest = hashlib.sha256(path.read_bytes()).digest()
-        except OSError:
-            continue  # the probe reports it
-        if digest in first:
-            found.append(("identical", str(path), f"has the same bytes as {first[digest]}"))
-        first.setdefault(digest, path)
-    return found
 
 
 def _missing(takes: dict[str, dict], root: str) -> list[tuple[str, str, str]]:

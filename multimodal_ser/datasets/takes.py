@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -180,4 +182,22 @@ def unreadable(paths: Iterable[Path], probe: Probe) -> list[Problem]:
             probe(path)
         except MediaError as error:
             found.append(("unreadable", str(path), f"{error.problem}; {error.remedy}"))
+    return found
+
+
+def identical(paths: Iterable[Path]) -> list[Problem]:
+    """Return a problem for each file that has the bytes of one before it."""
+    by_size: dict[int, list[Path]] = defaultdict(list)
+    for path in paths:
+        by_size[path.stat().st_size if path.exists() else -1].append(path)
+    first: dict[bytes, Path] = {}
+    found = []
+    for path in itertools.chain.from_iterable(v for v in by_size.values() if len(v) > 1):
+        try:
+            digest = hashlib.sha256(path.read_bytes()).digest()
+        except OSError:
+            continue  # the probe reports it
+        if digest in first:
+            found.append(("identical", str(path), f"has the same bytes as {first[digest]}"))
+        first.setdefault(digest, path)
     return found

@@ -95,9 +95,9 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
         [5, 5, 5, 5, 4]
     """
     own = tableio.is_table(scheme)
-    if scheme not in NAMES and not own:
-        raise UnknownName("protocol", scheme, NAMES)
     clips = check_clips(clips).sort_index()
+    if scheme not in NAMES and not own:
+        raise UnknownName("protocol", scheme, suited(clips) or NAMES)
     if scheme in TEST_ACTORS:
         clips = _of_ravdess(clips, scheme)
     masks = _own_masks(clips, scheme) if own else _test_masks(clips, scheme, seed, n_folds)
@@ -110,26 +110,73 @@ def make_folds(clips: pd.DataFrame, scheme: str, *, seed: int = 0, n_folds: int 
         there = ", ".join(sorted(set(clips["dataset"].dropna()))) or "no data set named"
         raise SerError(
             f"protocol {CORPORA} leaves out one data set at a time and needs two or more; there "
-            f"is: {there}. Give several, or use one of the protocols {', '.join(GENERAL)}"
+            f"is: {there}. Give several{_or_others(clips)}"
         )
     if not folds:
         actors = ", ".join(sorted(set(clips["actor"].dropna()))) or "none"
         raise SerError(
             f"protocol {scheme} needs actors on both sides; the clips have: {actors}. "
-            f"Use more clips, or one of the protocols {', '.join(GENERAL)}"
+            f"Use clips of more of them{_or_others(clips)}"
         )
     return folds
 
 
-def _of_ravdess(clips: pd.DataFrame, scheme: str) -> pd.DataFrame:
+def suited(clips: pd.DataFrame) -> tuple[str, ...]:
+    """Return the schemes that some clips have what they ask for, the strictest first.
+
+    Args:
+        clips: a clips table; where speakers are not known, each clip counts as one.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> suited(make_clips([dict(clip="a", actor="1"), dict(clip="b", actor="1")]))
+        ('random_leaky',)
+        >>> suited(make_clips([dict(clip="a"), dict(clip="b")]))
+        ('actors', 'random_leaky')
+    """
+    numbers = _numbers(clips[_is_of_ravdess(clips)])
+    found = [
+        name
+        for name, parts in TEST_ACTORS.items()
+        if any(numbers.isin(part).any() and not numbers.isin(part).all() for part in parts)
+    ]
+    several = len(set(actor_groups(clips))) > 1
+    found += ["actors"] if several else []
+    found += ["leave_one_actor_out"] if several and clips["actor"].notna().all() else []
+    found += [CORPORA] if clips["dataset"].dropna().nunique() > 1 else []
+    return (*found, *(LEAKY if len(clips) > 1 else ()))
+
+
+def usual(clips: pd.DataFrame) -> str:
+    """Return the scheme of clips that nobody named one for: ``luna5`` for RAVDESS, or ``actors``.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> usual(make_clips([{"clip": "a", "dataset": "folder"}]))
+        'actors'
+    """
+    return "luna5" if len(clips) and (clips["dataset"] == "ravdess").all() else "actors"
+
+
+def _or_others(clips: pd.DataFrame) -> str:
+    names = ", ".join(suited(clips))
+    return f"; protocols that these clips suit: {names}" if names else ""
+
+
+def _is_of_ravdess(clips: pd.DataFrame) -> np.ndarray:
     ours = (clips["dataset"] == "ravdess").fillna(False) & _numbers(clips).between(1, 24)
+    return ours.to_numpy(dtype=bool)
+
+
+def _of_ravdess(clips: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    ours = _is_of_ravdess(clips)
     if not ours.any():
         there = ", ".join(sorted(set(clips["dataset"].dropna()))) or "no data set named"
         raise SerError(
             f"protocol {scheme} is about the actors of the data set ravdess, of whom no clip is; "
-            f"there is: {there}. Use one of the protocols {', '.join(GENERAL)}"
+            f"there is: {there}. Give clips of it{_or_others(clips)}"
         )
-    return clips[ours.to_numpy(dtype=bool)]
+    return clips[ours]
 
 
 def _numbers(clips: pd.DataFrame) -> pd.Series:

@@ -40,7 +40,18 @@ def empty_clips() -> pd.DataFrame:
     return make_clips([])
 
 
-def make_clips(rows: Iterable[dict], labels: Sequence[str] = EMOTIONS) -> pd.DataFrame:
+def label_order(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the different words among some labels: emotions in their order, then others by name.
+
+    Example:
+        >>> label_order(["excited", "sad", "bored", "sad", "happy"])
+        ('happy', 'sad', 'bored', 'excited')
+    """
+    there = set(words)
+    return (*(name for name in EMOTIONS if name in there), *sorted(there - set(EMOTIONS)))
+
+
+def make_clips(rows: Iterable[dict], labels: Sequence[str] | None = EMOTIONS) -> pd.DataFrame:
     """Build a clips table, sorted by clip id, from dictionaries with a ``clip`` key.
 
     Columns that a row does not name are filled with missing values, so a
@@ -50,7 +61,8 @@ def make_clips(rows: Iterable[dict], labels: Sequence[str] = EMOTIONS) -> pd.Dat
         rows: one dictionary a clip; keys are ``clip`` and any of
             :data:`CLIP_COLUMNS`.
         labels: what ``emotion`` may be; others than :data:`EMOTIONS` under
-            another label scheme.
+            another label scheme. None takes any words: where one is no emotion, the
+            labels are those that occur, in the order of :func:`label_order`.
 
     Returns:
         DataFrame with index ``clip``; ``emotion`` is categorical over
@@ -70,6 +82,9 @@ def make_clips(rows: Iterable[dict], labels: Sequence[str] = EMOTIONS) -> pd.Dat
             table[column] = table[column].astype("string")
     table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
     given = table["emotion"]
+    if labels is None:
+        there = label_order(given.dropna())
+        labels = there if set(there) - set(EMOTIONS) else EMOTIONS
     unknown = sorted(set(given.dropna()) - set(labels))
     if unknown:
         raise TableError(f"unknown emotion {unknown[0]!r}; use one of: {', '.join(labels)}")

@@ -1,21 +1,44 @@
-"""Tables to and from files: CSV, JSON or Parquet, by the file's ending."""
+"""Tables to and from files: CSV, JSON or Parquet, by the file's ending; Excel can be read too."""
 
 from __future__ import annotations
 
+import csv
 import io
+import os
 import re
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, Features, failure_table, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
+EXCEL = ".xlsx"
+#: A path that was made of an address has one slash left.
+_URL = re.compile(r"(https?|s?ftps?|s3|gs|hf|rtmps?|rtsp|file):/", re.IGNORECASE)
+#: Endings of tables that can be read; :data:`ENDINGS` can be written too.
+READABLE = (*ENDINGS, EXCEL)
+#: Between the values of a CSV file; the one that its first line holds most of.
+SEPARATORS = (",", ";", "\t")
 #: What holds features of any shape.
 ARRAYS = ".npz"
+
+
+def is_url(path: str | Path) -> bool:
+    """Tell whether a text is the address of something on a network.
+
+    Example:
+        >>> is_url("https://example.org/a.mp4"), is_url("C:/a.mp4"), is_url("s3/a.mp4")
+        (True, False, False)
+    """
+    return _URL.match(str(path)) is not None
 
 
 def is_table(path: str | Path) -> bool:
@@ -25,20 +48,24 @@ def is_table(path: str | Path) -> bool:
         >>> is_table("clips.csv"), is_table("clips.mp4")
         (True, False)
     """
-    return Path(path).suffix.lower() in ENDINGS
+    return Path(path).suffix.lower() in READABLE
 
 
-def check_ending(path: str | Path) -> str:
+def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
     """Return the path's ending, or say which ones there are.
 
+    Args:
+        path: of a table.
+        endings: those that are possible.
+
     Raises:
-        SerError: the ending is not one of :data:`ENDINGS`.
+        SerError: the ending is not one of them.
     """
     ending = Path(path).suffix.lower()
-    if ending not in ENDINGS:
+    if ending not in endings:
         raise SerError(
             f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
-            f"use one of {', '.join(ENDINGS)}"
+            f"use one of {', '.join(endings)}"
         )
     return ending
 
@@ -137,29 +164,114 @@ def write_features(features: Features, path: str | Path) -> None:
 
 
 def read(path: str | Path) -> pd.DataFrame:
-    """Read a table that :func:`write` wrote, or one of the same format.
+    """Read a table that :func:`write` wrote, or one that a spreadsheet did.
+
+    CSV may be separated by commas, semicolons (then with decimal commas) or tabs, and begin with a
+    byte order mark. Of an Excel file the first sheet is read. A clip or a file may be called
+    ``NA``, ``null``, ``None`` or ``nan``; elsewhere these words are missing values.
 
     Args:
-        path: its ending chooses the format.
+        path: its ending chooses the format: one of :data:`READABLE`.
 
     Raises:
         TableError: there is no such file, or it is not such a table.
         SerError: the ending is unknown.
     """
-    ending = check_ending(path)
+    ending = check_ending(path, READABLE)
+    if is_url(path):
+        raise TableError(f"{path}: it is a URL, and nothing is fetched; download it, give the file")
     try:
         if ending == ".csv":
-            # Codes such as actor 05 must not become the number 5.
-            table = pd.read_csv(path, dtype={name: "string" for name in _TEXT})
-            return _texts_changed(table, _QUOTED_FORMULA, "")
+            return _texts_changed(_read_csv(path), _QUOTED_FORMULA, "")
+        if ending == EXCEL:
+            return _read_excel(path)
         if ending == ".json":
             return pd.read_json(path, orient="records", dtype={name: "string" for name in _TEXT})
         return pd.read_parquet(path)
     except FileNotFoundError as error:
         raise TableError(f"{path}: there is no such file; check the path") from error
-    except (ValueError, UnicodeDecodeError, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path}: it is not UTF-8; save it as 'CSV UTF-8'") from error
+    except (ValueError, OSError, BadZipFile, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TableError(f"{path}: not a readable {ending[1:]} table ({reason})") from error
+
+
+def _read_csv(path: str | Path) -> pd.DataFrame:
+    with open(path, encoding="utf-8-sig") as file:  # with or without a byte order mark
+        head = file.readline()
+    separator = max(SEPARATORS, key=head.count)
+    names = next(csv.reader([head], delimiter=separator), [])
+    table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **_as_text(names))
+    if separator != ";":
+        return table
+    # A spreadsheet that separates by semicolons writes 0,5 for a half.
+    for name in table.columns:
+        if not (pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().all()):
+            dots = table[name].astype("string").str.replace(",", ".", regex=False)
+            numbers = pd.to_numeric(dots, errors="coerce").astype(float)
+            is_text = _CANONICAL.get(_plain(name)) in _TEXT
+            table[name] = (
+                numbers if numbers.count() == dots.count() and not is_text else table[name]
+            )
+    return table
+
+
+def _read_excel(path: str | Path) -> pd.DataFrame:
+    names = [str(name) for name in pd.read_excel(path, nrows=0, engine="openpyxl").columns]
+    return pd.read_excel(path, engine="openpyxl", **_as_text(names)).rename(columns=str)
+
+
+def _as_text(names: Sequence[str]) -> dict[str, Any]:
+    """Return how pandas reads these columns: codes such as actor 05 do not become the number 5."""
+    texts = [name for name in names if _CANONICAL.get(_plain(name)) in _TEXT]
+    ids = [name for name in names if _CANONICAL.get(_plain(name)) in _IDS]
+    missing = {name: [""] if name in ids else list(_MISSING) for name in names}
+    return {
+        "dtype": {name: "string" for name in texts},
+        "keep_default_na": False,
+        "na_values": missing,
+    }
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
+def read_as(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table about recordings, whatever its columns are called.
+
+    Args:
+        path: as for :func:`read`.
+        columns: of :data:`OTHER_NAMES`, those that are wanted by this name.
+
+    Returns:
+        The table. A column is renamed where it has one of the other names of a wanted one that
+        is not there; upper case and spaces do not matter. ``sex`` is ``female`` or ``male`` where
+        it says ``f``, ``M`` and the like.
+
+    Warns:
+        UserWarning: a column is renamed; the text says which.
+
+    Raises:
+        TableError: as for :func:`read`.
+    """
+    table = read(path)
+    plain = {_plain(str(name)): name for name in reversed(table.columns)}
+    found = {}
+    for wanted in columns:
+        if wanted not in table.columns:
+            names = (plain[name] for name in (wanted, *OTHER_NAMES[wanted]) if name in plain)
+            if (name := next(names, None)) is not None and name not in found:
+                found[name] = wanted
+    if found:
+        said = ", ".join(f"{name!r} is the {wanted}" for name, wanted in found.items())
+        warnings.warn(f"{path}: read so: {said}", stacklevel=2)
+    table = table.rename(columns=found)
+    if "sex" in table:
+        known = table["sex"].astype("string").str.strip().str.lower()
+        table["sex"] = known.replace(SEX_WORDS)
+    return table
 
 
 #: A text that a spreadsheet runs when a CSV file is opened in it, and one that was
@@ -184,30 +296,80 @@ def _texts_changed(table: pd.DataFrame, begins: re.Pattern, instead: str) -> pd.
     return table.assign(**changes).rename(columns=changed)
 
 
-_TEXT = ("clip", "path", *(name for name in CLIP_COLUMNS if name != "duration"))
+_TEXT = ("clip", "path", "label", *(name for name in CLIP_COLUMNS if name != "duration"))
+#: Columns in which ``NA`` is a name.
+_IDS = ("clip", "path", "audio", "video")
+#: What people call the columns of their tables.
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "path": ("file", "filename", "file_name", "filepath", "file_path"),
+    "label": ("emotion",),
+    "emotion": ("label",),
+    "actor": ("speaker", "speaker_id", "actor_id"),
+    "sex": ("gender",),
+}
+_CANONICAL = {name: name for name in _TEXT} | {
+    other: name for name, others in OTHER_NAMES.items() for other in others if other not in _TEXT
+}
+#: Texts of a missing value in other columns.
+_MISSING = ("", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "-nan", "null", "NULL", "None", "<NA>")
+SEX_WORDS = {"f": "female", "woman": "female", "w": "female", "m": "male", "man": "male"}
+
+
+def located(recording: str, table: str | Path) -> str:
+    """Return the path of a recording that a table names, relative ones from the table's folder.
+
+    Example:
+        >>> located("may/a.wav", "data/clips.csv") == str(Path("data", "may", "a.wav"))
+        True
+    """
+    return str(Path(table).parent / os.path.expanduser(recording))
+
+
+def write_clips(clips: pd.DataFrame, path: str | Path) -> None:
+    """Write a clips table so that :func:`read_clips` finds its recordings from any folder.
+
+    Args:
+        clips: a clips table; relative paths count from the current folder.
+        path: as for :func:`write`; paths are written as relative to its folder, absolute ones as
+            they are.
+
+    Raises:
+        SerError: the ending is unknown.
+        OSError: the file cannot be written.
+    """
+    folder = os.path.abspath(Path(path).parent)
+
+    def moved(value: str) -> str:
+        if os.path.isabs(value):
+            return value
+        try:
+            return Path(os.path.relpath(value, folder)).as_posix()
+        except ValueError:  # on another drive
+            return os.path.abspath(value)
+
+    places = {c: clips[c].map(moved, na_action="ignore") for c in ("audio", "video")}
+    write(clips.assign(**places), path)
 
 
 def read_clips(path: str | Path) -> pd.DataFrame:
     """Read a clips table.
 
     A column that is missing is taken as unknown, so a table of ``clip`` and
-    ``audio`` alone is enough to predict from.
+    ``audio`` alone is enough to predict from. Relative paths count from the table's folder.
 
     Args:
-        path: CSV, JSON or Parquet.
+        path: as for :func:`read`.
 
     Raises:
         TableError: it has no clip ids or no paths, or is malformed.
     """
-    return make_clips(_clip_rows(path))
+    return make_clips(_clip_rows(path), labels=None)
 
 
 def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a clips table for prediction, leaving out rows that cannot be used.
 
-    A row is left out when it has no clip id, no path, or the id of a row above;
-    an emotion that does not exist is taken as unknown, since
-    nothing is learnt from it.
+    A row is left out when it has no clip id, no path, or the id of a row above.
 
     Args:
         path: CSV, JSON or Parquet.
@@ -227,13 +389,12 @@ def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         files = [str(row[column]) for column in ("audio", "video") if row.get(column)]
         problem = _row_problem(row["clip"], files, kept)
         if problem is None:
-            known = row.get("emotion") in EMOTIONS
-            kept[row["clip"]] = row if known else {**row, "emotion": None}
+            kept[row["clip"]] = row
             continue
         name = str(row["clip"] or "")
         error = f"{path}: row {number} ({name or 'nameless'}): {problem}"
         failures.append((name, files[0] if files else "", "index", error))
-    return make_clips(kept.values()), failure_table(failures)
+    return make_clips(kept.values(), labels=None), failure_table(failures)
 
 
 def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
@@ -245,11 +406,13 @@ def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
 
 
 def _clip_rows(path: str | Path) -> list[dict]:
-    table = read(path)
+    table = read_as(path, ("emotion", "actor", "sex"))
     if "clip" not in table.columns or not {"audio", "video"} & set(table.columns):
         raise TableError(
             f"{path}: a clips table needs the column clip and one of audio and video; "
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
-    known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]]
+    known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]].copy()
+    for column in {"audio", "video"} & set(known):
+        known[column] = known[column].map(lambda value: located(value, path), na_action="ignore")
     return known.astype(object).where(known.notna(), None).to_dict("records")

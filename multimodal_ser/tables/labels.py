@@ -1,8 +1,10 @@
 """Label schemes: what a model is to tell apart, as data.
 
-A clip carries one of the eight :data:`~multimodal_ser.tables.EMOTIONS`. A
-scheme says which label each becomes, which are dropped, and in which order
-the labels are the columns of every probability table:
+A clip of a published corpus carries one of the eight :data:`~multimodal_ser.tables.EMOTIONS`,
+one of people's own any word. Under the scheme ``own`` the labels are the words that occur,
+as they are written: the list travels as the categories of the column ``emotion``, and from
+there into the model. Any other scheme says which label each becomes, which are dropped,
+and in which order the labels are the columns of every probability table:
 
 =================  ==========================================================
 ``emotions8``      the eight of RAVDESS
@@ -31,13 +33,31 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.errors import TableError, UnknownName
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.tables import EMOTIONS, check_clips
+from multimodal_ser.tables.clips import label_order
 
 #: The sexes that the data sets know, in the order of the labels.
 SEXES = ("female", "male")
 #: What the data sets do not agree on: where nobody was asked to be calm, neutral may sound so.
 CALM, NEUTRAL = "calm", "neutral"
+#: The scheme whose labels are the words that occur.
+OWN = "own"
+#: Other words for an emotion, which every scheme but ``own`` takes for it.
+SYNONYMS = {
+    "happiness": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful",
+    "disgusted": "disgust",
+    "surprise": "surprised",
+}
+#: Words that are columns of tables with a column per label, and so cannot be labels.
+RESERVED = (
+    *("clip", "path", "start_s", "end_s", "person", "modality", "emotion", "second", "confidence"),
+    *("set", "frame", "time_s", "audio_share", "video_share", "face_rate", "note", "fold"),
+)
 
 
 class Scheme(NamedTuple):
@@ -96,7 +116,53 @@ SCHEMES: Mapping[str, Scheme] = {
     "emotions4": _with_calm("neutral", "happy", "sad", "angry"),
     "sex": _sex(),
 }
-NAMES = tuple(SCHEMES)
+NAMES = (OWN, *SCHEMES)
+
+
+def emotion_of(word: str | None) -> str | None:
+    """Return the emotion that a word names, in whatever case; None where it names none.
+
+    Example:
+        >>> emotion_of("Joy"), emotion_of("Sad"), emotion_of("bored")
+        ('happy', 'sad', None)
+    """
+    word = word.strip().lower() if word else ""
+    word = SYNONYMS.get(word, word)
+    return word if word in EMOTIONS else None
+
+
+def check_scheme(scheme: str) -> str:
+    """Return the name of a scheme.
+
+    Raises:
+        UnknownName: there is no such scheme.
+    """
+    if scheme not in NAMES:
+        raise UnknownName("label scheme", scheme, NAMES)
+    return scheme
+
+
+def check_words(labels: Sequence[str]) -> None:
+    """Refuse words that cannot be the labels of a model.
+
+    Raises:
+        SerError: a word is a column of the tables that hold a column per label, or holds what
+            cannot be printed, or the ``|`` that separates labels in a set.
+
+    Example:
+        >>> check_words(["bored", "confidence"])
+        Traceback (most recent call last):
+        multimodal_ser.errors.SerError: 'confidence' cannot be a label: tables of predictions \
+have a column of this name; rename it
+    """
+    for label in labels:
+        if label in RESERVED:
+            reason = "tables of predictions have a column of this name"
+        elif not label.isprintable() or "|" in label or not label.strip():
+            reason = "a label is printable text without '|'"
+        else:
+            continue
+        raise SerError(f"{label!r} cannot be a label: {reason}; rename it")
 
 
 def labels_of(scheme: str) -> tuple[str, ...]:
@@ -110,18 +176,38 @@ def labels_of(scheme: str) -> tuple[str, ...]:
         ('negative', 'positive')
     """
     if scheme not in SCHEMES:
-        raise UnknownName("label scheme", scheme, NAMES)
+        raise UnknownName("label scheme", scheme, tuple(SCHEMES))
     return SCHEMES[scheme].labels
+
+
+def labels_among(clips: pd.DataFrame, scheme: str) -> tuple[str, ...]:
+    """Return the labels of clips that :func:`relabel` gave, in the order of the columns.
+
+    Args:
+        clips: a clips table under the scheme.
+        scheme: one of :data:`NAMES`; of ``own`` the labels are the categories of ``emotion``,
+            whether or not they occur in this part of the clips.
+
+    Raises:
+        UnknownName: there is no such scheme.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": "a", "emotion": "sad"}, {"clip": "b", "emotion": "bored"}]
+        >>> labels_among(relabel(make_clips(rows, None), "own").head(1), "own")
+        ('sad', 'bored')
+    """
+    return tuple(clips["emotion"].cat.categories) if scheme == OWN else labels_of(scheme)
 
 
 def apply(clips: pd.DataFrame, scheme: str) -> pd.Series:
     """Return each clip's label under a scheme.
 
     Args:
-        clips: a clips table whose emotions are of
-            :data:`~multimodal_ser.tables.EMOTIONS`; ``sex`` is ``female`` or
+        clips: a clips table; words that name no emotion (:func:`emotion_of`) have a label
+            under ``own`` alone. ``sex`` is ``female`` or
             ``male`` and is looked at by the schemes that name it.
-        scheme: one of :data:`NAMES`.
+        scheme: one of :data:`NAMES`; ``own`` keeps every label and changes none.
 
     Returns:
         Categorical Series ``emotion`` with the index of the clips, categories
@@ -138,12 +224,14 @@ def apply(clips: pd.DataFrame, scheme: str) -> pd.Series:
         >>> apply(clips, "valence2")["a"], apply(clips, "sex_emotion16")["a"]
         ('positive', 'male_happy')
     """
-    labels = labels_of(scheme)
     check_clips(clips)
-    of = SCHEMES[scheme].of
     given = clips[["sex", "emotion"]].astype(object)
-    pairs = given.where(given.notna(), None).itertuples(index=False, name=None)
-    found = [of.get((sex if sex in SEXES else None, emotion)) for sex, emotion in pairs]
+    given = given.where(given.notna(), None)
+    if check_scheme(scheme) == OWN:
+        found, labels = list(given["emotion"]), label_order(given["emotion"].dropna())
+    else:
+        (labels, of), pairs = SCHEMES[scheme], given.itertuples(index=False, name=None)
+        found = [of.get((sex if sex in SEXES else None, emotion_of(said))) for sex, said in pairs]
     return pd.Series(pd.Categorical(found, categories=labels), index=clips.index, name="emotion")
 
 

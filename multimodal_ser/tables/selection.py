@@ -10,7 +10,8 @@ import pandas as pd
 
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import actor_groups, check_clips
-from multimodal_ser.tables.labels import SCHEMES, labels_of, relabel
+from multimodal_ser.tables.clips import label_order
+from multimodal_ser.tables.labels import OWN, SCHEMES, check_scheme, labels_of, relabel
 
 
 def only(clips: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
@@ -52,7 +53,8 @@ def needs_sex(scheme: str) -> bool:
         >>> needs_sex("sex_emotion16"), needs_sex("emotions8")
         (True, False)
     """
-    labels_of(scheme)
+    if check_scheme(scheme) == OWN:
+        return False
     return all(sex is not None for sex, _ in SCHEMES[scheme].of)
 
 
@@ -80,7 +82,7 @@ known of none of the 1 clip(s); fill the column sex (female, male) of a clips ta
     if clips["emotion"].isna().all() and scheme != "sex":
         raise SerError(
             f"none of the {len(clips)} clip(s) has a label; name the files as RAVDESS does, "
-            "or put them into folders named after emotions"
+            "put them into folders named after their labels, or give a table of path and label"
         )
     if needs_sex(scheme):
         raise SerError(
@@ -90,8 +92,23 @@ known of none of the 1 clip(s); fill the column sex (female, male) of a clips ta
     there = ", ".join(sorted(set(clips["emotion"].dropna())))
     raise SerError(
         f"none of the {len(clips)} clip(s) has one of the labels {scheme} "
-        f"({', '.join(labels_of(scheme))}); there is: {there}"
+        f"({', '.join(labels_of(scheme))}); there is: {there}; the labels own keep every word"
     )
+
+
+def counted(clips: pd.DataFrame) -> str:
+    """Return how many clips have each label, in one phrase.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": "a", "emotion": "bored"}, {"clip": "b", "emotion": "sad"}]
+        >>> counted(make_clips([*rows, {"clip": "c"}], None))
+        'sad 1, bored 1, without a label 1'
+    """
+    counts = clips["emotion"].astype(object).value_counts()
+    parts = [f"{label} {counts[label]}" for label in label_order(counts.index)]
+    unknown = int(clips["emotion"].isna().sum())
+    return ", ".join([*parts, *([f"without a label {unknown}"] if unknown else [])])
 
 
 def apart(extra: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:

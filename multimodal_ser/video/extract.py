@@ -174,7 +174,8 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
         made = _followed(path, params, people.People(posters))
     if not made.usable.any():
         problem = f"{NO_FACE} in any of its {len(made.usable)} sampled frames"
-        raise MediaError(path, problem, "use --crop frame, or a clip that shows a face")
+        remedy = "give a clip that shows one, or train a model with --crop frame"
+        raise MediaError(path, problem, remedy)
     return made
 
 

@@ -37,6 +37,9 @@ MATROSKA = "matroska,webm"
 SELF_DESCRIBING = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
 NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
 
+#: What is wrong with a video that is a voice recording: a missing modality, no damage.
+NO_IMAGE = "it has no image, only sound"
+
 
 class Frame(NamedTuple):
     """One decoded frame.
@@ -174,7 +177,7 @@ def _picture_stream(container, path: Path):
     if not known and "mp4" in container.format.name and _box_is_cut(path):
         raise _no_index(path)
     if not films:
-        problem = "it has no image, only sound" if container.streams.audio else "it has no image"
+        problem = NO_IMAGE if container.streams.audio else "it has no image"
         raise MediaError(path, problem, "use it as audio, or give a video")
     stream = films[0]
     if stream.codec_context is None:

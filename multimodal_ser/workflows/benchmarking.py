@@ -16,7 +16,7 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation import adaptation, corpora, protocol, robustness
-from multimodal_ser.evaluation.folds import CORPORA, LEAKY, Fold, make_folds, write_folds
+from multimodal_ser.evaluation.folds import CORPORA, LEAKY, Fold, make_folds, usual, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
 from multimodal_ser.reports.wording import ADAPTED
@@ -247,7 +247,7 @@ def _kept(place: Path | None, fold: Fold) -> Tested | None:
 def benchmark(
     clips: pd.DataFrame,
     recipes: Recipe | Sequence[Recipe],
-    scheme: str = "luna5",
+    scheme: str | None = None,
     *,
     extra: pd.DataFrame | None = None,
     tables: Mapping[str, Features | str | Path] | None = None,
@@ -267,7 +267,8 @@ def benchmark(
         clips: a clips table; clips without a label are left out.
         recipes: what to compare; they share everything but their learners and
             fusion, see :func:`~multimodal_ser.workflows.recipes.grid`.
-        scheme: one of ``evaluation.folds.NAMES``, or a table of one's own.
+        scheme: one of ``evaluation.folds.NAMES``, or a table of one's own; None takes
+            ``luna5`` for RAVDESS, ``actors`` for anything else.
         extra: clips to train on beside those of a fold, such as song or another
             corpus; never those of an actor whom the fold holds out.
         tables: name of an input -> a table made elsewhere, or its path.
@@ -291,6 +292,7 @@ def benchmark(
     recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
     if not recipes:
         raise SerError("there is nothing to measure; choose an audio or a video model")
+    scheme = scheme or usual(clips)
     if scheme == CORPORA:
         recipes = [_with_calm(recipe) for recipe in recipes]
     for recipe in recipes:
@@ -381,7 +383,7 @@ def shares_actors(clips: pd.DataFrame, folds: Iterable[Fold]) -> bool:
 
 
 def _title_end(base: Recipe, extra: pd.DataFrame | None, n_unshared: int) -> str:
-    parts = [] if base.labels == "emotions8" else [f"labels {base.labels}"]
+    parts = [] if base.labels in ("emotions8", "own") else [f"labels {base.labels}"]
     if n_unshared:
         parts.append(f"{n_unshared} clips of labels that one data set alone has left out")
     parts += [] if extra is None else [f"{len(extra)} extra training clips"]

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import SerError
@@ -151,13 +152,16 @@ def fit(
     return Combiner(modalities, Fuser("product" if pooled else fusion), temperatures)
 
 
-def fit_sets(
+def held_out(
     crossed: Mapping[str, pd.DataFrame],
     learners: Mapping[str, Learner],
     clips: pd.DataFrame,
     fusion: str,
-) -> label_sets.PredictionSets | None:
-    """Fit the thresholds of prediction sets.
+) -> dict[str, pd.DataFrame]:
+    """Return the answers of combiners that were fitted on other actors.
+
+    Neither learners nor calibration nor fusion have seen the actor of an answer. Parameters
+    that were chosen on the same inner folds have, so scores of these answers are a little high.
 
     Args:
         crossed: as for :func:`fit`.
@@ -166,16 +170,16 @@ def fit_sets(
         fusion: as for :func:`fit`.
 
     Returns:
-        Those of the answers of combiners that were fitted on other actors; None with
-        fewer than two actors, or without cross-fitted predictions.
+        Modality -> probabilities of training clips; nothing with fewer than two actors, or
+        without cross-fitted predictions. ``fused`` where there are both modalities.
     """
     from multimodal_ser.evaluation.folds import make_folds
 
-    actors = pd.Series(actor_groups(clips), clips.index)
-    count = min(REPORT_FOLDS, actors.nunique())
+    actors = set(actor_groups(clips))
+    count = min(REPORT_FOLDS, len(actors))
     crossed = {name: table for name, table in crossed.items() if table.notna().any(axis=None)}
     if count < 2 or not crossed:
-        return None
+        return {}
     parts: dict[str, list[pd.DataFrame]] = {}
     for fold in make_folds(clips, "actors", n_folds=count):
         known = {name: table[table.index.isin(fold.train)] for name, table in crossed.items()}
@@ -188,11 +192,66 @@ def fit_sets(
         for name in ("audio", "video", "fused"):
             if name in answers:
                 parts.setdefault(name, []).append(answers[name])
-    answered = {name: pd.concat(tables) for name, tables in parts.items()}
+    return {name: pd.concat(tables) for name, tables in parts.items()}
+
+
+def fit_sets(
+    answered: Mapping[str, pd.DataFrame], clips: pd.DataFrame
+) -> label_sets.PredictionSets | None:
+    """Fit the thresholds of prediction sets.
+
+    Args:
+        answered: of :func:`held_out`.
+        clips: the training clips, with labels.
+
+    Returns:
+        None where there is no answer.
+    """
+    answered = dict(answered)
     if len(answered) == 3:  # a fused answer of one modality has that one's sets
         both = answered["audio"].notna().all(axis=1) & answered["video"].notna().all(axis=1)
         answered["fused"] = answered["fused"][both]
+    actors = pd.Series(actor_groups(clips), clips.index)
     return label_sets.fit(answered, clips["emotion"], actors)
+
+
+def scored(answered: Mapping[str, pd.DataFrame], clips: pd.DataFrame, seed: int) -> list[dict]:
+    """Return how good held-out answers are, as JSON values.
+
+    Args:
+        answered: of :func:`held_out`.
+        clips: the training clips, with labels.
+        seed: of the bootstrap over actors.
+
+    Returns:
+        One dictionary for each of ``audio``, ``video`` and, of both, ``fused``: ``answer``, what
+        ``protocol.summary`` gives of UAR, WAR, ECE and ``n``; ``labels`` and ``confusion``, a row
+        of counts per true label; and ``by_actor``, the UAR (0 to 1) of each known actor.
+    """
+    from multimodal_ser.evaluation import metrics, protocol
+
+    names = [name for name in answered if name != "fused" or len(answered) > 2]
+    groups = pd.Series(actor_groups(clips), clips.index)[clips["actor"].notna()]
+    rows = []
+    for name in names:
+        table = answered[name].dropna(how="all")
+        found = protocol.summary(table, clips, seed=seed)
+        kept = [f"{metric}{end}" for metric in ("uar", "war") for end in ("", "_low", "_high")]
+        counts = metrics.confusion(table, clips["emotion"])
+        parts = table.groupby(groups.reindex(table.index))
+        rows.append(
+            {"answer": name, "labels": [str(label) for label in counts.index]}
+            # Of one actor there is no interval.
+            | {key: None if np.isnan(found[key]) else float(found[key]) for key in (*kept, "ece")}
+            | {"n": int(found["n"]), "confusion": counts.to_numpy().astype(int).tolist()}
+            | {
+                "by_actor": {
+                    str(actor): float(metrics.score(part, clips["emotion"])["uar"])
+                    for actor, part in parts
+                }
+            }
+        )
+    return rows
 
 
 def kept(table: pd.DataFrame, clips: pd.DataFrame) -> calibration.Kept:

@@ -16,6 +16,7 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import Features, check_clips, failure_table, selection
+from multimodal_ser.tables import labels as label_scheme
 from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def prepare(
             are left out.
 
     Raises:
-        SerError: there are no two labels.
+        SerError: there are no two labels, or a word cannot be one.
         TableError: it is not known whose the extra clips or the changed copies
             are, see :func:`selection.apart`.
     """
@@ -96,6 +97,8 @@ def prepare(
             f"all {len(labelled)} labelled clip(s) are {labelled['emotion'].iloc[0]}; "
             "training needs clips of at least two labels"
         )
+    words = label_scheme.labels_among(labelled, recipe.labels)
+    label_scheme.check_words(words)
     nameless = labelled.index[labelled["actor"].isna()]
     if recipe.copies and len(nameless):
         raise TableError(
@@ -106,6 +109,11 @@ def prepare(
         adaptation.groups(labelled, "person")
     if extra is not None:
         extra = selection.labelled(selection.apart(extra, clips), recipe.labels)
+        # Of own labels, those of the clips: nobody is tested on others.
+        extra = extra[extra["emotion"].isin(words)]
+        extra = extra.assign(emotion=extra["emotion"].cat.set_categories(words))
+        if extra.empty:
+            raise SerError(f"no extra clip has one of the labels {', '.join(words)}; give others")
     return labelled, extra
 
 
@@ -175,7 +183,7 @@ def extract_inputs(
     """Return the inputs of learners for clips, and the failures.
 
     A clip in which no speech is heard has no features of its sound, and a row of the
-    failures whose stage is ``speech``.
+    failures whose stage is ``speech``. That a video has sound alone is no failure.
 
     Args:
         clips: a clips table.
@@ -188,6 +196,8 @@ def extract_inputs(
     Raises:
         SerError: a learner wants a table that is not given.
     """
+    from multimodal_ser.video.frames import NO_IMAGE
+
     learners = list(learners)
     heard = list(dict.fromkeys(one.input for one in learners if one.modality == "audio"))
     inputs: dict[str, Features | FrameStore] = {}
@@ -212,7 +222,9 @@ def extract_inputs(
                 stores[params], failed = _frames(clips, params, shared)
                 failures.append(failed)
             inputs[one.key] = stores[params]
-    return inputs, pd.concat(failures, ignore_index=True)
+    failed = pd.concat(failures, ignore_index=True)
+    # An mp4 that holds a voice alone is a recording of it.
+    return inputs, failed[~failed["error"].astype(str).str.contains(NO_IMAGE, regex=False)]
 
 
 def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):

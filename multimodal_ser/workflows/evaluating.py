@@ -202,11 +202,9 @@ def _run(
     models = tuple(_models(answered, fold))
     record = run_record(None, labelled, seconds=round(seconds, 1))
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
-    left = len(clips) - len(labelled)
+    kept = label_sets.other_words(clips, labelled)
     return Run(
-        title=f"{names}: a finished model on {len(labelled)} clips"
-        + (f", {left} of other labels left out" if left else "")
-        + (f"; {said}" if said else ""),
+        title=f"{names}: a finished model on {kept}" + (f"; {said}" if said else ""),
         protocol=PROTOCOL,
         clips=labelled,
         models=models,

@@ -18,6 +18,7 @@ from multimodal_ser.tables.labels import (
     CALM,
     NEUTRAL,
     SCHEMES,
+    emotion_of,
     labels_of,
     mapping_words,
     project,
@@ -38,7 +39,8 @@ def labelled(clips: pd.DataFrame, labels: Sequence[str], scheme: str | None) -> 
 
     Args:
         clips: a clips table.
-        labels: the model's. Where neutral is among them and calm is not, calm clips are neutral.
+        labels: the model's. Where neutral is among them and calm is not, calm clips are neutral;
+            a word that is none of them but names one (``joy`` for happy) counts as that.
         scheme: one of ``labels.NAMES`` that the model is scored under, or None.
 
     Raises:
@@ -47,6 +49,8 @@ def labelled(clips: pd.DataFrame, labels: Sequence[str], scheme: str | None) -> 
     if scheme is not None:
         return selection.labelled(clips, scheme)
     given = clips["emotion"].astype(object)
+    named = given.map(emotion_of, na_action="ignore")
+    given = given.where(given.isin(labels), named.where(named.isin(labels), given))
     if CALM not in labels and NEUTRAL in labels:
         given = given.mask(given == CALM, NEUTRAL)
     kept = given.isin(labels)
@@ -58,6 +62,29 @@ def labelled(clips: pd.DataFrame, labels: Sequence[str], scheme: str | None) -> 
         )
     emotion = pd.Categorical(given[kept], categories=list(labels))
     return selection.check_clips(clips[kept].assign(emotion=emotion))
+
+
+def other_words(clips: pd.DataFrame, kept: pd.DataFrame) -> str:
+    """Return how many clips are kept, which words count as which labels, and what is left out.
+
+    Args:
+        clips: a clips table.
+        kept: of :func:`labelled`.
+
+    Example:
+        >>> from multimodal_ser.tables import make_clips
+        >>> rows = [{"clip": str(at), "emotion": word} for at, word in enumerate(["joy", "bored"])]
+        >>> clips = make_clips(rows, None)
+        >>> other_words(clips, labelled(clips, ["happy", "sad"], None))
+        '1 clips, 1 of other labels left out (bored 1); joy counted as happy'
+    """
+    given, found = clips["emotion"].astype(object), kept["emotion"].astype(object)
+    pairs = dict.fromkeys(zip(given[kept.index], found, strict=True))
+    lost = clips.drop(kept.index)
+    head = f"{len(kept)} clips"
+    head += f", {len(lost)} of other labels left out ({selection.counted(lost)})" * bool(len(lost))
+    named = (f"{w} counted as {label}" for w, label in pairs if label != w != emotion_of(w))
+    return "; ".join([head, *named])
 
 
 def own_labels(clips: pd.DataFrame, scheme: str | None = None) -> dict[str, tuple[str, ...]]:

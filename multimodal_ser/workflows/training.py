@@ -41,7 +41,7 @@ from multimodal_ser.evaluation.folds import (
 from multimodal_ser.fusion import aggregate, calibration, methods
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
-from multimodal_ser.tables.labels import labels_of
+from multimodal_ser.tables.labels import check_scheme, labels_among
 from multimodal_ser.workflows import combining
 from multimodal_ser.workflows.data import Data, extract, frame_params, owners, prepare
 from multimodal_ser.workflows.feature_model import FeatureModel
@@ -88,7 +88,7 @@ def check(recipe: Recipe) -> None:
         multimodal_ser.errors.SerError: svc takes features of the shape (n_values,), these have \
 (300, 64); choose another feature set or classifier
     """
-    labels_of(recipe.labels)
+    check_scheme(recipe.labels)
     methods.load(recipe.fusion)
     if recipe.pooling not in aggregate.NAMES:
         raise UnknownName("way to combine frames", recipe.pooling, aggregate.NAMES)
@@ -209,7 +209,7 @@ def cross_fit(
     Raises:
         SerError: no candidate could be scored, or a fold has too few classes.
     """
-    nothing = pd.DataFrame(columns=list(labels_of(recipe.labels)), dtype=float)
+    nothing = pd.DataFrame(columns=list(labels_among(train, recipe.labels)), dtype=float)
     if not folds:
         return CrossFit({**learner.params, **learner.candidates[0]}, nothing, {})
     learner, record = _searched(learner, data, train, folds, recipe, progress)
@@ -263,7 +263,7 @@ def _lean(data: Data, learner: Learner) -> Data:
 def _held_out(learner, params, data: Data, train, fold: Fold, recipe: Recipe) -> pd.DataFrame:
     part = train.loc[fold.train]
     if not _has_two(part, data, learner):
-        return pd.DataFrame(np.nan, fold.test, list(labels_of(recipe.labels)))
+        return pd.DataFrame(np.nan, fold.test, list(labels_among(train, recipe.labels)))
     fitted = fit_learner(replace(learner, params={**learner.params, **params}), data, part, recipe)
     return predict_learner(fitted, data.inputs, fold.test, recipe.pooling)
 
@@ -298,7 +298,7 @@ def fit_learner(
     if data.extra is not None:
         # A person who is not for training here is not learnt from in song either.
         learn = with_extra(learn, data.extra, data.clips[~data.clips.index.isin(learn.index)])
-    labels, found = labels_of(recipe.labels), data.inputs[learner.key]
+    labels, found = labels_among(train, recipe.labels), data.inputs[learner.key]
     held = held if held is not None and len(held) else None
     if learner.input == FRAMES:
         from multimodal_ser.video.model import VideoModel
@@ -401,7 +401,7 @@ def _searched(
 
     module, found = _module(learner), cast("Features", data.inputs[learner.key])
     learn = train[train.index.isin(found.clips)]
-    labels = labels_of(recipe.labels)
+    labels = labels_among(train, recipe.labels)
     with warnings.catch_warnings():
         # A candidate that never names a label has no precision; it counts as 0.
         warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
@@ -498,8 +498,9 @@ def fit(
         progress: whether to show bars on standard error.
 
     Returns:
-        The model; and as JSON values what was ``chosen`` by learner and what
-        ``calibration`` does on actors whom it was not fitted on.
+        The model; and as JSON values what was ``chosen`` by learner, what
+        ``calibration`` does on actors whom it was not fitted on, and how good the
+        answers on ``held_out`` actors are (``combining.scored``).
 
     Raises:
         SerError: there are too few clips or classes to learn from.
@@ -515,17 +516,18 @@ def fit(
         final = replace(one, params=found.params)
         fitted[name] = fit_learner(final, data, train, recipe, checkpoint=place, progress=progress)
     combiner = combining.fit(crossed, learners, train, recipe.fusion)
-    combiner.sets = combining.fit_sets(crossed, learners, train, recipe.fusion)
+    answered = combining.held_out(crossed, learners, train, recipe.fusion)
+    combiner.sets = combining.fit_sets(answered, train)
     model = Model(
         fitted,
-        labels_of(recipe.labels),
+        labels_among(train, recipe.labels),
         pooling=recipe.pooling,
         combiner=combiner,
         adapt=recipe.adapt,
     )
     measured = combining.measured(crossed, learners, train, recipe.fusion) if folds else []
     told = {"chosen": {name: one for name, one in chosen.items() if one}, "calibration": measured}
-    return model, told
+    return model, {**told, "held_out": combining.scored(answered, train, recipe.seed)}
 
 
 def train(

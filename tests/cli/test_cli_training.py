@@ -294,7 +294,7 @@ def test_a_table_and_the_arrays_hold_the_same(voices, tmp_path):
         (["train", "--search", "2", "--search-metric", "acc"], "balanced_accuracy"),
         (["benchmark", "--audio", "svc,resnet18", "--modalities", "audio"], "resnet18"),
         (["benchmark", "--modalities", "audio", "--audio", "none"], "audio"),
-        (["benchmark", "--protocol", "kfold"], "aei"),
+        (["benchmark", "--protocol", "kfold"], "luna5"),
         (["benchmark", "--protocol", "aei"], "01, 02, 03, 04"),
         (["benchmark", "--protocol", "actors", "--output", "{tmp}/s.xls"], ".csv"),
         (["benchmark", "--protocol", "actors", "--save-folds", "{tmp}/f.txt"], ".csv"),

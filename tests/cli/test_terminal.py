@@ -1,6 +1,7 @@
 import pandas as pd
 
 from multimodal_ser.cli import terminal
+from multimodal_ser.tables import EMOTIONS
 
 
 def test_names_are_shown_as_they_are_and_not_as_markup(capsys):
@@ -36,6 +37,34 @@ def test_scores_by_data_set_fit_80_columns_and_mark_intervals_over_clips(capsys,
     marked = [line.split()[0] for line in lines if " * " in f"{line} " and "12.3" in line]
     assert marked == ["tess"]
     assert all("12.3 (10.0 to 20.0)" in line for line in lines if line.split()[:1] == ["ravdess"])
+
+
+def test_scores_fit_80_columns_with_their_intervals_whole(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "_width", lambda: 80)
+    row = {"modality": "fused", "protocol": "actors (leaky)", "top2": 0.9, "ece": 0.1, "n": 144}
+    row |= {f"{name}{end}": 0.5125 for name in ("uar", "war") for end in ("", "_low", "_high")}
+    name = "functionals:vote+random_convolutions:vote + fer_resnet+action_units:vote"
+    rows = [row | {"model": f"{name}{at}", "p_best": 0.0123, "seconds": 5.0} for at in range(2)]
+    terminal.show_scores(pd.DataFrame(rows))
+    said = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= 80
+    assert said.count("51.2 (51.2-51.2)") == 4 and "actors (leaky)" in said
+    assert "UAR:" in said and "ECE:" in said
+
+
+def test_how_good_a_model_is_fits_80_columns_for_eight_labels(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "_width", lambda: 80)
+    counts = [[at * 8 + to for to in range(8)] for at in range(8)]
+    row = {"answer": "fused", "ece": 0.1, "n": 2016, "labels": list(EMOTIONS), "confusion": counts}
+    row |= {f"{name}{end}": 0.4 for name in ("uar", "war") for end in ("", "_low", "_high")}
+    by_actor = {"x/01": 0.25, "x/02": 0.75, "x/03": 0.5}
+    terminal.show_held_out([row | {"by_actor": by_actor}])
+    said = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= 80
+    assert "40.0 (40.0 to 40.0)" in said and "12.5 %" in said
+    assert "25.0 % (x/01) to 75.0 % (x/02), median 50.0 %" in said
+    last = next(line for line in said.splitlines() if line.strip().startswith("surprised"))
+    assert last.split()[1:] == [str(56 + to) for to in range(8)]
 
 
 def test_notes_and_sets_are_shown_where_there_are_any(capsys):

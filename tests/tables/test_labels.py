@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.errors import TableError, UnknownName
+from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import metrics, protocol, runs
 from multimodal_ser.evaluation.folds import make_folds
 from multimodal_ser.tables import EMOTIONS, Features, labels, make_clips
@@ -50,7 +50,7 @@ def corpus(n_actors=6, takes=2):
 
 
 def test_every_scheme_is_tested_here():
-    assert set(COUNTS) == set(labels.NAMES)
+    assert {labels.OWN, *COUNTS} == set(labels.NAMES)
 
 
 @pytest.mark.parametrize(("scheme", "count"), COUNTS.items())
@@ -98,6 +98,40 @@ def test_unknown_sex_or_emotion_is_dropped_only_where_it_matters():
     assert labels.relabel(clips, "sex").index.tolist() == ["b"]
 
 
+def worded(*words):
+    return make_clips(
+        [{"clip": f"{at:02}", "emotion": word} for at, word in enumerate(words)], labels=None
+    )
+
+
+def test_own_labels_are_the_words_that_occur_as_they_are_written():
+    clips = worded("bored", "Joy", "happy", None, "angry", "bored")
+    found = labels.relabel(clips, "own")
+    assert labels.labels_among(found, "own") == ("happy", "angry", "Joy", "bored")
+    assert found["emotion"].astype(object).tolist() == ["bored", "Joy", "happy", "angry", "bored"]
+    pd.testing.assert_frame_equal(labels.relabel(found, "own"), found)
+    # A part that lacks a label has its column still.
+    assert labels.labels_among(found.head(1), "own") == labels.labels_among(found, "own")
+
+
+def test_a_scheme_maps_the_words_it_knows_and_drops_the_others():
+    clips = worded("bored", "Joy", "happy", "ANGER", "sadness")
+    found = labels.relabel(clips, "emotions8")
+    assert found["emotion"].tolist() == ["happy", "happy", "angry", "sad"]
+    assert tuple(found["emotion"].cat.categories) == EMOTIONS
+
+
+def test_emotions_alone_keep_their_eight_columns():
+    assert tuple(worded("sad", "angry")["emotion"].cat.categories) == EMOTIONS
+
+
+@pytest.mark.parametrize("word", ["confidence", "clip", "a|b", "a\nb", " "])
+def test_a_word_that_no_table_could_hold_is_no_label(word):
+    with pytest.raises(SerError):
+        labels.check_words(["bored", word])
+    labels.check_words(["bored", "Überraschung", "très content", "3"])
+
+
 def test_a_scheme_that_does_not_exist_lists_those_that_do():
     with pytest.raises(UnknownName, match="valence2"):
         labels.labels_of("valence")
@@ -107,7 +141,7 @@ def test_a_scheme_that_does_not_exist_lists_those_that_do():
 def test_every_scheme_goes_through_folds_models_metrics_and_runs(scheme, tmp_path):
     clips, features = corpus()
     clips = labels.relabel(clips, scheme)
-    names = labels.labels_of(scheme)
+    names = labels.labels_among(clips, scheme)
 
     def fit(train):
         model = FeatureModel(classifier="logistic_regression", labels=names, params={"c": 1.0})

@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     for recipe in recipes:
         training.check(recipe)
     clips, extra = requests.training_clips(options)
+    recipes = requests.labelled_as(recipes, options)
     if unknown := int(clips["actor"].isna().sum()):
         print(
             f"marked leaky: the speakers of {unknown} clip(s) are not known, so that one may be on "
@@ -104,14 +105,16 @@ def run(options: argparse.Namespace) -> int:
     terminal.show_scores(scores)
     if folder:
         print(f"run and report: {folder / 'report.html'}")
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, requests.answered_of(run))
 
 
 def _protocol(options: argparse.Namespace, clips: pd.DataFrame) -> str:
     """Return the preset's protocol, where the clips are RAVDESS's."""
+    from multimodal_ser.evaluation.folds import usual
     from multimodal_ser.workflows.recipes import PRESETS
 
-    return PRESETS[options.preset].protocol if (clips["dataset"] == "ravdess").all() else "actors"
+    found = usual(clips)
+    return PRESETS[options.preset].protocol if found == "luna5" else found
 
 
 def _modalities(text: str) -> list[str]:

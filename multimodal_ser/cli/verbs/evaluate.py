@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
     how = {"tables": tables, "adapt": options.adapt, "seed": options.seed}
-    how |= {"labels": options.labels, "conditions": names}
+    # A model's own labels are what no scheme means.
+    how |= {"labels": None if options.labels == "own" else options.labels, "conditions": names}
     model = load_model(options.model)
     if options.sets is not None:
         model.combiner.check_coverage(options.sets)
@@ -90,4 +91,4 @@ def run(options: argparse.Namespace) -> int:
         tableio.write(scores, options.output)
     print(run.title)
     terminal.show_scores(scores)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, requests.answered_of(run))

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         for key, found in data.inputs.items()
     ]
     print(f"{', '.join(parts)}, kept in {work['cache'].folder or 'memory only'}")
-    return requests.say_failures(data.failures)
+    return requests.say_failures(data.failures, requests.used_of(data))
 
 
 def _check_features_file(options: argparse.Namespace, heard: list[str]) -> None:

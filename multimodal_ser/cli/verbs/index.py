@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     if options.durations:
         clips, failed = _with_durations(clips)
     if options.output:
-        tableio.write(clips, options.output)
+        tableio.write_clips(clips, options.output)
     _say_clips(clips)
     return 1 if failed else 0
 
@@ -42,8 +42,14 @@ def _say_clips(clips: pd.DataFrame) -> None:
     counts = clips.groupby(["channel", "emotion"], observed=True, dropna=False).agg(
         clips=("dataset", "size"), audio=("audio", "count"), video=("video", "count")
     )
-    terminal.show(counts.reset_index().fillna("unknown"))
+    counts = counts.reset_index()
+    for column in ("channel", "emotion"):  # a categorical one takes no other word
+        counts[column] = counts[column].astype(object).fillna("unknown")
+    terminal.show(counts)
     print(f"{len(clips)} clips of {len(known_actors(clips))} actors")
+    for column, what in (("emotion", "without a label"), ("actor", "of unknown speakers")):
+        if unknown := int(clips[column].isna().sum()):
+            print(f"{unknown} clip(s) {what}")
 
 
 def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -70,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
         sources, left_out = _listed(sources[0], model.adapt)
+    for folder in sources if isinstance(sources, list) else []:
+        if Path(folder).is_dir():
+            requests.say_other_files(folder)
     predictions, failures = inference.predict(
         sources,
         model,
@@ -85,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     _write(predictions, options)
     if options.failures:
         tableio.write(failures, options.failures)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, set(predictions["clip"]))
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:

@@ -18,9 +18,11 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
+    from multimodal_ser.cli import requests
     from multimodal_ser.evaluation.runs import read_run
     from multimodal_ser.reports.html import run_report
 
+    requests.check_page(options.output)
     path = run_report([read_run(folder) for folder in options.runs], options.output)
     print(f"report written: {path}")
     return 0

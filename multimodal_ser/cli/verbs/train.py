@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from multimodal_ser.cli import requests
@@ -41,11 +42,11 @@ def run(options: argparse.Namespace) -> int:
     training.check(recipes[0])
     tables = read_tables(options.tables)
     clips, extra = requests.training_clips(options)
+    recipe = requests.labelled_as(recipes, options)[0]
+    requests.say_unknown_speakers(clips)
     work = requests.work_of(options)
-    model, data = training.train(
-        clips, recipes[0], options.output, extra=extra, tables=tables, **work
-    )
-    status = requests.say_failures(data.failures)
+    model, data = training.train(clips, recipe, options.output, extra=extra, tables=tables, **work)
+    status = requests.say_failures(data.failures, requests.used_of(data))
     told = json.loads((Path(options.output) / "run.json").read_text(encoding="utf-8"))
     if told["calibration"]:
         print("On training actors whom calibration and fusion were not fitted on:")
@@ -53,7 +54,31 @@ def run(options: argparse.Namespace) -> int:
     for name, chosen in told["chosen"].items():
         words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
         print(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
+    _say_held_out(told["held_out"])
     print(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
+    print(f"a full benchmark, which nests the choice: {_benchmark(options)}")
     return status
+
+
+def _say_held_out(rows: list[dict]) -> None:
+    from multimodal_ser.cli import terminal
+
+    if not rows:
+        print("nobody could be held out, so how good it is was not measured")
+        return
+    print("How good is it? On held-out speakers of the training clips:")
+    terminal.show_held_out(rows)
+
+
+def _benchmark(options: argparse.Namespace) -> str:
+    """Return the command that measures the same recipe fold by fold."""
+    words, rest = [], iter(options.words[1:])
+    for word in rest:
+        if word.startswith("--o") and "--output".startswith(word.partition("=")[0]):
+            if "=" not in word:
+                next(rest, None)
+        else:
+            words.append(word)
+    return shlex.join(["multimodal-ser", "benchmark", *words, "--run", f"{options.output}-run"])
