@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import tables
+from multimodal_ser.compute import progress as media_progress
 from multimodal_ser.compute.cache import Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
@@ -138,6 +139,7 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
         rows.append((frame.index, frame.time_s, box or (np.nan,) * 5, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
         pictures += _picture(frame, box, params).data
+        media_progress.reached(frame.time_s)
     index, time_s, boxes, usable = zip(*rows, strict=True)
     if not any(usable):
         problem = f"{NO_FACE} in any of its {len(rows)} sampled frames"

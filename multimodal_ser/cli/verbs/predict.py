@@ -29,6 +29,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "predict the emotion of clips from sound, image and both",
         "examples:\n"
         "  multimodal-ser predict talk.mp4\n"
+        "  multimodal-ser predict talk.mp4 --segments window=3,hop=1 --output talk.csv\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"
         "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n"
         "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
@@ -42,6 +43,13 @@ def add(verbs: argparse._SubParsersAction) -> None:
         help="folder made by 'train', or the name of a released model (default: ravdess)",
     )
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
+    verb.add_argument(
+        "--segments",
+        metavar="HOW",
+        help="predict each part of a recording: speech (utterances of 2 to 8 s, cut at pauses), "
+        "window=3,hop=1 (seconds), those of a FILE (.csv, .json or .parquet with start and end, "
+        ".TextGrid, .eaf), or none (default: speech where a recording is longer than 10 s)",
+    )
     adapt_argument(verb, default=None)
     sets_argument(verb)
     table_argument(verb)
@@ -72,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         tables=tables,
         adapt=options.adapt,
         timeline=options.timeline or bool(options.report),
+        segments=options.segments,
         sets=options.sets,
         **requests.work_of(options),
     )
