@@ -16,6 +16,8 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import MediaError, SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
+from multimodal_ser.fusion import smoothing as smoothing_of
+from multimodal_ser.fusion.smoothing import Smoothing
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows import segmenting
 from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
@@ -54,6 +56,7 @@ def predict_clips(
     tables: Mapping[str, Features] | None = None,
     change: Changes = None,
     segments: segmenting.How = segmenting.WHOLE,
+    smoothed: Smoothing | None = None,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
@@ -66,6 +69,7 @@ def predict_clips(
         tables: name of an input -> a table made elsewhere.
         change: from a clip's id to what happens to its recording, or None.
         segments: from :func:`segmenting.read_how`; by default each clip is one.
+        smoothed: how the probabilities of segments are smoothed over time, or None.
         cache: where features are kept; None keeps nothing.
         workers: processes for reading clips, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
@@ -98,6 +102,7 @@ def predict_clips(
                     quiet,
                     change=change(str(recording.clip.name)) if change else None,
                     normalise=how,
+                    smoothed=smoothed,
                     shown=progress,
                 )
                 done = done[0], _unanswered(model, part, *done)
@@ -366,6 +371,7 @@ def predict(
     adapt: str | None = None,
     timeline: bool = False,
     segments: str | Path | pd.DataFrame | None = None,
+    smoothing: str | float | Smoothing | None = None,
     sets: float | None = None,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
@@ -390,6 +396,9 @@ def predict(
             (seconds), a table of segments or its file (:func:`annotations.read_segments`),
             or ``none``: each recording is one. None takes ``speech`` for recordings longer
             than 10 s and ``none`` for the others.
+        smoothing: seconds over which the predictions of segments are smoothed
+            (:mod:`~multimodal_ser.fusion.smoothing`), ``5,causal`` from the past alone, or
+            ``none``.
         sets: coverage of prediction sets, such as 0.9, which adds the column ``set``:
             labels joined by ``|`` that hold the true one in this share of clips of
             actors never met; None adds none.
@@ -429,8 +438,9 @@ def predict(
     predictions = []
     work: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     how = segmenting.read_how(segments, clips)
+    asked: dict[str, Any] = {"segments": how, "smoothed": smoothing_of.parse(smoothing)}
     every = read_tables(tables)
-    for found, failed in predict_clips(model, clips, tables=every, segments=how, **work):
+    for found, failed in predict_clips(model, clips, tables=every, **asked, **work):
         if sets is not None:
             for part in (found, found.get("segments")):
                 if part is not None:

@@ -20,6 +20,7 @@ from multimodal_ser.compute import progress
 from multimodal_ser.compute.parallel import map_clips
 from multimodal_ser.errors import TableError
 from multimodal_ser.fusion import aggregate
+from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.tables import annotations as annotation_files
 from multimodal_ser.workflows.data import Work
@@ -176,6 +177,7 @@ def predict(
     *,
     change: Change | None = None,
     normalise: Normalise | None = None,
+    smoothed: Smoothing | None = None,
     shown: bool = False,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Predict one recording.
@@ -187,6 +189,8 @@ def predict(
         shared: ``cache`` and ``workers``.
         change: what happens to the sound of each segment, or None.
         normalise: how features are adapted, or None.
+        smoothed: how the segments' probabilities are smoothed over time; the recording's
+            summary is of those that are not.
         shown: whether to show bars on standard error.
 
     Returns:
@@ -208,6 +212,7 @@ def predict(
         spread = in_segments(shown_faces, recording.units)
         inner["face_rates"] = spread.groupby(level="clip")["face_rate"].mean()
     whole: dict[str, Any] = summary(inner, recording)
+    inner |= _smooth(inner, recording.units, smoothed)
     whole["segments"] = {**inner, "units": recording.units}
     if frames is not None:
         whole["frames"] = frames
@@ -271,6 +276,17 @@ def _seen(
             frames = found
             rate = store.face_rates() if learner.params.crop == "face" else None
     return tables, frames, rate, pd.concat(failures, ignore_index=True).drop_duplicates()
+
+
+def _smooth(
+    inner: Mapping[str, Any], units: pd.DataFrame, how: Smoothing | None
+) -> dict[str, pd.DataFrame]:
+    if how is None:
+        return {}
+    starts_s, ends_s = units["start_s"].to_numpy(float), units["end_s"].to_numpy(float)
+    return {
+        name: smooth(inner[name], starts_s, ends_s, how) for name in MODALITIES if name in inner
+    }
 
 
 def in_segments(frames: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:

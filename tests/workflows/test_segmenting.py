@@ -14,6 +14,7 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.fusion.aggregate import pool_frames
+from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import EMOTIONS, make_clips
 from multimodal_ser.workflows import inference
 
@@ -279,3 +280,15 @@ def test_a_clips_table_with_silent_film_and_sound(model, film, talk):
     rows = [{"clip": "pair", "audio": str(talk[0]), "video": str(film)}]
     table, _ = inference.predict(make_clips(rows), model, segments="window=4", **QUIET)
     assert {"audio", "video", "fused"} == set(table["modality"])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_smoothing_changes_segments_and_not_their_summary(model, talk, causal):
+    how = Smoothing(4.0, causal)
+    plain, _ = inference.predict(talk[0], model, segments=talk[1], **QUIET)
+    table, _ = inference.predict(talk[0], model, segments=talk[1], smoothing=how, **QUIET)
+    starts, ends = talk[1]["start"].to_numpy(), talk[1]["end"].to_numpy()
+    expected = smooth(pd.DataFrame(of(plain, "audio")), starts, ends, how)
+    np.testing.assert_allclose(of(table, "audio"), expected, atol=1e-9)
+    assert np.abs(of(table, "audio") - of(plain, "audio")).max() > 1e-3
+    np.testing.assert_array_equal(of(table, "fused", "whole"), of(plain, "fused", "whole"))

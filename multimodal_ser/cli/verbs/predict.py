@@ -50,6 +50,12 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "window=3,hop=1 (seconds), those of a FILE (.csv, .json or .parquet with start and end, "
         ".TextGrid, .eaf), or none (default: speech where a recording is longer than 10 s)",
     )
+    verb.add_argument(
+        "--smoothing",
+        metavar="SECONDS",
+        help="smooth the predictions of segments over time: a label stays for so long, on "
+        "average; 5,causal looks at the past alone (default: none)",
+    )
     adapt_argument(verb, default=None)
     sets_argument(verb)
     table_argument(verb)
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         adapt=options.adapt,
         timeline=options.timeline or bool(options.report),
         segments=options.segments,
+        smoothing=options.smoothing,
         sets=options.sets,
         **requests.work_of(options),
     )
