@@ -36,6 +36,7 @@ from multimodal_ser.tables.probabilities import (
     SUM_TOLERANCE,
     check_probabilities,
     top,
+    widened,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "known_actors",
     "make_clips",
     "top",
+    "widened",
 ]

@@ -194,6 +194,16 @@ def _eaf(content: bytes) -> list[Interval]:
     return found
 
 
+def is_annotation(path: str | Path) -> bool:
+    """Tell whether a path is one that :func:`write_predictions` takes, by its ending.
+
+    Example:
+        >>> is_annotation("talk.TextGrid"), is_annotation("talk.csv")
+        (True, False)
+    """
+    return Path(path).suffix.lower() in ENDINGS
+
+
 def write_predictions(predictions: pd.DataFrame, path: str | Path) -> list[Path]:
     """Write predictions of segments as annotations or subtitles.
 
@@ -216,10 +226,8 @@ def write_predictions(predictions: pd.DataFrame, path: str | Path) -> list[Path]
         >>> write_predictions(predictions, "talk.srt")  # doctest: +SKIP
     """
     path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise SerError(f"{path}: give a name that ends in {', '.join(ENDINGS)}")
-    if "start_s" not in predictions or not predictions["end_s"].notna().any():
+    ending = tableio.check_ending(path, ENDINGS)
+    if len(predictions) and "end_s" not in predictions:
         raise SerError(f"{path}: there are no segments to write; predict with --segments speech")
     clips, written = list(dict.fromkeys(predictions["clip"])), []
     for clip in clips:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,10 @@ from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import CLIP_COLUMNS, EMOTIONS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
+#: What is written beside them: a JSON object a line, and a workbook.
+WRITTEN = (*ENDINGS, ".jsonl", ".xlsx")
+#: What no cell of a workbook may hold.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 #: What holds features of any shape.
 ARRAYS = ".npz"
 
@@ -28,17 +34,21 @@ def is_table(path: str | Path) -> bool:
     return Path(path).suffix.lower() in ENDINGS
 
 
-def check_ending(path: str | Path) -> str:
-    """Return the path's ending, or say which ones there are.
+def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
+    """Return the path's ending in small letters, or say which ones there are.
+
+    Args:
+        path: of a file that there may not be.
+        endings: those there are, :data:`WRITTEN` for files to be written.
 
     Raises:
-        SerError: the ending is not one of :data:`ENDINGS`.
+        SerError: the ending is not one of them.
     """
     ending = Path(path).suffix.lower()
-    if ending not in ENDINGS:
+    if ending not in endings:
         raise SerError(
             f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
-            f"use one of {', '.join(ENDINGS)}"
+            f"use one of {', '.join(endings)}"
         )
     return ending
 
@@ -46,9 +56,9 @@ def check_ending(path: str | Path) -> str:
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table, its named index as the first columns.
 
-    JSON is a list of one object a row; a missing value is null. In CSV, a text
-    that a spreadsheet would take for a formula gets an apostrophe in front, which
-    :func:`read` takes away again: a recording may have any name.
+    JSON is a list of one object a row, in ``.jsonl`` one on each line; a missing value is
+    null. In CSV and workbooks, a text that a spreadsheet would take for a formula gets an
+    apostrophe in front, which :func:`read` takes away again: a recording may have any name.
 
     Args:
         table: to write.
@@ -58,18 +68,28 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
         SerError: the ending is unknown.
         OSError: the file cannot be written.
     """
-    ending = check_ending(path)
+    ending = check_ending(path, WRITTEN)
     if any(table.index.names):
         table = table.reset_index()
     buffer = io.BytesIO()
-    if ending == ".csv":
+    if ending in (".csv", ".xlsx"):
         table = _texts_changed(table, _FORMULA, "'")
+    if ending == ".csv":
         table.to_csv(buffer, index=False, lineterminator="\n")
-    elif ending == ".json":
-        table.to_json(buffer, orient="records", indent=1, force_ascii=False, double_precision=10)
+    elif ending == ".xlsx":
+        texts = table.select_dtypes(exclude="number").columns
+        table = table.assign(**{name: table[name].map(_printable) for name in texts})
+        table.to_excel(buffer, index=False, sheet_name="table")
+    elif ending in (".json", ".jsonl"):
+        how: dict[str, Any] = {"lines": True} if ending == ".jsonl" else {"indent": 1}
+        table.to_json(buffer, orient="records", force_ascii=False, double_precision=10, **how)
     else:
         table.to_parquet(buffer, index=False)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def _printable(value: Any) -> Any:
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
 
 
 def check_features_ending(path: str | Path, shape: tuple[int, ...]) -> None:

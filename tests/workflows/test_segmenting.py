@@ -258,6 +258,19 @@ def test_the_command_shows_segments_and_its_page_does_not_break(stand_in, talk, 
     assert (tmp_path / "page.html").exists()
 
 
+@pytest.mark.parametrize("name", ["a.srt", "a.TextGrid", "a.xlsx", "a.jsonl", "wide.csv"])
+def test_the_command_writes_by_the_ending(stand_in, talk, tmp_path, name):
+    talk[1].to_csv(tmp_path / "own.csv", index=False)
+    words = ["predict", str(talk[0]), "--model", str(stand_in / "ravdess"), "--no-cache", "--quiet"]
+    words += ["--segments", str(tmp_path / "own.csv"), "--output", str(tmp_path / name)]
+    assert main([*words, *(["--wide"] if "wide" in name else [])]) == 0
+    if name.endswith(".srt"):
+        assert (tmp_path / name).read_text().count("-->") == 4
+    elif "wide" in name:
+        assert len(pd.read_csv(tmp_path / name)) == 5
+    assert (tmp_path / name).stat().st_size > 100
+
+
 def test_an_unreadable_stretch_costs_that_stretch(model, talk, monkeypatch):
     """Failures of some segments are one row, and the others are predicted."""
     from multimodal_ser.audio import extract

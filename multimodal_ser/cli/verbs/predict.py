@@ -59,7 +59,14 @@ def add(verbs: argparse._SubParsersAction) -> None:
     adapt_argument(verb, default=None)
     sets_argument(verb)
     table_argument(verb)
-    output_argument(verb, "the predictions")
+    output_argument(
+        verb,
+        "the predictions",
+        ", .jsonl or .xlsx; or segments as .srt or .vtt (subtitles), .TextGrid (Praat), .eaf (ELAN)",
+    )
+    verb.add_argument(
+        "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
+    )
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
     work_arguments(verb)
@@ -69,13 +76,16 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     import pandas as pd
 
+    from multimodal_ser.tables import annotations
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import inference
     from multimodal_ser.workflows.data import read_tables
 
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
-        tableio.check_ending(options.output)
+        tableio.check_ending(options.output, (*tableio.WRITTEN, *annotations.ENDINGS))
+        if annotations.is_annotation(options.output):
+            options.segments = options.segments or "speech"
     tables = read_tables(requests.tables_of(options))
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
@@ -111,6 +121,7 @@ def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFr
 
 def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
     from multimodal_ser.cli import terminal
+    from multimodal_ser.tables import annotations, widened
     from multimodal_ser.tables import io as tableio
 
     # A page wants the timeline; that must not change the table.
@@ -122,8 +133,13 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         else whole.drop(columns=["frame", "time_s"], errors="ignore").reset_index(drop=True)
     )
     if options.output:
-        tableio.write(shown, options.output)
-        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {options.output}")
+        written = [options.output]
+        if annotations.is_annotation(options.output):
+            written = annotations.write_predictions(shown, options.output)
+        else:
+            tableio.write(widened(shown) if options.wide else shown, options.output)
+        places = ", ".join(map(str, written))
+        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
     else:
         terminal.show_predictions(shown)
     if options.report:
