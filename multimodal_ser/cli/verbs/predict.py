@@ -62,7 +62,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
     output_argument(
         verb,
         "the predictions",
-        ", .jsonl or .xlsx; or segments as .srt or .vtt (subtitles), .TextGrid (Praat), .eaf (ELAN)",
+        ", .jsonl or .xlsx; or segments as subtitles (.srt, .vtt), for Praat (.TextGrid) or for "
+        "ELAN (.eaf)",
     )
     verb.add_argument(
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
