@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,16 +13,19 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
-from multimodal_ser.audio import signal, speech
+from multimodal_ser.audio import segments, signal, speech
 from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
+from multimodal_ser.errors import MediaError
 from multimodal_ser.tables import Features, failure_table
 
 #: Stage of the failures that are clips in which no speech was heard.
 SPEECH_STAGE = "speech"
+#: Segments whose features are one task, and one entry of the cache.
+SPANS_TOGETHER = 8
 
 
 class Change(Protocol):
@@ -183,6 +188,87 @@ def _clip_values(
         return None
 
 
+def extract_spans(
+    clip: pd.Series,
+    plan: segments.Plan,
+    units: pd.Index,
+    names: Sequence[str],
+    *,
+    change: Change | None = None,
+    cache: Cache | None = None,
+    workers: int | Engine | None = None,
+    at: slice = slice(None),
+) -> tuple[dict[str, Features], dict[str, str], pd.DataFrame]:
+    """Compute feature sets for segments of one recording; only a few are held at a time.
+
+    Args:
+        clip: a row of a clips table, named by the clip id.
+        plan: of the recording, see :func:`segments.plan`.
+        units: ids of the plan's segments, in its order.
+        names: of ``audio.features.NAMES``.
+        change: what happens to each segment's sound, or None.
+        cache: where results are kept; None keeps nothing.
+        workers: processes, None for one per core, or an engine.
+        at: which of the segments.
+
+    Returns:
+        Each set's features by segment; why others have none (no speech heard); and the
+        failures, in the name of the clip.
+    """
+    units, items = units[at], {}
+    if plan.heard and plan.spans is not None:
+        spans = [tuple(span) for span in plan.spans[at].tolist()]
+        path, folder = str(clip["audio"]), cache.folder if cache else None
+        for start in range(0, len(spans), SPANS_TOGETHER):
+            some = tuple(spans[start : start + SPANS_TOGETHER])
+            items[str(start)] = (path, some, tuple(names), plan.digest, folder, change)
+    kept: dict[str, dict] = {}
+    silent: dict[str, str] = {}
+    failures: list[tuple[str, str, str, str]] = []
+    for outcome in map_clips(_span_values, items, workers=workers, progress=False):
+        if outcome.error is not None:
+            failures.append((str(clip.name), str(clip["audio"]), "audio", outcome.error))
+            continue
+        ids = units[int(outcome.clip) : int(outcome.clip) + SPANS_TOGETHER]
+        for place, unit in enumerate(map(str, ids)):
+            if reason := speech.REASONS[int(outcome.value["reason"][place])]:
+                silent[unit] = f"no speech heard: {reason}"
+            else:
+                kept[unit] = {name: outcome.value[name][place] for name in names}
+    tables = {name: _table(kept, name, feature_sets.load(name).names()) for name in names}
+    return tables, silent, failure_table(failures)
+
+
+def _span_values(
+    path: str,
+    spans: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    digest: str,
+    cache_folder: str | Path | None,
+    change: Change | None,
+) -> dict[str, np.ndarray]:
+    """Return features ``(n_spans, ...)`` by name, NaN where ``reason`` is not 0."""
+    cache, modules = Cache(cache_folder), [feature_sets.load(name) for name in names]
+    params: list[Any] = [[module.NAME, module.VERSION] for module in modules]
+    params += [speech.VERSION, signal.VERSION, spans, dict(change.key) if change else None]
+    key = hashlib.sha256(json.dumps([digest, params], sort_keys=True).encode()).hexdigest()
+    if (found := cache.get(key)) is not None:
+        return found
+    if cache_folder is not None and segments.digest_of(path) != digest:
+        raise MediaError(path, "it was changed while it was read", "run again when it is complete")
+    shapes = {name: (len(spans), *feature_sets.shape(name)) for name in names}
+    made = {name: np.full(shape, np.nan, np.float32) for name, shape in shapes.items()}
+    made["reason"] = np.zeros(len(spans), np.int64)
+    for place, (samples, rate_hz) in enumerate(signal.read_spans(path, spans)):
+        reading = _Piece(samples, rate_hz, change)
+        reason = reading.speech(modules[0].RATE_HZ).reason
+        made["reason"][place] = speech.REASONS.index(reason)
+        for module in modules if not reason else ():
+            made[module.NAME][place] = reading.features(module)
+    cache.put(key, made)
+    return made
+
+
 class _Reading:
     """One recording, read and changed at most once a rate, and what the cache knows of it."""
 
@@ -190,9 +276,12 @@ class _Reading:
         self.path, self.cache, self.change = path, cache, change
         self.sounds: dict[int, np.ndarray | Spectra] = {}
 
+    def read(self, rate_hz: int) -> np.ndarray:
+        return signal.read(self.path, rate_hz=rate_hz)
+
     def sound(self, rate_hz: int) -> np.ndarray | Spectra:
         if rate_hz not in self.sounds:
-            samples = signal.read(self.path, rate_hz=rate_hz)
+            samples = self.read(rate_hz)
             samples = self.change(samples, rate_hz) if self.change else samples
             # All sets at this rate are made of the same spectra.
             kept = Spectra(samples) if rate_hz == SPECTRA_RATE_HZ else samples
@@ -222,6 +311,17 @@ class _Reading:
         params = self._params(rate_hz)
         made = self.cache.make(self.path, speech.NAME, speech.VERSION, params, compute)
         return speech.Speech.from_arrays(made)
+
+
+class _Piece(_Reading):
+    """A stretch of sound that is at hand."""
+
+    def __init__(self, samples: np.ndarray, rate_hz: int, change: Change | None) -> None:
+        super().__init__("", Cache(None), change)
+        self.samples, self.rate_hz = samples, rate_hz
+
+    def read(self, rate_hz: int) -> np.ndarray:
+        return _at_rate(self.samples, self.rate_hz, rate_hz)
 
 
 def _at_rate(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:

@@ -9,7 +9,7 @@ a long video's sound is never held at its own rate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,15 @@ _BLOCK_VALUES = 2**24
 #: Rates in Hz that recordings have. A false header that states 1 Hz would make
 #: hours of seconds, and fill the memory.
 _RATES_HZ = range(2_000, 1_000_001)
-#: The longest sound that is read, in seconds. Features describe one clip, some
-#: seconds of one voice; those of five minutes take 0.7 GB, of an hour 5 GB.
+#: The longest sound that is read at once, in seconds. Features describe one clip, some
+#: seconds of one voice; those of five minutes take 0.7 GB, of an hour 5 GB. Longer ones
+#: are read in pieces: :func:`stream`, :func:`read_spans`.
 LONGEST_SECONDS = 300
+#: Decoders need what lies before a piece: two of AAC's frames would do, Opus asks for 80 ms
+#: (RFC 7845, 4.6), and MP3 for its reservoir of bits.
+_LEAD_SECONDS = 0.5
+#: A jump of the time stamps by more, in seconds, is silence that was not stored.
+_GAP_SECONDS = 0.1
 #: Samples beyond this are numbers of something else, and their powers overflow.
 _LARGEST = 1e6
 
@@ -58,12 +64,67 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
     """
     path = check_file(path)
     blocks = _sndfile_blocks if path.suffix.lower() in _SNDFILE_ENDINGS else _film_blocks
-    signal = _resampled(_not_too_long(path, blocks(path)), rate_hz)
+    parts = list(_resampled(_not_too_long(path, blocks(path)), rate_hz))
+    signal = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(signal):
         raise MediaError(path, "it holds no sound (0 samples)", "record or export it again")
     if not np.isfinite(signal).all():
         raise MediaError(path, "it holds values that are not numbers", "export it again as PCM")
     return signal
+
+
+def stream(path: str | Path, *, rate_hz: int = 16000) -> Iterator[np.ndarray]:
+    """Yield a recording of any length piece by piece, as :func:`read` would give it whole.
+
+    Args:
+        path: as :func:`read` takes it.
+        rate_hz: sampling rate of the result.
+
+    Yields:
+        float32 ``(n_samples,)``, at most about ten seconds; values that are not numbers
+        are zeros. Where a film's time stamps leave sound out there is silence, so that
+        positions are times.
+
+    Raises:
+        NoSound: the file is a video without a sound track.
+        MediaError: it is missing, empty, damaged or no recording.
+    """
+    path = check_file(path)
+    sound = path.suffix.lower() in _SNDFILE_ENDINGS
+    for block in _resampled(_sndfile_blocks(path) if sound else _film_blocks(path, True), rate_hz):
+        yield np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def read_spans(
+    path: str | Path, spans: Iterable[tuple[float, float]]
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield pieces of a recording at its own rate; only they are held in memory.
+
+    Args:
+        path: as :func:`read` takes it.
+        spans: start and end in seconds from the recording's beginning, in any order.
+
+    Yields:
+        For each span float32 ``(n_samples,)``, shorter where the recording ends, and its
+        rate in Hz.
+
+    Raises:
+        NoSound: the file is a video without a sound track.
+        MediaError: it is missing, empty, damaged or no recording, or a span lies behind its
+            end or holds values that are not numbers.
+
+    Example:
+        >>> pieces = read_spans("talk.mp4", [(0.5, 2.0)])  # doctest: +SKIP
+    """
+    path, spans = check_file(path), list(spans)
+    pieces = _sndfile_spans if path.suffix.lower() in _SNDFILE_ENDINGS else _film_spans
+    for (start_s, end_s), (piece, rate) in zip(spans, pieces(path, spans), strict=True):
+        if not len(piece):
+            problem = f"there is no sound between {start_s:.2f} and {end_s:.2f} s"
+            raise MediaError(path, problem, "give segments within the recording")
+        if not np.isfinite(piece).all():
+            raise MediaError(path, "it holds values that are not numbers", "export it again as PCM")
+        yield piece, rate
 
 
 def check_signal(signal: np.ndarray) -> np.ndarray:
@@ -136,6 +197,19 @@ def duration_seconds(path: str | Path) -> float:
         return film.duration / 1_000_000 if film.duration else float("nan")
 
 
+def has_sound(path: str | Path) -> bool:
+    """Tell whether a recording has a sound track.
+
+    Raises:
+        MediaError: the file is missing, empty or damaged.
+    """
+    path = check_file(path)
+    if path.suffix.lower() in _SNDFILE_ENDINGS:
+        return True
+    with _open_film(path) as film:
+        return bool(film.streams.audio)
+
+
 def _open_sndfile(path: Path):
     import soundfile
 
@@ -196,19 +270,92 @@ def _check_wav_whole(path: Path, file) -> None:
         check_whole(path, "sound", there_s, there_s * share)
 
 
-def _film_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+def _sndfile_spans(
+    path: Path, spans: Iterable[tuple[float, float]]
+) -> Iterator[tuple[np.ndarray, int]]:
+    import soundfile
+
+    with _open_sndfile(path) as file:
+        rate = _checked_rate(path, file.samplerate)
+        try:
+            for start_s, end_s in spans:
+                first = min(round(start_s * rate), file.frames)
+                lead = min(first, round(_LEAD_SECONDS * rate))
+                file.seek(first - lead)
+                count = lead + round(end_s * rate) - first
+                piece = file.read(count, dtype="float32", always_2d=True)
+                yield piece[lead:].mean(axis=1), rate
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise _damaged(path, error) from error
+
+
+def _film_spans(
+    path: Path, spans: Iterable[tuple[float, float]]
+) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     with _open_film(path) as film:
-        if not film.streams.audio:
-            raise NoSound(path, "it has no sound track", "use its video alone")
-        stream = film.streams.audio[0]
-        if stream.codec_context is None:
-            raise MediaError(path, "its kind of sound is unknown", "convert it to wav")
+        track = _sound_track(path, film)
+        rate = _checked_rate(path, track.rate)
+        for start_s, end_s in spans:
+            try:
+                yield _film_piece(film, track, round(start_s * rate), round(end_s * rate)), rate
+            except (av.FFmpegError, OSError, ValueError) as error:
+                raise _damaged(path, error) from error
+
+
+def _film_piece(film, track, first: int, last: int) -> np.ndarray:
+    """Return the samples first to last of a sound track; silence where none are stored."""
+    import av
+
+    rate, begin_s = track.rate, float((track.start_time or 0) * track.time_base)
+    lead_s = max(0.0, first / rate - _LEAD_SECONDS) + begin_s
+    film.seek(int(lead_s / track.time_base), stream=track)
+    to_float = av.AudioResampler(format="fltp", rate=rate)
+    piece, end, at = np.zeros(last - first, np.float32), first, -rate
+    for frame in film.decode(track):
+        stated = round((frame.time - begin_s) * rate)
+        # Between gaps samples follow on each other: some files round times to milliseconds.
+        if abs(stated - at) > _GAP_SECONDS * rate:
+            at = stated
+        if at >= last:
+            break
+        for part in to_float.resample(frame):
+            values = part.to_ndarray().mean(axis=0)
+            low, high = max(at, first), min(at + len(values), last)
+            if high > low:
+                piece[low - first : high - first] = values[low - at : high - at]
+                end = max(end, high)
+            at += len(values)
+    else:
+        return piece[: end - first]  # the recording ends here
+    return piece
+
+
+def _sound_track(path: Path, film):
+    if not film.streams.audio:
+        raise NoSound(path, "it has no sound track", "use its video alone")
+    track = film.streams.audio[0]
+    if track.codec_context is None:
+        raise MediaError(path, "its kind of sound is unknown", "convert it to wav")
+    return track
+
+
+def _film_blocks(path: Path, timed: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield rate and samples; ``timed`` fills what the time stamps leave out with silence."""
+    import av
+
+    with _open_film(path) as film:
+        stream = _sound_track(path, film)
         rate, n_samples, reason = _checked_rate(path, stream.rate), 0, None
         to_float = av.AudioResampler(format="fltp", rate=rate)
+        begin_s = float((stream.start_time or 0) * stream.time_base)
         try:
             for frame in film.decode(stream):
+                missing_s = (frame.time or 0) - begin_s - n_samples / rate
+                if timed and _GAP_SECONDS < missing_s <= LONGEST_SECONDS:
+                    n_samples += round(missing_s * rate)
+                    yield rate, np.zeros(round(missing_s * rate), np.float32)
                 for part in to_float.resample(frame):
                     n_samples += part.samples
                     yield rate, part.to_ndarray().mean(axis=0)
@@ -227,22 +374,22 @@ def _not_too_long(path: Path, blocks: Iterator) -> Iterator[tuple[int, np.ndarra
         seconds += len(block) / rate
         if seconds > LONGEST_SECONDS:
             problem = f"its sound is longer than {LONGEST_SECONDS / 60:.0f} minutes"
-            remedy = "cut it into clips of one utterance each; features describe a short clip"
+            remedy = "cut it into utterances, as predict --segments speech does"
             raise MediaError(path, problem, remedy)
         yield rate, block
 
 
-def _resampled(blocks: Iterator[tuple[int, np.ndarray]], rate_hz: int) -> np.ndarray:
+def _resampled(blocks: Iterable[tuple[int, np.ndarray]], rate_hz: int) -> Iterator[np.ndarray]:
     import soxr
 
-    stream, parts, rate = None, [], rate_hz
+    resampler = None
     for rate, block in blocks:
         block = np.ascontiguousarray(block, dtype=np.float32)
         if rate == rate_hz:
-            parts.append(block)
+            yield block
             continue
-        stream = stream or soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
-        parts.append(stream.resample_chunk(block))
-    if stream is not None:
-        parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        if resampler is None:
+            resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
+        yield resampler.resample_chunk(block)
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

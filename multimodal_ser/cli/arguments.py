@@ -94,10 +94,12 @@ def work_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
-def output_argument(verb: argparse.ArgumentParser, what: str) -> None:
-    """Add ``--output`` for a table."""
+def output_argument(verb: argparse.ArgumentParser, what: str, more: str = "") -> None:
+    """Add ``--output`` for a table, and ``more`` that it may be."""
     verb.add_argument(
-        "--output", metavar="FILE", help=f"write {what} as .csv, .json or .parquet, by its ending"
+        "--output",
+        metavar="FILE",
+        help=f"write {what} as .csv, .json or .parquet, by its ending{more}",
     )
 
 

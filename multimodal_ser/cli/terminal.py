@@ -181,13 +181,15 @@ def show_calibration(rows: Iterable[dict]) -> None:
 
 
 def show_predictions(predictions: pd.DataFrame) -> None:
-    """Print predictions: a line a clip, then the timeline where there is one.
+    """Print predictions: a line a clip, then segments and the timeline where there are any.
 
     Args:
         predictions: what ``inference.predict`` gives.
     """
     timeline = predictions["frame"].notna() if "frame" in predictions else None
     whole = predictions if timeline is None else predictions[~timeline.astype(bool)]
+    cut = whole["segment"].notna() if "segment" in whole else pd.Series(False, whole.index)
+    whole, parts = whole[~cut], whole[cut]
     if whole.empty:
         return
     said = whole.assign(said=_said(whole))
@@ -200,11 +202,25 @@ def show_predictions(predictions: pd.DataFrame) -> None:
     if "note" in whole and whole["note"].ne("").any():
         wide["note"] = whole.drop_duplicates("clip", keep="last").set_index("clip")["note"]
     show(wide.dropna(axis="columns", how="all").reset_index(drop=True), "Predictions")
+    if len(parts):
+        _show_segments(parts)
     if timeline is not None and timeline.any():
         frames = predictions[timeline.astype(bool)]
         frames = frames.assign(said=_said(frames), seconds=frames["time_s"].map("{:.2f}".format))
         columns = {"path": "file", "frame": "frame", "seconds": "time s", "said": "video"}
         show(frames[list(columns)].rename(columns=columns), "Timeline")
+
+
+def _show_segments(rows: pd.DataFrame) -> None:
+    """Print a line for every segment."""
+    keys = ["path", "segment", "start_s", "end_s"]
+    said = rows.assign(said=_said(rows)).pivot(index=keys, columns="modality", values="said")
+    said = said.reindex(columns=["audio", "video", "fused"]).dropna(axis="columns", how="all")
+    said = said.sort_index(level=["path", "segment"]).reset_index()
+    clocks = [f"{s // 60:.0f}:{s % 60:04.1f}" for s in said["start_s"]]
+    said.insert(1, "from", clocks)
+    said.insert(2, "seconds", (said["end_s"] - said["start_s"]).map("{:.1f}".format))
+    show(said.drop(columns=keys[1:]).rename(columns={"path": "file"}), "Segments")
 
 
 def _said(rows: pd.DataFrame) -> list[str]:

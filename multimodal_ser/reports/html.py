@@ -150,6 +150,9 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
             probabilities.
         OSError: the file cannot be written.
     """
+    if "segment" in predictions:  # the page shows whole recordings and frames
+        predictions = predictions[predictions["segment"].isna()]
+        predictions = predictions.drop(columns=["segment", "start_s", "end_s"])
     labels = _prediction_labels(predictions)
     clips = [
         _clip(clip, predictions[predictions["clip"] == clip], labels)

@@ -42,6 +42,7 @@ from multimodal_ser.tables.probabilities import (
     SUM_TOLERANCE,
     check_probabilities,
     top,
+    widened,
 )
 
 __all__ = [
@@ -62,4 +63,5 @@ __all__ = [
     "known_actors",
     "make_clips",
     "top",
+    "widened",
 ]

@@ -27,6 +27,10 @@ _URL = re.compile(r"(https?|s?ftps?|s3|gs|hf|rtmps?|rtsp|file):/", re.IGNORECASE
 READABLE = (*ENDINGS, EXCEL)
 #: Between the values of a CSV file; the one that its first line holds most of.
 SEPARATORS = (",", ";", "\t")
+#: What is written beside them: a JSON object a line, and a workbook.
+WRITTEN = (*ENDINGS, ".jsonl", ".xlsx")
+#: What no cell of a workbook may hold.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 #: What holds features of any shape.
 ARRAYS = ".npz"
 
@@ -52,7 +56,7 @@ def is_table(path: str | Path) -> bool:
 
 
 def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
-    """Return the path's ending, or say which ones there are.
+    """Return the path's ending in small letters, or say which ones there are.
 
     Args:
         path: of a table.
@@ -73,9 +77,9 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table, its named index as the first columns.
 
-    JSON is a list of one object a row; a missing value is null. In CSV, a text
-    that a spreadsheet would take for a formula gets an apostrophe in front, which
-    :func:`read` takes away again: a recording may have any name.
+    JSON is a list of one object a row, in ``.jsonl`` one on each line; a missing value is
+    null. In CSV and workbooks, a text that a spreadsheet would take for a formula gets an
+    apostrophe in front, which :func:`read` takes away again: a recording may have any name.
 
     Args:
         table: to write.
@@ -85,18 +89,28 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
         SerError: the ending is unknown.
         OSError: the file cannot be written.
     """
-    ending = check_ending(path)
+    ending = check_ending(path, WRITTEN)
     if any(table.index.names):
         table = table.reset_index()
     buffer = io.BytesIO()
-    if ending == ".csv":
+    if ending in (".csv", ".xlsx"):
         table = _texts_changed(table, _FORMULA, "'")
+    if ending == ".csv":
         table.to_csv(buffer, index=False, lineterminator="\n")
-    elif ending == ".json":
-        table.to_json(buffer, orient="records", indent=1, force_ascii=False, double_precision=10)
+    elif ending == ".xlsx":
+        texts = table.select_dtypes(exclude="number").columns
+        table = table.assign(**{name: table[name].map(_printable) for name in texts})
+        table.to_excel(buffer, index=False, sheet_name="table")
+    elif ending in (".json", ".jsonl"):
+        how: dict[str, Any] = {"lines": True} if ending == ".jsonl" else {"indent": 1}
+        table.to_json(buffer, orient="records", force_ascii=False, double_precision=10, **how)
     else:
         table.to_parquet(buffer, index=False)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def _printable(value: Any) -> Any:
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
 
 
 def check_features_ending(path: str | Path, shape: tuple[int, ...]) -> None:

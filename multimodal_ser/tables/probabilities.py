@@ -118,3 +118,44 @@ def expected_calibration_error(values: np.ndarray, codes: np.ndarray, n_bins: in
     count = np.bincount(bins, minlength=n_bins)
     gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
     return float(np.round(np.abs(gap).sum() / count.sum(), 12))
+
+
+#: What is of the modality, in a row of predictions; the labels follow ``confidence``.
+_WHOSE = ("clip", "path", "segment", "start_s", "end_s", "frame", "time_s")
+#: What is of one modality alone, by its nature.
+_OWN = ("audio_share", "video_share", "face_rate", "note")
+
+
+def widened(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions with one row per clip, segment or frame instead of three.
+
+    Args:
+        predictions: what ``inference.predict`` gives.
+
+    Returns:
+        Those columns that say where a row lies; the others once for each modality, named
+        such as ``fused_emotion``; then shares, face rate and note.
+
+    Example:
+        >>> rows = pd.DataFrame({"clip": ["a", "a"], "modality": ["audio", "fused"],
+        ...                      "emotion": ["sad", "happy"]})
+        >>> widened(rows).to_dict("records")
+        [{'clip': 'a', 'audio_emotion': 'sad', 'fused_emotion': 'happy'}]
+    """
+    where = [name for name in _WHOSE if name in predictions and name != "path"]
+    # A missing segment is a key like any other.
+    order = predictions.groupby(where, dropna=False, sort=False).ngroup()
+    wide = predictions.drop_duplicates(where)[where].set_axis(order.unique())
+    paths = predictions.groupby(order)["path"].last() if "path" in predictions else None
+    if paths is not None:
+        wide.insert(1, "path", paths)
+    of_modality = [c for c in predictions if c not in (*_WHOSE, *_OWN, "modality")]
+    for modality in MODALITIES:
+        rows = predictions["modality"] == modality
+        if rows.any():
+            part = predictions.loc[rows, of_modality].set_axis(order[rows])
+            wide = wide.join(part.add_prefix(f"{modality}_"))
+    for name in _OWN:
+        if name in predictions:  # the first that is there: each is of one modality
+            wide[name] = predictions.groupby(order)[name].first()
+    return wide.reset_index(drop=True)

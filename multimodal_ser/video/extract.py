@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import tables
+from multimodal_ser.compute import progress as media_progress
 from multimodal_ser.compute.cache import Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
@@ -185,6 +186,7 @@ def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> Cl
         rows.append((frame.index, frame.time_s, box, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
         pictures += _picture(frame, box, params).data
+        media_progress.reached(frame.time_s)
     index, time_s, boxes, usable = zip(*rows, strict=True)
     return ClipFrames(
         np.array(index, np.int32),

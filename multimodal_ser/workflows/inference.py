@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import MediaError, SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
+from multimodal_ser.fusion import smoothing as smoothing_of
+from multimodal_ser.fusion.smoothing import Smoothing
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
+from multimodal_ser.workflows import segmenting
 from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
 
@@ -32,6 +36,9 @@ CHUNK_CLIPS = 32
 #: Tables of so many chunks are held before they are made one.
 PARTS_HELD = 16
 
+#: Where a row lies in its recording: number of the segment, missing in the recording's own
+#: row, which summarises its segments, and in rows of frames.
+SEGMENT_COLUMNS = ("segment", "start_s", "end_s")
 PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confidence")
 #: What a fused row owes to each modality; they follow the labels.
 SHARE_COLUMNS = ("audio_share", "video_share")
@@ -49,24 +56,30 @@ def predict_clips(
     *,
     tables: Mapping[str, Features] | None = None,
     change: Changes = None,
+    segments: segmenting.How = segmenting.WHOLE,
+    smoothed: Smoothing | None = None,
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
-) -> Iterator[tuple[dict[str, pd.DataFrame], pd.DataFrame]]:
-    """Predict clips a few at a time, so that memory does not grow with their number.
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Predict clips a few at a time, so that memory does not grow with number and length.
 
     Args:
         model: from :func:`load_model` or training.
         clips: a clips table; labels are not looked at.
         tables: name of an input -> a table made elsewhere.
         change: from a clip's id to what happens to its recording, or None.
+        segments: from :func:`segmenting.read_how`; by default each clip is one.
+        smoothed: how the probabilities of segments are smoothed over time, or None.
         cache: where features are kept; None keeps nothing.
         workers: processes for reading clips, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
 
     Yields:
-        For each few clips, what :meth:`Model.probabilities` gives, and the
-        table of failures. A clip without any usable input is a failure.
+        For each few clips, or one recording in segments, what
+        :meth:`Model.probabilities` gives, and the table of failures. A clip without any
+        usable input is a failure. ``durations`` in seconds are added where they were
+        looked at, ``segments`` as :func:`segmenting.predict` gives them.
 
     Raises:
         SerError: the model adapts, and there are too few clips of a person.
@@ -77,13 +90,71 @@ def predict_clips(
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}
     model = check_adapt(model, None)
     clips = given_groups(clips, model.adapt) if model.references else clips
-    statistics = _statistics(model, clips, tables, quiet, change)
-    bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress)
+    statistics = _statistics(model, clips, tables, quiet, change, segments)
+    alone = len(clips) == 1 and segments != segmenting.WHOLE
+    bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress or alone)
     with bar:
-        for start in range(0, len(clips), CHUNK_CLIPS):
-            part = clips.iloc[start : start + CHUNK_CLIPS]
-            yield _predict_part(model, part, tables, statistics, quiet, change)
+        for part, recording, durations, failed in _parts(clips, segments, quiet, progress):
+            if recording is not None:
+                how = partial(_normalised, model, statistics) if statistics else None
+                done = segmenting.predict(
+                    model,
+                    recording,
+                    quiet,
+                    change=change(str(recording.clip.name)) if change else None,
+                    normalise=how,
+                    smoothed=smoothed,
+                    shown=progress,
+                )
+                done = done[0], _unanswered(model, part, *done)
+            else:
+                done = _predict_part(model, part, tables, statistics, quiet, change)
+            found = done[0] if durations is None else {**done[0], "durations": durations}
+            yield found, pd.concat([failed, done[1]], ignore_index=True)
             bar.update(len(part))
+
+
+def _parts(
+    clips: pd.DataFrame, how: segmenting.How, quiet: Work, shown: bool = False
+) -> Iterator[tuple[pd.DataFrame, segmenting.Recording | None, pd.Series | None, pd.DataFrame]]:
+    """Yield a few clips at a time, or one recording in segments; durations; failures."""
+    for start in range(0, len(clips), CHUNK_CLIPS):
+        part, failed = clips.iloc[start : start + CHUNK_CLIPS], failure_table([])
+        if how == segmenting.WHOLE:
+            yield part, None, None, failed
+            continue
+        plans, failed = segmenting.plans_of(part, how, quiet, shown and len(clips) == 1)
+        part = part[~part.index.isin(failed["clip"])]
+        durations = pd.Series({clip: plan.duration_s for clip, plan in plans.items()}, dtype=float)
+        cut = part.index.isin([clip for clip, plan in plans.items() if plan.spans is not None])
+        # Neighbours stay together, so that rows keep the order of the clips.
+        runs = np.where(cut, np.arange(len(part)), -1 - np.cumsum(cut))
+        for _, run in part.groupby(runs, sort=False):
+            plan = plans.get(run.index[0])
+            if plan is None or plan.spans is None:
+                yield run, None, durations, failed
+            else:
+                recording = segmenting.Recording.of(run.iloc[0], plan)
+                yield run, recording, durations, failed
+            failed = failure_table([])
+        if len(failed):
+            yield part.iloc[:0], None, durations, failed
+
+
+def _normalised(
+    model: Model, statistics: dict, inputs: dict[str, Features], units: pd.DataFrame
+) -> dict[str, Features]:
+    """Return features as the learners of a model that adapts take them."""
+    found = dict(inputs)
+    for key, known in statistics.items():
+        if key not in inputs:
+            continue
+        if not model.references:  # it has learnt from normalised features alone
+            found[key] = known.normalise(inputs[key], units, model.adapt)
+        for name, reference in model.references.items():
+            if model.learners[name].key == key:
+                found[name] = known.normalise(inputs[key], units, model.adapt, reference)
+    return found
 
 
 def _inputs(
@@ -107,21 +178,39 @@ def _none(model: Model, name: str) -> Features:
 
 
 def _statistics(
-    model: Model, clips: pd.DataFrame, tables: Tables, quiet: Work, change: Changes
+    model: Model,
+    clips: pd.DataFrame,
+    tables: Tables,
+    quiet: Work,
+    change: Changes,
+    how: segmenting.How,
 ) -> dict | None:
     """Return each group's statistics of every feature input, where the model adapts."""
     if model.adapt == "none":
         return None
     if model.references:
         model = replace(model, learners={name: model.learners[name] for name in model.references})
-    else:
+    elif how == segmenting.WHOLE:
         adaptation.check_counts(clips, model.adapt)
     found: dict[str, adaptation.Statistics] = {}
-    for start in range(0, len(clips), CHUNK_CLIPS):
-        part = clips.iloc[start : start + CHUNK_CLIPS]
-        for key, values in _inputs(model, part, tables, quiet, change)[0].items():
+    counted = [clips.iloc[:0]]
+
+    def add(inputs: Mapping, part: pd.DataFrame) -> None:
+        for key, values in inputs.items():
             if isinstance(values, Features):
                 found.setdefault(key, adaptation.Statistics()).add(values, part, model.adapt)
+
+    for part, recording, *_ in _parts(clips, how, quiet):
+        counted.append(part if recording is None else recording.units[part.columns])
+        if recording is None:
+            add(_inputs(model, part, tables, quiet, change)[0] if len(part) else {}, part)
+            continue
+        own = change(str(recording.clip.name)) if change else None
+        for at in segmenting.pieces(recording):
+            some = segmenting.heard(model, recording, quiet, own, at)[0]
+            add(some, recording.units.iloc[at])
+    if not model.references and how != segmenting.WHOLE:  # a segment is as good as a clip
+        adaptation.check_counts(pd.concat(counted), model.adapt)
     return found
 
 
@@ -134,13 +223,13 @@ def _predict_part(
     change: Changes,
 ) -> tuple[dict, pd.DataFrame]:
     inputs, failed = _inputs(model, part, given, quiet, change)
-    for key, known in (statistics or {}).items():
-        if not model.references:  # it has learnt from normalised features alone
-            inputs[key] = known.normalise(inputs[key], part, model.adapt)
-        for name, reference in model.references.items():
-            if model.learners[name].key == key:
-                inputs[name] = known.normalise(inputs[key], part, model.adapt, reference)
+    inputs = _normalised(model, statistics or {}, inputs, part)
     tables = model.probabilities(part.index, inputs)
+    return tables, _unanswered(model, part, tables, failed)
+
+
+def _unanswered(model: Model, part: pd.DataFrame, tables: dict, failed: pd.DataFrame):
+    """Return the failures, with the clips that have no answer; notes say what is missing."""
     nothing = tables["fused"].isna().all(axis=1)
     failed = _noted(tables, failed, set(part.index[~nothing]))
     silent = [clip for clip in part.index[nothing] if clip not in set(failed["clip"])]
@@ -152,7 +241,7 @@ def _predict_part(
             for clip, path in zip(silent, paths, strict=True)
         ]
         failed = pd.concat([failed, failure_table(rows)], ignore_index=True)
-    return tables, failed
+    return failed
 
 
 def _noted(tables: dict, failed: pd.DataFrame, answered: set[str]) -> pd.DataFrame:
@@ -284,6 +373,8 @@ def predict(
     sampling: str | None = None,
     detector: str | None = None,
     timeline: bool = False,
+    segments: str | Path | pd.DataFrame | None = None,
+    smoothing: str | float | Smoothing | None = None,
     sets: float | None = None,
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
@@ -307,6 +398,13 @@ def predict(
             the fastest; None takes the model's own.
         detector: one of ``video.detectors.NAMES``; None takes the model's own.
         timeline: whether to add a row for every sampled frame.
+        segments: ``speech`` (utterances of 2 to 8 s, cut at pauses), ``window=3,hop=1``
+            (seconds), a table of segments or its file (:func:`annotations.read_segments`),
+            or ``none``: each recording is one. None takes ``speech`` for recordings longer
+            than 10 s and ``none`` for the others.
+        smoothing: seconds over which the predictions of segments are smoothed
+            (:mod:`~multimodal_ser.fusion.smoothing`), ``5,causal`` from the past alone, or
+            ``none``.
         sets: coverage of prediction sets, such as 0.9, which adds the column ``set``:
             labels joined by ``|`` that hold the true one in this share of clips of
             actors never met; None adds none.
@@ -317,10 +415,14 @@ def predict(
 
     Returns:
         The predictions (:func:`prediction_table`) and the failures
-        (``clip, path, stage, error``).
+        (``clip, path, stage, error``). Where a recording is in segments,
+        :data:`SEGMENT_COLUMNS` follow ``path``: each segment has rows of its own, and the
+        recording's rows, whose ``segment`` is missing, summarise them
+        (:mod:`~multimodal_ser.workflows.segmenting`).
 
     Raises:
         ModelError: the model cannot be loaded.
+        TableError: the segments cannot be read, or it is not clear whose they are.
         SerError: the model adapts otherwise, or has too few clips to adapt to, or has no
             prediction sets of this coverage, or cannot look at such frames.
     """
@@ -329,7 +431,7 @@ def predict(
     if not isinstance(model, Model):
         model = load_model(model)
     model = with_front_end(check_adapt(model, adapt), sampling=sampling, detector=detector)
-    chosen: dict = {} if sets is None else {"sets": {}}
+    chosen: dict = {} if sets is None else {"sets": {}}  # of no clips
     if sets is not None:
         model.combiner.check_coverage(sets)
     unusable: list[MediaError] = []
@@ -341,18 +443,46 @@ def predict(
     failures = [failure_table((e.path, e.path, "index", str(e)) for e in unusable)]
     predictions = []
     work: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
-    for found, failed in predict_clips(model, clips, tables=read_tables(tables), **work):
+    how = segmenting.read_how(segments, clips)
+    asked: dict[str, Any] = {"segments": how, "smoothed": smoothing_of.parse(smoothing)}
+    every = read_tables(tables)
+    for found, failed in predict_clips(model, clips, tables=every, **asked, **work):
         if sets is not None:
-            chosen = {"sets": model.combiner.label_sets(found, sets)}
-        predictions.append(prediction_table({**found, **chosen}, clips, timeline=timeline))
+            for part in (found, found.get("segments")):
+                if part is not None:
+                    part["sets"] = model.combiner.label_sets(part, sets)
+        predictions.append(_placed(found, clips, timeline))
         failures.append(failed)
         if len(predictions) == PARTS_HELD:  # hundreds of small tables take far more than one
             predictions = [pd.concat(predictions, ignore_index=True)]
             failures = [pd.concat(failures, ignore_index=True)]
     if not predictions:
         empty = {"fused": pd.DataFrame(columns=list(model.labels))}
-        predictions = [prediction_table({**empty, **chosen}, clips, timeline=timeline)]
-    return pd.concat(predictions, ignore_index=True), pd.concat(failures, ignore_index=True)
+        predictions = [_placed({**empty, **chosen}, clips, timeline)]
+    table = pd.concat(predictions, ignore_index=True)
+    if how == segmenting.WHOLE or (how is None and table["segment"].isna().all()):
+        table = table.drop(columns=list(SEGMENT_COLUMNS))
+    return table, pd.concat(failures, ignore_index=True)
+
+
+def _placed(found: Mapping[str, Any], clips: pd.DataFrame, timeline: bool) -> pd.DataFrame:
+    """Return the prediction table with :data:`SEGMENT_COLUMNS`, segments after their clip."""
+    table = prediction_table(found, clips, timeline=timeline)
+    whole = table["frame"].isna() if timeline else pd.Series(True, table.index)
+    durations = found.get("durations", pd.Series(dtype=float))
+    table.insert(2, "segment", pd.Series(pd.NA, table.index, dtype="Int64"))
+    table.insert(3, "start_s", pd.Series(0.0, table.index).where(whole))
+    table.insert(4, "end_s", table["clip"].map(durations).astype(float).where(whole))
+    if "segments" not in found:
+        return table
+    units = found["segments"]["units"]
+    rows = prediction_table(found["segments"], units, timeline=timeline)
+    for at, column in enumerate(SEGMENT_COLUMNS, start=2):
+        rows.insert(at, column, rows["clip"].map(units[column]).astype(table[column].dtype))
+    rows["clip"] = rows["clip"].str.rpartition("#")[0]
+    if timeline:
+        rows["frame"] = rows["frame"].astype("Int64")
+    return pd.concat([table[whole], rows, table[~whole]], ignore_index=True)
 
 
 def check_adapt(model: Model, adapt: str | None) -> Model:

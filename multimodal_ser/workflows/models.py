@@ -151,13 +151,18 @@ class Model:
         tables = replace(self, learners=rest).learner_tables(clips, inputs) | seen
         tables = {name: tables[name] for name in self.learners if name in tables}
         answers = self.combiner(tables, clips)
-        notes = self._notes(tables, clips)
+        notes = self.notes(tables, clips)
         for clip, said in crowds.items():
             notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
         return {**answers, **result, "notes": notes}
 
-    def _notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
-        """Say which clips lack a table, or an input that others of their modality have."""
+    def notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
+        """Say which clips lack a table, or an input that others of their modality have.
+
+        Args:
+            tables: what :meth:`learner_tables` gives.
+            clips: clip ids.
+        """
         gone = {
             name: tables[name].isna().all(axis=1) if name in tables else pd.Series(True, clips)
             for name in self.learners

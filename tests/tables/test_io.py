@@ -49,7 +49,7 @@ class TestEveryFormat:
 
 def test_an_unknown_ending_lists_those_that_work(tmp_path):
     with pytest.raises(SerError) as error:
-        tableio.write(pd.DataFrame(), tmp_path / "t.xlsx")
+        tableio.write(pd.DataFrame(), tmp_path / "t.docx")
     assert ".csv, .json, .parquet" in str(error.value)
 
 

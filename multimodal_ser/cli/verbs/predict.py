@@ -31,6 +31,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "predict the emotion of clips from sound, image and both",
         "examples:\n"
         "  multimodal-ser predict talk.mp4\n"
+        "  multimodal-ser predict talk.mp4 --segments window=3,hop=1 --output talk.csv\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"
         "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n"
         "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
@@ -44,12 +45,33 @@ def add(verbs: argparse._SubParsersAction) -> None:
         help="folder made by 'train', or the name of a released model (default: ravdess)",
     )
     verb.add_argument("--timeline", action="store_true", help="also every sampled frame, with time")
+    verb.add_argument(
+        "--segments",
+        metavar="HOW",
+        help="predict each part of a recording: speech (utterances of 2 to 8 s, cut at pauses), "
+        "window=3,hop=1 (seconds), those of a FILE (.csv, .json or .parquet with start and end, "
+        ".TextGrid, .eaf), or none (default: speech where a recording is longer than 10 s)",
+    )
+    verb.add_argument(
+        "--smoothing",
+        metavar="SECONDS",
+        help="smooth the predictions of segments over time: a label stays for so long, on "
+        "average; 5,causal looks at the past alone (default: none)",
+    )
     adapt_argument(verb, default=None)
     sets_argument(verb)
     sampling_arguments(verb, "the model's own")
     detector_argument(verb, "the model's own")
     table_argument(verb)
-    output_argument(verb, "the predictions")
+    output_argument(
+        verb,
+        "the predictions",
+        ", .jsonl or .xlsx; or segments as subtitles (.srt, .vtt), for Praat (.TextGrid) or for "
+        "ELAN (.eaf)",
+    )
+    verb.add_argument(
+        "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
+    )
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
     work_arguments(verb)
@@ -59,13 +81,16 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     import pandas as pd
 
+    from multimodal_ser.tables import annotations
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import inference
     from multimodal_ser.workflows.data import read_tables
 
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
-        tableio.check_ending(options.output)
+        tableio.check_ending(options.output, (*tableio.WRITTEN, *annotations.ENDINGS))
+        if annotations.is_annotation(options.output):
+            options.segments = options.segments or "speech"
     tables = read_tables(requests.tables_of(options))
     sources, left_out = options.sources, None
     if len(sources) == 1 and tableio.is_table(sources[0]):
@@ -81,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         sampling=options.sampling,
         detector=options.detector,
         timeline=options.timeline or bool(options.report),
+        segments=options.segments,
+        smoothing=options.smoothing,
         sets=options.sets,
         **requests.work_of(options),
     )
@@ -104,6 +131,7 @@ def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFr
 
 def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
     from multimodal_ser.cli import terminal
+    from multimodal_ser.tables import annotations, widened
     from multimodal_ser.tables import io as tableio
 
     # A page wants the timeline; that must not change the table.
@@ -115,8 +143,13 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         else whole.drop(columns=["frame", "time_s"], errors="ignore").reset_index(drop=True)
     )
     if options.output:
-        tableio.write(shown, options.output)
-        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {options.output}")
+        written = [options.output]
+        if annotations.is_annotation(options.output):
+            written = annotations.write_predictions(shown, options.output)
+        else:
+            tableio.write(widened(shown) if options.wide else shown, options.output)
+        places = ", ".join(map(str, written))
+        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
     else:
         terminal.show_predictions(shown)
     if options.report:

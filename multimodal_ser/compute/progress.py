@@ -1,0 +1,63 @@
+"""Progress within one recording, in seconds of media.
+
+What reads a recording says how far it is with :func:`reached`; whoever wants to know
+opens a :func:`media_bar`. In a worker process nobody listens, and the bar of its caller
+moves when the recording is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_HEARD: ContextVar[Callable[[float], None] | None] = ContextVar("heard", default=None)
+
+
+def reached(seconds: float) -> None:
+    """Say that a recording is read up to a time.
+
+    Args:
+        seconds: from its beginning.
+
+    Example:
+        >>> reached(3.0)  # nobody listens
+    """
+    if (heard := _HEARD.get()) is not None:
+        heard(seconds)
+
+
+@contextmanager
+def media_bar(description: str, total_s: float | None, shown: bool) -> Iterator[None]:
+    """Show a bar on standard error of what :func:`reached` says within the context.
+
+    Args:
+        description: shown before the bar.
+        total_s: length of the recording in seconds; None where it is not known.
+        shown: whether there is a bar at all.
+
+    Example:
+        >>> with media_bar("speech", 60.0, shown=False):
+        ...     reached(30.0)
+    """
+    from tqdm import tqdm
+
+    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
+    with tqdm(
+        total=total_s,
+        desc=description,
+        unit=" s",
+        disable=not shown,
+        leave=False,
+        bar_format=form if total_s else None,
+    ) as bar:
+        token = _HEARD.set(lambda seconds: _move(bar, seconds))
+        try:
+            yield
+        finally:
+            _HEARD.reset(token)
+
+
+def _move(bar, seconds: float) -> None:
+    known = seconds if bar.total is None else min(seconds, bar.total)
+    bar.update(max(0.0, known - bar.n))
