@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +43,51 @@ def extract(
     films = clips["video"].dropna()
     pairs = zip(films.index, films, strict=True)
     items = {clip: (str(path), name, params, cache.folder) for clip, path in pairs}
-    kept, failures = {}, []
+    kept: dict[str, np.ndarray] = {}
+    failures = []
     outcomes = map_clips(_measured, items, workers=workers, description=name, progress=progress)
     for clip, values, error in outcomes:
         if error is not None:
             failures.append((clip, str(films[clip]), "video", error))
-        elif np.isfinite(values).all():
-            kept[clip] = values
+        else:
+            whole = features.load(name).summarise(values[1])
+            if np.isfinite(whole).all():
+                kept[clip] = whole
     names = features.load(name).names()
     values = np.array(list(kept.values()), np.float32).reshape(len(kept), len(names))
     index = pd.Index(list(kept), name="clip", dtype=object)
     return Features(index, values, names), failure_table(failures)
 
 
-def _measured(path: str, name: str, params: FrameParams, folder: Path | None) -> np.ndarray:
+def extract_spans(
+    path: str, name: str, params: FrameParams, units: pd.DataFrame, *, cache: Cache
+) -> Features:
+    """Return statistics of the face in each segment of a video that shows one.
+
+    Args:
+        path: of the video.
+        name: see :func:`extract`.
+        params: see :func:`extract`.
+        units: index ``clip``, a segment each, with ``start_s`` and ``end_s``.
+        cache: where results are kept.
+
+    Raises:
+        MediaError: the video cannot be decoded.
+    """
+    module, (time_s, values) = features.load(name), _measured(path, name, params, cache.folder)
+    kept: dict[str, np.ndarray] = {}
+    for unit, start_s, end_s in zip(units.index, units["start_s"], units["end_s"], strict=True):
+        found = module.summarise(values[(time_s >= start_s) & (time_s < end_s)])
+        if np.isfinite(found).all():
+            kept[str(unit)] = found
+    rows = np.array(list(kept.values()), np.float32).reshape(len(kept), len(module.names()))
+    return Features(pd.Index(list(kept), name="clip", dtype=object), rows, module.names())
+
+
+def _measured(
+    path: str, name: str, params: FrameParams, folder: Path | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the time of each frame in seconds, and what is measured in it."""
     check_file(path)
     module = features.load(name)
 
@@ -66,9 +98,17 @@ def _measured(path: str, name: str, params: FrameParams, folder: Path | None) ->
             every_seconds=params.every_seconds,
             keyframes_only=params.keyframes_only,
         )
-        found = faces.detect_faces(film, params.detector)
-        return {"values": module.summarise(module.sequence(found))}
+        times: list[float] = []
+
+        def timed() -> Iterator:
+            for frame, box in faces.detect_faces(film, params.detector):
+                times.append(frame.time_s)
+                yield frame, box
+
+        values = module.sequence(timed())
+        return {"values": values, "time_s": np.array(times)}
 
     key: dict[str, object] = {"every": params.every, "every_seconds": params.every_seconds}
-    key |= {"keyframes_only": params.keyframes_only, "detector": params.detector}
-    return Cache(folder).make(path, module.NAME, module.VERSION, key, compute)["values"]
+    key |= {"keyframes_only": params.keyframes_only, "detector": params.detector, "frames": True}
+    kept = Cache(folder).make(path, module.NAME, module.VERSION, key, compute)
+    return kept["time_s"], kept["values"]

@@ -234,14 +234,25 @@ def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):
 
 
 def _measured(clips: pd.DataFrame, name: str, shared: Work):
-    from multimodal_ser.video.extract import FrameParams
     from multimodal_ser.video.measure import extract as extract_measured
 
-    # Always the same frames: a fitted classifier does not keep a front end. Fewer
-    # where no more is looked at than the mean.
-    way = {"every": 20, "detector": "yunet"} if name == "estimated_action_units" else {"every": 5}
-    params = replace(FrameParams(crop="face", detector="haar"), **way)
-    return extract_measured(clips, name, params, **shared)
+    return extract_measured(clips, name, measured_params(name), **shared)
+
+
+def measured_params(name: str) -> FrameParams:
+    """Return the frames in which an input of the face is measured.
+
+    They are always the same: a fitted classifier does not keep a front end. Where no
+    more is looked at than the mean they are fewer.
+
+    Args:
+        name: one of ``recipes.MEASURED``.
+    """
+    from multimodal_ser.video.extract import FrameParams
+
+    if name == "estimated_action_units":
+        return FrameParams(every=20, crop="face", detector="yunet")
+    return FrameParams(every=5, crop="face", detector="haar")
 
 
 def _table_rows(name: str, tables: Mapping[str, Features] | None, clips: pd.DataFrame) -> Features:

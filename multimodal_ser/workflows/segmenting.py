@@ -23,11 +23,13 @@ from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.tables import annotations as annotation_files
-from multimodal_ser.workflows.data import Work
+from multimodal_ser.workflows.data import Work, measured_params
 from multimodal_ser.workflows.models import Model
+from multimodal_ser.workflows.recipes import MEASURED
 
 if TYPE_CHECKING:
     from multimodal_ser.audio.extract import Change
+    from multimodal_ser.workflows.feature_model import FeatureModel
 
 #: No segments: each recording is one.
 WHOLE = segments.WHOLE
@@ -183,8 +185,8 @@ def predict(
     """Predict one recording.
 
     Args:
-        model: its learners of sound, and of frames, are asked; tables made elsewhere and
-            what is measured over whole clips are of no segment.
+        model: its learners of sound, of frames, and of what is measured in them are asked;
+            tables made elsewhere are of no segment.
         recording: to be predicted.
         shared: ``cache`` and ``workers``.
         change: what happens to the sound of each segment, or None.
@@ -275,7 +277,27 @@ def _seen(
         if frames is None:
             frames = found
             rate = store.face_rates() if learner.params.crop == "face" else None
+    of_faces = (pair for pair in model.learners.items() if pair[1].input in MEASURED)
+    measured = {name: one for name, one in of_faces if one.kind == "features"}
+    if not any(len(failed) for failed in failures):
+        tables |= _measured(measured, recording, shared)
     return tables, frames, rate, pd.concat(failures, ignore_index=True).drop_duplicates()
+
+
+def _measured(
+    learners: Mapping[str, FeatureModel], recording: Recording, shared: Work
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of learners of what is measured in frames, by segment."""
+    from multimodal_ser.video.measure import extract_spans
+
+    path, units = str(recording.clip["video"]), recording.units
+    inputs = {
+        one.input: extract_spans(
+            path, one.input, measured_params(one.input), units, cache=shared["cache"]
+        )
+        for one in learners.values()
+    }
+    return {name: one.predict(inputs[one.input], units.index) for name, one in learners.items()}
 
 
 def _smooth(
