@@ -14,6 +14,11 @@ trained ones. Nothing is kept between clips and rounds.
 used; every librosa function is given the signal; ``predict`` of each Keras
 network is called once a clip; the two results are multiplied.
 
+*Before.* With ``--before``, a folder of earlier code (``git worktree add DIR COMMIT``),
+the released model predicts the films with both codes in turn, each in a process of its
+own on one core: as it is, and in this code with YuNet and with key frames too. The
+ratio is the median over rounds of the two times of one round.
+
 *Start.* The command is started anew for one video, its model loaded and its
 result printed; of several starts the least counts, of the wall's time, and of
 the processor's. The result is written to ``benchmarks/results``.
@@ -189,6 +194,86 @@ def timed(what: str, paths: list[Path], ways: dict[str, Callable], rounds: int) 
     return rows
 
 
+#: What is compared with the earlier code: a name, and arguments of ``predict``.
+WAYS = {
+    "as released": {},
+    "YuNet": {"detector": "yunet"},
+    "key frames": {"sampling": "keyframes"},
+    "YuNet, key frames": {"detector": "yunet", "sampling": "keyframes"},
+}
+
+
+class Server:
+    """A process that predicts with the code of one folder when it is asked to."""
+
+    def __init__(self, code: Path, model: Path) -> None:
+        words = [
+            sys.executable,
+            __file__,
+            "--data",
+            "-",
+            "--serve",
+            "--model",
+            str(model.resolve()),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(code.resolve())}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            words, env=environment, stdin=pipe, stdout=pipe, text=True, cwd=code
+        )
+
+    def ask(self, paths: list[Path], how: dict) -> dict:
+        """Return ``seconds`` of the processor, ``emotion``, ``values`` and ``mib``."""
+        self.process.stdin.write(json.dumps([list(map(str, paths)), how]) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def _serve(options: argparse.Namespace) -> None:
+    one_core()
+    warnings.filterwarnings("ignore")
+    from multimodal_ser import Cache, predict
+    from multimodal_ser.compute.parallel import Engine
+    from multimodal_ser.workflows.inference import load_model
+
+    model = load_model(options.model)
+    for line in sys.stdin:
+        paths, how = json.loads(line)
+        began = time.process_time()
+        table, _ = predict(paths, model, cache=Cache(None), workers=Engine(in_process=True), **how)
+        seconds = time.process_time() - began
+        said = {
+            "emotion": table["emotion"].tolist(),
+            "values": table[list(model.labels)].to_numpy(),
+        }
+        said["values"] = said["values"].tolist()
+        mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "mib": mib, **said}), flush=True)
+
+
+def compared(films: list[Path], before: Path, model: Path, rounds: int) -> list[tuple]:
+    """Return a row for each of :data:`WAYS`: its ratio to the earlier code, and agreement."""
+    import numpy as np
+
+    old = Server(before, model)
+    rows = []
+    for name, how in WAYS.items():
+        new = Server(Path(__file__).parents[1], model)
+        pairs = []
+        for number in range(rounds + 1):
+            part = films if number else films[:2]
+            pairs.append((old.ask(part, {}), new.ask(part, how)))
+        new.process.terminate()
+        a, b = pairs[-1]
+        ratio = float(np.median([x["seconds"] / y["seconds"] for x, y in pairs[1:]]))
+        least = [min(pair[at]["seconds"] for pair in pairs[1:]) / len(films) for at in (0, 1)]
+        same = np.mean([x == y for x, y in zip(a["emotion"], b["emotion"], strict=True)])
+        furthest = np.abs(np.subtract(a["values"], b["values"])).max()
+        rows.append((name, *least, ratio, same, furthest, a["mib"], b["mib"]))
+    old.process.terminate()
+    return rows
+
+
 def starts(words: list[str], times: int) -> tuple[float, float]:
     """Return the least wall and processor seconds of a command, started anew each time."""
     walls, spent = [], []
@@ -247,7 +332,23 @@ def _recordings(folder: str) -> tuple[list[Path], list[Path]]:
     return films, speech
 
 
-def text_of(rows: list[dict], started: list[tuple], options: argparse.Namespace) -> str:
+def compared_text(rows: list[tuple]) -> list[str]:
+    """Return the comparison with the earlier code as lines of Markdown."""
+    lines = ["", "## Films with the released model: earlier code and this, in turn", ""]
+    lines += [
+        "| way | s a film before | now | times as fast | same labels | furthest probability "
+        "| MiB before | now |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, old, new, ratio, same, furthest, mib_old, mib_new in rows:
+        cells = (name, f"{old:.3f}", f"{new:.3f}", f"{ratio:.2f}", f"{same:.0%}", f"{furthest:.2g}")
+        lines.append(f"| {' | '.join(cells)} | {mib_old:.0f} | {mib_new:.0f} |")
+    return lines
+
+
+def text_of(
+    rows: list[dict], started: list[tuple], against: list[tuple], options: argparse.Namespace
+) -> str:
     """Return the result as Markdown."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lines = ["# Predictions: a plain script and ours", "", "  \n".join(header(PACKAGES, cores)), ""]
@@ -262,6 +363,7 @@ def text_of(rows: list[dict], started: list[tuple], options: argparse.Namespace)
         same = f"{row['same']:.0%}" if "same" in row else "-"
         cells = (row["what"], row["way"], row["clips"], f"{row['rate']:.2f}", faster, same)
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += compared_text(against) if against else []
     lines += ["", f"## Start, least of {options.starts}", ""]
     lines += ["| command | wall s | processor s |", "|---|---|---|"]
     lines += [f"| {what} | {wall:.2f} | {spent:.2f} |" for what, wall, spent in started]
@@ -271,16 +373,21 @@ def text_of(rows: list[dict], started: list[tuple], options: argparse.Namespace)
 def main() -> None:
     """Measure, print and write the result."""
     options = _options()
-    if options.child:
-        return _child(options)
+    if options.child or options.serve:
+        return _child(options) if options.child else _serve(options)
     films, _ = _recordings(options.data)
     model = Path(options.model) if options.model else None
     started = start_rows(films[0] if films else None, model, options.starts)
+    against: list[tuple] = []
+    if options.before and model is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            links = linked(films, options.films, Path(folder))
+            against = compared(links, Path(options.before), model, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.json"
         # In a process of its own, which is kept to one core before anything is loaded.
         subprocess.run([sys.executable, *sys.argv, "--child", str(rows)], check=True)
-        text = text_of(json.loads(rows.read_text()), started, options)
+        text = text_of(json.loads(rows.read_text()), started, against, options)
     print(text)
     path = Path(options.output or RESULTS / f"prediction_{date.today().isoformat()}.md")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -297,6 +404,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="times over (default: 5)")
     parser.add_argument("--starts", type=int, default=5, help="cold starts (default: 5)")
     parser.add_argument("--output", help="result file (default: benchmarks/results/...)")
+    parser.add_argument("--before", metavar="DIR", help="a folder of earlier code to compare with")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 

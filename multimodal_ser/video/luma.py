@@ -3,11 +3,13 @@
 Grey is the luma of ITU-R BT.601, as ``cv2.cvtColor(..., COLOR_BGR2GRAY)``
 weighs red, green and blue. Most videos carry just that as their first plane,
 which is then taken as it is; where luma was weighed otherwise (BT.709 in many
-videos of high definition), FFmpeg converts it.
+videos of high definition), FFmpeg converts it: on five films of RAVDESS, which are
+BT.709, the first plane is up to 9 levels off, and by more than one in 17 % of pixels.
 """
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,8 @@ BT601 = (2, 5, 6)
 #: AVCOL_RANGE_JPEG: 0 is black and 255 white, where otherwise 16 and 235 are.
 FULL_RANGE = 2
 
+_own = threading.local()
+
 
 def upright_gray(picture: av.VideoFrame) -> np.ndarray:
     """Return an image as grey bytes, turned as its rotation mark says.
@@ -40,11 +44,20 @@ def upright_gray(picture: av.VideoFrame) -> np.ndarray:
     """
     gray = _plane(picture)
     if gray is None:
-        gray = picture.to_ndarray(format="gray")
+        gray = _converter().reformat(picture, format="gray", threads=1).to_ndarray()
     # The mark says by how much the image is turned anticlockwise when shown,
     # and so does rot90. Marks between the quarter turns do not occur in videos.
     turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(gray, turns))
+
+
+def _converter():
+    """Return this thread's converter: a picture's own would be set up anew for each."""
+    from av.video.reformatter import VideoReformatter
+
+    if not hasattr(_own, "converter"):
+        _own.converter = VideoReformatter()
+    return _own.converter
 
 
 def _plane(picture) -> np.ndarray | None:

@@ -66,7 +66,10 @@ class _Person:
 
 
 def _place(gray: np.ndarray, box: Box) -> np.ndarray:
-    picture = crop(gray, box, _SIDE_PX).astype(np.float32)
+    # Of whole 16th parts: OpenCV averages those several times as fast.
+    side = max(1, round(max(box.w, box.h)) // _SIDE_PX) * _SIDE_PX
+    left, top = box.x + (box.w - side) / 2, box.y + (box.h - side) / 2
+    picture = crop(gray, Box(left, top, side, side, 1.0), _SIDE_PX).astype(np.float32)
     return picture - picture.mean()
 
 

@@ -78,7 +78,7 @@ def test_a_face_that_the_small_image_misses_is_found_in_the_larger(drawn):
     far = cv2.resize(drawn, (140, 140), interpolation=cv2.INTER_AREA)
     scene = np.full((720, 1280), int(drawn[0, 0]), np.uint8)
     scene[300:440, 500:640] = far
-    assert yunet._detect(scene, yunet.SHORT_SIDES_PX[0] / 720) == []
+    assert yunet._detect(*yunet._reduced(scene, yunet.SHORT_SIDES_PX[0])) == []
     (box,) = yunet.detect(scene)
     assert 500 < box.x < box.x + box.w < 640 and 300 < box.y < box.y + box.h < 440
 

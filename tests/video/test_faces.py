@@ -168,3 +168,16 @@ def test_a_real_face_is_found_at_any_scale(shared_data):
         assert 0.3 < face.h / small.shape[0] < 0.8
         assert face.x + face.w / 2 == pytest.approx(small.shape[1] / 2, rel=0.1)
         assert 0.5 < face.confidence <= 1
+
+
+@pytest.mark.parametrize("side", [40, 70, 110, 160, 220, 290])
+def test_large_windows_first_find_the_main_face_of_a_whole_search(portrait, side, monkeypatch):
+    haar = detectors.load("haar")
+    scene = pasted((resize(portrait, side), 20, 5), (resize(portrait, 90), 400, 60))
+    got = haar.detect(scene)
+    monkeypatch.setattr(haar, "LARGE_PX", 0)
+    whole = haar.detect(scene)
+    assert faces.choose(got, scene.shape) == faces.choose(whole, scene.shape)
+    assert set(got) <= set(whole)
+    last = faces.choose(whole[::-1][:1], scene.shape)  # whichever was followed
+    assert faces.choose(got, scene.shape, last) == faces.choose(whole, scene.shape, last)
