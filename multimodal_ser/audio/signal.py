@@ -390,9 +390,7 @@ def _as_described(frame, stream) -> bool:
     )
 
 
-def _decoded(
-    path: Path, stream, frames: Iterator, timed: bool
-) -> Iterator[tuple[int, np.ndarray]]:
+def _decoded(path: Path, stream, frames: Iterator, timed: bool) -> Iterator[tuple[int, np.ndarray]]:
     import av
 
     rate, n_samples, reason = _checked_rate(path, stream.rate), 0, None
