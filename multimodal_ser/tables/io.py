@@ -7,7 +7,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -70,7 +70,7 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
     return ending
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
+def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None:
     """Write a table, its named index as the first columns.
 
     JSON is a list of one object a row; a missing value is null. In CSV, a text
@@ -80,6 +80,8 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
     Args:
         table: to write.
         path: its ending chooses the format.
+        excel: whether CSV has semicolons, decimal commas and a byte order mark, as Excel
+            writes and opens it in most of Europe; :func:`read` takes it for the same table.
 
     Raises:
         SerError: the ending is unknown.
@@ -91,7 +93,9 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
     buffer = io.BytesIO()
     if ending == ".csv":
         table = _texts_changed(table, _FORMULA, "'")
-        table.to_csv(buffer, index=False, lineterminator="\n")
+        how: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"} if excel else {}
+        table = table.convert_dtypes() if excel else table
+        table.to_csv(buffer, index=False, lineterminator="\n", **how)
     elif ending == ".json":
         table.to_json(buffer, orient="records", indent=1, force_ascii=False, double_precision=10)
     else:
@@ -351,7 +355,7 @@ def write_clips(clips: pd.DataFrame, path: str | Path) -> None:
     write(clips.assign(**places), path)
 
 
-def read_clips(path: str | Path) -> pd.DataFrame:
+def read_clips(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Read a clips table.
 
     A column that is missing is taken as unknown, so a table of ``clip`` and
@@ -359,11 +363,31 @@ def read_clips(path: str | Path) -> pd.DataFrame:
 
     Args:
         path: as for :func:`read`.
+        numbers: further columns to keep, as they are.
 
     Raises:
         TableError: it has no clip ids or no paths, or is malformed.
     """
-    return make_clips(_clip_rows(path), labels=None)
+    rows = _clip_rows(path, numbers)
+    return with_numbers(make_clips(rows, labels=None), rows, numbers)
+
+
+def with_numbers(
+    clips: pd.DataFrame, rows: Iterable[Mapping], numbers: Sequence[str]
+) -> pd.DataFrame:
+    """Return clips with those further columns of the rows they were made of that are there.
+
+    Args:
+        clips: a clips table.
+        rows: what it was made of, each with its ``clip``.
+        numbers: names of the columns.
+    """
+    rows = list(rows)
+    for name in numbers:
+        if any(name in row for row in rows):
+            found = {row["clip"]: row.get(name) for row in rows}
+            clips[name] = pd.Series(found, dtype=object).reindex(clips.index)
+    return clips
 
 
 def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -405,14 +429,15 @@ def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
     return "a row above has the same clip id; keep one" if clip in kept else None
 
 
-def _clip_rows(path: str | Path) -> list[dict]:
+def _clip_rows(path: str | Path, numbers: Sequence[str] = ()) -> list[dict]:
     table = read_as(path, ("emotion", "actor", "sex"))
     if "clip" not in table.columns or not {"audio", "video"} & set(table.columns):
         raise TableError(
             f"{path}: a clips table needs the column clip and one of audio and video; "
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
-    known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]].copy()
+    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *numbers))
+    known = table[[name for name in wanted if name in table.columns]].copy()
     for column in {"audio", "video"} & set(known):
         known[column] = known[column].map(lambda value: located(value, path), na_action="ignore")
     return known.astype(object).where(known.notna(), None).to_dict("records")
