@@ -7,6 +7,8 @@ The command prints that line and goes on, or stops with status 2.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -60,7 +62,7 @@ class UnknownName(SerError):
 
     Example:
         >>> str(UnknownName("classifier", "svm", ("svc", "conv1d")))
-        "there is no classifier 'svm'; choose one of: svc, conv1d"
+        "there is no classifier 'svm', did you mean 'svc'? Choose one of: svc, conv1d"
     """
 
     def __init__(self, kind: str, name: str, names: tuple[str, ...]) -> None:
@@ -68,4 +70,17 @@ class UnknownName(SerError):
         self.kind, self.name, self.names = kind, name, names
 
     def __str__(self) -> str:
-        return f"there is no {self.kind} {self.name!r}; choose one of: {', '.join(self.names)}"
+        meant = did_you_mean(self.name, self.names)
+        end = f", {meant} Choose" if meant else "; choose"
+        return f"there is no {self.kind} {self.name!r}{end} one of: {', '.join(self.names)}"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question about the name that is most like a wrong one; nothing where none is.
+
+    Example:
+        >>> did_you_mean("fer_resent", ("fer_cnn", "fer_resnet")), did_you_mean("x", ("svc",))
+        ("did you mean 'fer_resnet'?", '')
+    """
+    found = difflib.get_close_matches(str(name), list(names), n=1)
+    return f"did you mean {found[0]!r}?" if found else ""

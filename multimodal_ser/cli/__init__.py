@@ -8,9 +8,12 @@ is 1. A request that cannot be met at all ends with status 2.
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from multimodal_ser.cli import parser, requests
 from multimodal_ser.errors import SerError
@@ -32,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
         requests.check(options)
-        return options.run(options)
+        with _native_output(options):
+            status = options.run(options)
+        requests.suit_spreadsheet(options)
+        return status
     except SerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -42,6 +48,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _native_output(options: argparse.Namespace) -> Iterator[None]:
+    """With ``--quiet``, keep what compiled libraries print on standard error to themselves.
+
+    TensorFlow's do so past Python, and before they look at any setting; what Python prints stays.
+    """
+    try:
+        kept = os.dup(2) if getattr(options, "quiet", False) else None
+    except OSError:  # there is no standard error
+        kept = None
+    if kept is None:
+        yield
+        return
+    python, own = sys.stderr, None
+    if python is not None and python is sys.__stderr__:
+        python.flush()
+        own = sys.stderr = open(  # noqa: SIM115  # its descriptor is closed below
+            kept, "w", encoding=python.encoding, buffering=1, closefd=False
+        )
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr = python
+        if own is not None:
+            own.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _note(message: Warning | str, category: type[Warning], *_place: object) -> None:

@@ -101,6 +101,12 @@ def output_argument(verb: argparse.ArgumentParser, what: str, more: str = "") ->
         metavar="FILE",
         help=f"write {what} as .csv, .json or .parquet, by its ending{more}",
     )
+    verb.add_argument(
+        "--csv-for",
+        choices=("excel",),
+        help="write CSV as Excel opens it where decimals have a comma: semicolons, a byte order "
+        "mark, 0,5 for a half; it is read again as the same table",
+    )
 
 
 def model_arguments(verb: argparse.ArgumentParser, several: bool) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from importlib import import_module
+from typing import NoReturn
 
 from multimodal_ser import VERSION
 from multimodal_ser.cli import verbs
+from multimodal_ser.errors import did_you_mean
 
 _EPILOG = """\
 a first session:
@@ -23,9 +26,31 @@ user's cache folder, or in $MULTIMODAL_SER_CACHE, or where --cache says.
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors ask whether another verb, option or value was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the error, and end with status 2."""
+        meant = ""
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            names = [name.strip(" '") for name in wrong[2].split(",")]
+            meant = did_you_mean(wrong[1], names)
+        elif wrong := re.search(r"unrecognized arguments: (--[^ =]+)", message):
+            meant = did_you_mean(wrong[1], self._every_option())
+        super().error(f"{message}; {meant}" if meant else message)
+
+    def _every_option(self) -> set[str]:
+        found = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for verb in action.choices.values():
+                    found |= set(verb._option_string_actions)
+        return found
+
+
 def build() -> argparse.ArgumentParser:
     """Return the parser, every verb in it."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="multimodal-ser",
         description="Emotion recognition from audio-video clips: the sound, the image, and both.",
         epilog=_EPILOG,

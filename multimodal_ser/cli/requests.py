@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,10 @@ def clips_of(options: argparse.Namespace) -> pd.DataFrame:
     if not options.data:
         raise SerError("no data given; name a folder of recordings or a clips table")
     names = datasets.paired(options.data, options.dataset)
-    pairs = zip(options.data, names, strict=True)
-    clips = datasets.joined((data, _of_preset(options, _read(name, data))) for data, name in pairs)
+    pairs, numbers = zip(options.data, names, strict=True), targets_of(options)
+    clips = datasets.joined(
+        (data, _of_preset(options, _read(name, data, numbers))) for data, name in pairs
+    )
     if options.channel not in (None, "both"):
         clips = _only(clips, "channel", options.channel)
     return _only(clips, "sex", options.sex) if options.sex else clips
@@ -57,7 +59,13 @@ def _preset_channel(options: argparse.Namespace, clips: pd.DataFrame) -> str:
     return preset.channel if preset and spoken else "both"
 
 
-def _read(dataset: str | None, data: str) -> pd.DataFrame:
+def targets_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the columns of numbers that ``--targets`` names, or those of a regressor."""
+    given = getattr(options, "targets", None) or ""
+    return tuple(filter(None, map(str.strip, given.split(","))))
+
+
+def _read(dataset: str | None, data: str, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Return the clips table of a folder or a table."""
     from multimodal_ser import datasets
     from multimodal_ser.datasets import folder
@@ -67,7 +75,9 @@ def _read(dataset: str | None, data: str) -> pd.DataFrame:
         clips = datasets.index(data, dataset)
         _say_skipped(data, clips)
         return clips
-    return folder.read_list(data) if folder.is_list(data) else tableio.read_clips(data)
+    if folder.is_list(data):
+        return folder.read_list(data, numbers)
+    return tableio.read_clips(data, numbers)
 
 
 def _only(clips: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
@@ -306,6 +316,16 @@ def check(options: argparse.Namespace) -> None:
     for name in ("output", "report", "failures", "run_folder", "save_folds"):
         if place := getattr(options, name, None):
             _check_writable(Path(place))
+
+
+def suit_spreadsheet(options: argparse.Namespace) -> None:
+    """Write the CSV of ``--output`` as ``--csv-for`` wants it."""
+    if not getattr(options, "csv_for", None) or not options.output:
+        return
+    from multimodal_ser.tables import io as tableio
+
+    if Path(options.output).suffix.lower() == ".csv":
+        tableio.write(tableio.read(options.output), options.output, excel=True)
 
 
 def check_page(path: str) -> None:

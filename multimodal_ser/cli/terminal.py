@@ -162,6 +162,26 @@ def show_held_out(rows: Sequence[dict]) -> None:
         )
 
 
+def show_numbers(scores: pd.DataFrame) -> None:
+    """Print how well numbers are predicted.
+
+    Args:
+        scores: what ``regression.score_table`` gives.
+    """
+    shown = scores[["target"]].copy()
+    for metric, name in (("ccc", "CCC"), ("pearson", "Pearson")):
+        columns = scores[[metric, f"{metric}_low", f"{metric}_high"]].astype(float)
+        shown[f"{name} (95 % interval)"] = [
+            f"{value:.3f}" + (f" ({low:.3f} to {high:.3f})" if low == low else "")
+            for value, low, high in columns.itertuples(index=False)
+        ]
+    show(shown.assign(clips=scores["n"].astype(int)))
+    print(
+        "CCC: 1 for the same numbers, less where they are shifted or scaled; Pearson: along a line"
+    )
+    print("95 % intervals over speakers")
+
+
 def show_calibration(rows: Iterable[dict]) -> None:
     """Print what calibration and fusion did, each answer's NLL and ECE before and after.
 
@@ -177,6 +197,10 @@ def show_calibration(rows: Iterable[dict]) -> None:
             "ECE % after": f"{100 * row['ece_after']:.1f}",
         }
         for row in rows
+    )
+    print(
+        "NLL: mean of -log of the true label's probability, 0 at best; before and after\n"
+        "temperatures (above 1 they make a learner less sure) and weights of the fusion"
     )
 
 

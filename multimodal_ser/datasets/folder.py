@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -173,13 +173,14 @@ def listed_paths(path: str | Path) -> tuple[list[Path], pd.DataFrame]:
     return paths, failure_table(lost)
 
 
-def read_list(path: str | Path) -> pd.DataFrame:
+def read_list(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Return the clips table of a list of recordings.
 
     Args:
         path: a table, as ``tables.io`` reads it, with the column ``path``, relative ones counting
             from the list's folder, and where known ``label`` (any word;
             empty: unknown), ``actor`` and ``sex``.
+        numbers: further columns to keep, as they are.
 
     Returns:
         A clips table, its ids counting from the list's folder; of a file outside of it
@@ -203,11 +204,13 @@ def read_list(path: str | Path) -> pd.DataFrame:
             raise TableError(f"{what}: {row['path']} has not the ending of a recording")
         if absolute(file) in said:
             raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
-        said[absolute(file)] = _said(row)
+        said[absolute(file)] = _said(row) | {
+            name: None if pd.isna(row[name]) else row[name] for name in numbers if name in row
+        }
         inside = absolute(file).is_relative_to(absolute(folder))
         files.append((folder if inside else file.parent, file))
-    rows = (_row_of(clip, paths, said) for clip, paths in _groups(files).items())
-    return make_clips(rows, labels=None)
+    rows = [_row_of(clip, paths, said) for clip, paths in _groups(files).items()]
+    return tableio.with_numbers(make_clips(rows, labels=None), rows, numbers)
 
 
 def _said(row: dict) -> dict:

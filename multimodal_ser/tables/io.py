@@ -7,7 +7,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -74,7 +74,7 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
     return ending
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
+def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None:
     """Write a table, its named index as the first columns.
 
     JSON is a list of one object a row, in ``.jsonl`` one on each line; a missing value is
@@ -84,6 +84,8 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
     Args:
         table: to write.
         path: its ending chooses the format.
+        excel: whether CSV has semicolons, decimal commas and a byte order mark, as Excel
+            writes and opens it in most of Europe; :func:`read` takes it for the same table.
 
     Raises:
         SerError: the ending is unknown.
@@ -96,7 +98,9 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
     if ending in (".csv", ".xlsx"):
         table = _texts_changed(table, _FORMULA, "'")
     if ending == ".csv":
-        table.to_csv(buffer, index=False, lineterminator="\n")
+        way: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"} if excel else {}
+        table = table.convert_dtypes() if excel else table
+        table.to_csv(buffer, index=False, lineterminator="\n", **way)
     elif ending == ".xlsx":
         texts = table.select_dtypes(exclude="number").columns
         table = table.assign(**{name: table[name].map(_printable) for name in texts})
@@ -365,7 +369,7 @@ def write_clips(clips: pd.DataFrame, path: str | Path) -> None:
     write(clips.assign(**places), path)
 
 
-def read_clips(path: str | Path) -> pd.DataFrame:
+def read_clips(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Read a clips table.
 
     A column that is missing is taken as unknown, so a table of ``clip`` and
@@ -373,11 +377,31 @@ def read_clips(path: str | Path) -> pd.DataFrame:
 
     Args:
         path: as for :func:`read`.
+        numbers: further columns to keep, as they are.
 
     Raises:
         TableError: it has no clip ids or no paths, or is malformed.
     """
-    return make_clips(_clip_rows(path), labels=None)
+    rows = _clip_rows(path, numbers)
+    return with_numbers(make_clips(rows, labels=None), rows, numbers)
+
+
+def with_numbers(
+    clips: pd.DataFrame, rows: Iterable[Mapping], numbers: Sequence[str]
+) -> pd.DataFrame:
+    """Return clips with those further columns of the rows they were made of that are there.
+
+    Args:
+        clips: a clips table.
+        rows: what it was made of, each with its ``clip``.
+        numbers: names of the columns.
+    """
+    rows = list(rows)
+    for name in numbers:
+        if any(name in row for row in rows):
+            found = {row["clip"]: row.get(name) for row in rows}
+            clips[name] = pd.Series(found, dtype=object).reindex(clips.index)
+    return clips
 
 
 def read_usable_clips(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -419,14 +443,15 @@ def _row_problem(clip: str | None, files: list[str], kept: dict) -> str | None:
     return "a row above has the same clip id; keep one" if clip in kept else None
 
 
-def _clip_rows(path: str | Path) -> list[dict]:
+def _clip_rows(path: str | Path, numbers: Sequence[str] = ()) -> list[dict]:
     table = read_as(path, ("emotion", "actor", "sex"))
     if "clip" not in table.columns or not {"audio", "video"} & set(table.columns):
         raise TableError(
             f"{path}: a clips table needs the column clip and one of audio and video; "
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
-    known = table[[name for name in ("clip", *CLIP_COLUMNS) if name in table.columns]].copy()
+    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *numbers))
+    known = table[[name for name in wanted if name in table.columns]].copy()
     for column in {"audio", "video"} & set(known):
         known[column] = known[column].map(lambda value: located(value, path), na_action="ignore")
     return known.astype(object).where(known.notna(), None).to_dict("records")

@@ -32,6 +32,14 @@ Value = None | bool | int | float | str | list[_Values] | dict[str, _Values]
 Kind = TypeVar("Kind", bound=Struct)
 
 
+class RegressorRecord(Struct, frozen=True, kw_only=True):
+    """A regressor's description; see ``workflows.regression``."""
+
+    input: Name
+    input_version: Count
+    targets: list[Name]
+
+
 class RunModelRecord(Struct, frozen=True, kw_only=True):
     """One model in a run's ``run.json``; see ``evaluation.runs.RunModel``."""
 

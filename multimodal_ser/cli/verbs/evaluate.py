@@ -63,12 +63,15 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.evaluation.runs import check_place, write_run
     from multimodal_ser.reports.html import run_report
     from multimodal_ser.tables import io as tableio
+    from multimodal_ser.workflows import regression
     from multimodal_ser.workflows.benchmarking import score_table
     from multimodal_ser.workflows.evaluating import evaluate, score_sets
     from multimodal_ser.workflows.models import load_model
 
     if options.output:
         tableio.check_ending(options.output)
+    if regression.is_regressor(options.model):
+        return _run_regressor(options)
     names = chosen(options.conditions)
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
@@ -92,3 +95,23 @@ def run(options: argparse.Namespace) -> int:
     print(run.title)
     terminal.show_scores(scores)
     return requests.say_failures(failures, requests.answered_of(run))
+
+
+def _run_regressor(options: argparse.Namespace) -> int:
+    """Score predicted numbers."""
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.compute.parallel import Engine
+    from multimodal_ser.tables import io as tableio
+    from multimodal_ser.workflows import regression
+
+    model = regression.load(options.model)
+    options.targets = ",".join(model.targets)
+    clips = regression.numbers_of(requests.clips_of(options), model.targets)
+    work = requests.work_of(options)
+    engine = Engine.of(work["workers"], several=len(clips) > 1)
+    table, failures = regression.predict(model, clips, {**work, "workers": engine})  # type: ignore[typeddict-item]
+    scores = regression.score_table(table.set_index("clip"), clips, model.targets, options.seed)
+    if options.output:
+        tableio.write(scores, options.output)
+    terminal.show_numbers(scores)
+    return requests.say_failures(failures)

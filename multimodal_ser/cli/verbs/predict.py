@@ -17,6 +17,7 @@ from multimodal_ser.cli.arguments import (
     table_argument,
     work_arguments,
 )
+from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +84,11 @@ def run(options: argparse.Namespace) -> int:
 
     from multimodal_ser.tables import annotations
     from multimodal_ser.tables import io as tableio
-    from multimodal_ser.workflows import inference
+    from multimodal_ser.workflows import inference, regression
     from multimodal_ser.workflows.data import read_tables
 
+    if regression.is_regressor(options.model):
+        return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
         tableio.check_ending(options.output, (*tableio.WRITTEN, *annotations.ENDINGS))
@@ -116,6 +119,42 @@ def run(options: argparse.Namespace) -> int:
     if options.failures:
         tableio.write(failures, options.failures)
     return requests.say_failures(failures, set(predictions["clip"]))
+
+
+def _run_regressor(options: argparse.Namespace) -> int:
+    """Predict numbers of the voice."""
+    import pandas as pd
+
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.compute.parallel import Engine
+    from multimodal_ser.datasets import folder
+    from multimodal_ser.tables import failure_table
+    from multimodal_ser.tables import io as tableio
+    from multimodal_ser.workflows import regression
+
+    given = [name for name in ("report", "timeline", "sets") if getattr(options, name)]
+    if given:
+        raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
+    sources, left_out = options.sources, None
+    if len(sources) == 1 and tableio.is_table(sources[0]):
+        sources, left_out = _listed(sources[0], "none")
+    unusable: list = []
+    if not isinstance(sources, pd.DataFrame):
+        sources, unusable = folder.gather(sources)
+    rest = failure_table((e.path, e.path, "index", str(e)) for e in unusable)
+    work = requests.work_of(options)
+    engine = Engine.of(work["workers"], several=len(sources) > 1)
+    model = regression.load(options.model)
+    table, failed = regression.predict(model, sources, {**work, "workers": engine})  # type: ignore[typeddict-item]
+    failures = pd.concat([left_out, rest, failed], ignore_index=True)
+    if options.output:
+        tableio.write(table, options.output)
+        print(f"{len(table)} clip(s) predicted, written to {options.output}")
+    else:
+        terminal.show(table[["path", *model.targets]].rename(columns={"path": "file"}))
+    if options.failures:
+        tableio.write(failures, options.failures)
+    return requests.say_failures(failures)
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:

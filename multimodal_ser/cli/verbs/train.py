@@ -26,12 +26,20 @@ def add(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--output", metavar="DIR", required=True, help="folder of the model")
     model_arguments(verb, several=False)
     adapt_argument(verb)
+    verb.add_argument(
+        "--targets",
+        metavar="COLUMNS",
+        help="learn numbers instead of labels: columns of a table, such as valence,arousal; a "
+        "regressor of the voice, by --features (default: functionals), scored by CCC",
+    )
     training_arguments(verb)
     work_arguments(verb)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
+    if options.targets:
+        return _run_regressor(options)
     from multimodal_ser.cli import terminal
     from multimodal_ser.workflows import training
     from multimodal_ser.workflows.data import read_tables
@@ -60,6 +68,29 @@ def run(options: argparse.Namespace) -> int:
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     print(f"a full benchmark, which nests the choice: {_benchmark(options)}")
     return status
+
+
+def _run_regressor(options: argparse.Namespace) -> int:
+    from multimodal_ser.cli import terminal
+    from multimodal_ser.compute.parallel import Engine
+    from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows.data import Work
+
+    if options.audio or options.video or options.extra or options.copies or options.search:
+        raise SerError("--targets takes --features alone; leave out the other learners and options")
+    clips, targets = requests.clips_of(options), requests.targets_of(options)
+    requests.say_unknown_speakers(clips)
+    given = requests.work_of(options)
+    work: Work = {**given, "workers": Engine.of(given["workers"], several=len(clips) > 1)}  # type: ignore[typeddict-item]
+    features = options.features or "functionals"
+    scores, failures = regression.train(
+        clips, targets, options.output, features=features, seed=options.seed, work=work
+    )
+    print("How good is it? On held-out speakers of the training clips:")
+    terminal.show_numbers(scores)
+    print(f"model saved in {options.output}")
+    print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
+    return requests.say_failures(failures)
 
 
 def _say_held_out(rows: list[dict]) -> None:
