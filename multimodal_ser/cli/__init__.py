@@ -64,7 +64,7 @@ def _native_output(options: argparse.Namespace) -> Iterator[None]:
         yield
         return
     python, own = sys.stderr, None
-    if python is not None and python is sys.__stderr__:
+    if python is sys.__stderr__ and python is not None:
         python.flush()
         own = sys.stderr = open(  # noqa: SIM115  # its descriptor is closed below
             kept, "w", encoding=python.encoding, buffering=1, closefd=False
