@@ -41,6 +41,7 @@ from multimodal_ser.evaluation import corpora, protocol
 from multimodal_ser.evaluation.folds import CORPORA, Fold, make_folds
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion.fuser import Fuser
+from multimodal_ser.fusion.nested import apply_folds, fit_folds
 from multimodal_ser.tables import EMOTIONS, actor_groups
 from multimodal_ser.tables.labels import labels_of, project, relabel
 from multimodal_ser.workflows.combining import Combiner
@@ -82,6 +83,9 @@ def main() -> int:
     parser.add_argument("--cache", help="where features are kept")
     parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and resume")
     parser.add_argument("--output-model", metavar="DIR", help="write the model there")
+    parser.add_argument(
+        "--units", help="OpenFace's means, a row per clip of RAVDESS: measure the voice beside them"
+    )
     parser.add_argument("--output", help="also write the tables, as Markdown, to this file")
     return _common.finish(parser.parse_args(), report)
 
@@ -165,6 +169,10 @@ def measured(options: argparse.Namespace) -> Voice:
         for kind in answers
         for scheme in (("emotions8", SHARED) if kind == "people" else (SHARED,))
     }
+    if getattr(options, "units", None):
+        tables["people left out, RAVDESS with action units"] = with_units(
+            held, folds, data, options
+        )
     people = described(data.clips, options.data)
     tables["people left out, by group"] = by_group(answers["people"], people, options.seed)
     fuser = pooled(held, data.clips)
@@ -321,6 +329,50 @@ def scores(
     found = pd.concat(rows)[list(_COLUMNS)].rename(columns=_COLUMNS)
     percent = ("UAR", "low", "high", "ECE", "UAR, 4 classes", "sets hold it")
     return found.assign(**{name: 100 * found[name] for name in percent})
+
+
+def with_units(
+    held: Mapping[str, Mapping[str, pd.DataFrame]],
+    folds: Mapping[str, Sequence[Fold]],
+    data: Data,
+    options: argparse.Namespace,
+) -> pd.DataFrame:
+    """Return scores of the voice, of mean action units and of both, actors of RAVDESS left out.
+
+    All that is said of a clip was learnt without its actor, how it is weighed too.
+
+    Args:
+        held: kind of folds -> learner -> held-out probabilities.
+        folds: by kind.
+        data: all clips.
+        options: of :func:`main`.
+    """
+    from multimodal_ser.workflows.data import read_tables
+
+    clips = data.clips[data.clips["dataset"] == "ravdess"]
+    units = read_tables({"action_units": options.units})
+    recipe = Recipe(audio=None, video="action_units", inner_folds=0, seed=options.seed)
+    alone = {one.name: replace(recipe, video=(one,)) for one in recipe.learners}
+    own = [
+        Fold(one.name, *(_within(part, clips) for part in (one.train, one.test)))
+        for one in folds["people"]
+    ]
+    seen = Data(clips, dict(units), data.failures.iloc[:0])
+    face = _common.measured(seen, alone, "luna5", options, own)
+    voice = {name: table.loc[clips.index] for name, table in held["people"].items()}
+    pairs = [(one.train, one.test) for one in own]
+    rows = []
+    for name, tables in {"voice": voice, "action units": face, "fused": voice | face}.items():
+        fused = apply_folds(fit_folds(tables, clips, pairs, Fuser("log_pool")), tables, pairs)
+        found = protocol.summary(fused, clips.loc[fused.index], seed=options.seed)
+        row = {"answer": name, "accuracy": 100 * found["war"]}
+        row |= {"low": 100 * found["war_low"], "high": 100 * found["war_high"]}
+        rows.append(row | {"UAR": 100 * found["uar"], "ECE": 100 * found["ece"]})
+    return pd.DataFrame(rows)
+
+
+def _within(part: pd.Index, clips: pd.DataFrame) -> pd.Index:
+    return part[part.isin(clips.index)]
 
 
 def described(clips: pd.DataFrame, folders: Sequence[str]) -> pd.DataFrame:
