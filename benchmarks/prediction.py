@@ -37,6 +37,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from _environment import header, one_core
@@ -149,7 +150,7 @@ def system_a(crop: str, folder: Path) -> tuple[dict, object]:
 
 def batch(films: list[Path], speech: list[Path], released: Path | None, rounds: int) -> list[dict]:
     """Time both ways on both kinds of clips; return a row each."""
-    from multimodal_ser.workflows.inference import load_model
+    from multimodal_ser.workflows.inference import load_model, with_front_end
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -162,6 +163,12 @@ def batch(films: list[Path], speech: list[Path], released: Path | None, rounds: 
                     "plain": lambda p, n=networks, c=crop: plain(p, n, c),
                     "ours": lambda p, m=model: ours(p, m),
                 }
+                if crop == "face":
+                    ways |= {
+                        f"ours, {name}": partial(ours, model=with_front_end(model, **how))
+                        for name, how in WAYS.items()
+                        if "detector" in how
+                    }
                 rows += timed(f"aei_2019: {kind}", paths, ways, rounds)
     if released is not None:
         model = load_model(released)
