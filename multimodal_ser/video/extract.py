@@ -138,7 +138,7 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     for frame, box in _boxed(path, params):
         rows.append((frame.index, frame.time_s, box or (np.nan,) * 5, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
-        pictures += _picture(frame, box, params).data
+        pictures += picture(frame, box, params).data
         media_progress.reached(frame.time_s)
     index, time_s, boxes, usable = zip(*rows, strict=True)
     if not any(usable):
@@ -169,7 +169,14 @@ def _usable_row(box: faces.Box | None, params: FrameParams) -> bool:
     return params.crop == "frame" or box is not None
 
 
-def _picture(frame: frames.Frame, box: faces.Box | None, params: FrameParams) -> np.ndarray:
+def picture(frame: frames.Frame, box: faces.Box | None, params: FrameParams) -> np.ndarray:
+    """Return what a network sees of a frame, uint8 ``(size_px, size_px)``.
+
+    Args:
+        frame: whole.
+        box: of its main face; None gives black where the face is wanted.
+        params: the front end.
+    """
     if params.crop == "frame":
         return frames.resize(frame.gray, params.size_px)
     if box is None:
