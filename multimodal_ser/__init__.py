@@ -30,6 +30,7 @@ _HOMES = {
     "Model": "multimodal_ser.workflows.models",
     "load_model": "multimodal_ser.workflows.models",
     "predict": "multimodal_ser.workflows.inference",
+    "Stream": "multimodal_ser.workflows.streaming",
     "released_models": "multimodal_ser.workflows.released",
     "train": "multimodal_ser.workflows.training",
     "benchmark": "multimodal_ser.workflows.benchmarking",

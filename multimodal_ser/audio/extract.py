@@ -260,13 +260,35 @@ def _span_values(
     made = {name: np.full(shape, np.nan, np.float32) for name, shape in shapes.items()}
     made["reason"] = np.zeros(len(spans), np.int64)
     for place, (samples, rate_hz) in enumerate(signal.read_spans(path, spans)):
-        reading = _Piece(samples, rate_hz, change)
-        reason = reading.speech(modules[0].RATE_HZ).reason
+        found, reason = piece_features(samples, rate_hz, names, change)
         made["reason"][place] = speech.REASONS.index(reason)
-        for module in modules if not reason else ():
-            made[module.NAME][place] = reading.features(module)
+        for name, values in found.items():
+            made[name][place] = values
     cache.put(key, made)
     return made
+
+
+def piece_features(
+    samples: np.ndarray, rate_hz: int, names: Sequence[str], change: Change | None = None
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the features of a stretch of sound, or why it has none: no speech was heard.
+
+    Args:
+        samples: mono float32 ``(n_samples,)``.
+        rate_hz: its sampling rate.
+        names: of ``audio.features.NAMES``.
+        change: what happens to it first, or None.
+
+    Returns:
+        Features by name, and one of ``speech.REASONS``, empty where there are features.
+
+    Raises:
+        SerError: it is empty, or holds what is no sound.
+    """
+    modules, reading = [feature_sets.load(name) for name in names], _Piece(samples, rate_hz, change)
+    if reason := reading.speech(modules[0].RATE_HZ).reason:
+        return {}, reason
+    return {module.NAME: reading.features(module) for module in modules}, ""
 
 
 class _Reading:

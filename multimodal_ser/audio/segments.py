@@ -168,6 +168,11 @@ class SpeechFinder:
         found += self._cutter.finish()
         return [(start_s, min(end_s, self.seconds)) for start_s, end_s in found]
 
+    @property
+    def open_since_s(self) -> float:
+        """Where the utterance begins that is not over, or else the next at the earliest."""
+        return self._cutter.open_since_s
+
     def _speech(self, frame: np.ndarray) -> float:
         """Return the probability of speech in what follows on the frames before."""
         return float(self._network(frame, RATE_HZ)[0, 0])
@@ -207,6 +212,11 @@ class Cutter:
         if self._start is not None:
             self._close(self._last, found)
         return found
+
+    @property
+    def open_since_s(self) -> float:
+        """Where the utterance begins that is not over, or else the next at the earliest."""
+        return max(0.0, (self._at if self._start is None else self._start) * FRAME_S)
 
     def _step(self, probability: float, found: list[tuple[float, float]]) -> None:
         self._speaks = probability >= (ENDS if self._speaks else BEGINS)
@@ -258,12 +268,14 @@ class Plan:
             recording is one segment.
         digest: of the file's bytes; empty where nothing is kept.
         heard: whether it has sound, and speech may be in it.
+        speechless: whether it has sound without any speech.
     """
 
     duration_s: float
     spans: np.ndarray | None = None
     digest: str = ""
     heard: bool = True
+    speechless: bool = False
 
 
 def plan(
@@ -303,7 +315,7 @@ def plan(
     if len(spans):
         return Plan(duration_s, spans, digest)
     window_s = max(0.1, min(SILENT_WINDOW_S, duration_s))
-    return Plan(duration_s, Windows(window_s, window_s).spans(duration_s), digest, heard=False)
+    return Plan(duration_s, Windows(window_s, window_s).spans(duration_s), digest, False, sound)
 
 
 def _given(path: str, spans: Iterable[tuple[float, float]], duration_s: float) -> np.ndarray:

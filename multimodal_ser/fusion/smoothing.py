@@ -99,6 +99,49 @@ def smooth(
     return pd.DataFrame(smoothed, table.index, table.columns)
 
 
+class Filter:
+    """The causal half of :func:`smooth`, a segment at a time.
+
+    Args:
+        how: over how many seconds.
+
+    Example:
+        >>> steps = Filter(Smoothing(10, causal=True))
+        >>> steps.step(np.array([0.9, 0.1]), 0, 2).round(2).tolist()
+        [0.9, 0.1]
+        >>> steps.step(np.array([0.4, 0.6]), 2, 4).round(2).tolist()
+        [0.76, 0.24]
+    """
+
+    def __init__(self, how: Smoothing) -> None:
+        self.how = how
+        self._known: np.ndarray | None = None
+        self._spans: list[tuple[float, float]] = []
+
+    def step(self, values: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
+        """Return the probabilities of a segment, given those before.
+
+        Args:
+            values: its own, ``(n_labels,)``; NaN comes back and changes nothing.
+            start_s: where it begins, not before the last.
+            end_s: where it ends.
+        """
+        if np.isnan(values).any():
+            return values
+        reached_s = max((end for _, end in self._spans), default=-np.inf)
+        # The furthest end and the last centre are all that later segments depend on.
+        starts, ends = np.array([[reached_s, reached_s], [start_s, end_s]]).T
+        share = 1.0 if self._known is None else _new(starts, ends)[1]
+        result = np.maximum(values, FLOOR) ** share
+        if self._known is not None:
+            passed_s = max(0.0, (start_s + end_s) / 2 - sum(self._spans[-1]) / 2)
+            stays = np.exp(-passed_s / self.how.seconds)
+            result = result * (stays * self._known + (1 - stays) / len(values))
+        self._known = result / result.sum()
+        self._spans = [(reached_s, reached_s), (start_s, end_s)]
+        return self._known
+
+
 def _new(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Return the share of each segment that those before it do not cover, 0 to 1."""
     reached = np.maximum.accumulate(np.append(-np.inf, ends[:-1]))

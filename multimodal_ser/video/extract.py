@@ -185,7 +185,7 @@ def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> Cl
     for frame, box in _boxed(path, params, crowd):
         rows.append((frame.index, frame.time_s, box, _usable_row(box, params)))
         # Bytes grow in place; a list to be stacked would need twice the memory.
-        pictures += _picture(frame, box, params).data
+        pictures += picture(frame, box, params).data
         media_progress.reached(frame.time_s)
     index, time_s, boxes, usable = zip(*rows, strict=True)
     return ClipFrames(
@@ -223,7 +223,14 @@ def _usable_row(box: faces.Box | None, params: FrameParams) -> bool:
     return params.crop == "frame" or box is not None
 
 
-def _picture(frame: frames.Frame, box: faces.Box | None, params: FrameParams) -> np.ndarray:
+def picture(frame: frames.Frame, box: faces.Box | None, params: FrameParams) -> np.ndarray:
+    """Return what a network sees of a frame, uint8 ``(size_px, size_px)``.
+
+    Args:
+        frame: whole.
+        box: of its main face; None gives black where the face is wanted.
+        params: the front end.
+    """
     if params.crop == "frame":
         return frames.resize(frame.gray, params.size_px)
     if box is None:

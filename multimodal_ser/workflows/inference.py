@@ -475,14 +475,26 @@ def _placed(found: Mapping[str, Any], clips: pd.DataFrame, timeline: bool) -> pd
     table.insert(4, "end_s", table["clip"].map(durations).astype(float).where(whole))
     if "segments" not in found:
         return table
-    units = found["segments"]["units"]
-    rows = prediction_table(found["segments"], units, timeline=timeline)
+    rows = segment_rows(found["segments"], timeline=timeline)
+    return pd.concat([table[whole], rows, table[~whole]], ignore_index=True)
+
+
+def segment_rows(inner: Mapping[str, Any], *, timeline: bool = False) -> pd.DataFrame:
+    """Return the predictions of one recording's segments as rows, see :func:`predict`.
+
+    Args:
+        inner: tables of its segments, and ``units`` (:class:`segmenting.Recording`).
+        timeline: whether the columns of frames are wanted, too.
+    """
+    units = inner["units"]
+    rows = prediction_table(inner, units, timeline=timeline)
     for at, column in enumerate(SEGMENT_COLUMNS, start=2):
-        rows.insert(at, column, rows["clip"].map(units[column]).astype(table[column].dtype))
-    rows["clip"] = rows["clip"].str.rpartition("#")[0]
+        rows.insert(at, column, rows["clip"].map(units[column]))
+    rows["segment"] = rows["segment"].astype("Int64")
+    rows["clip"] = rows["clip"].map(lambda unit: unit.rpartition("#")[0])
     if timeline:
         rows["frame"] = rows["frame"].astype("Int64")
-    return pd.concat([table[whole], rows, table[~whole]], ignore_index=True)
+    return rows
 
 
 def check_adapt(model: Model, adapt: str | None) -> Model:

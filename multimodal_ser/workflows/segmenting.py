@@ -231,7 +231,9 @@ def _said(
     normalise: Normalise | None,
     shown: bool,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str], pd.DataFrame]:
-    """Return the tables of the learners of sound, by segment."""
+    """Return the tables of the learners of sound, by segment; why some are silent; failures."""
+    from multimodal_ser.audio.extract import SPEECH_STAGE
+
     ears = {name: one for name, one in model.learners.items() if one.modality == "audio"}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in ears}
     silent: dict[str, str] = {}
@@ -249,6 +251,11 @@ def _said(
             ):
                 parts[key].append(table)
             progress.reached(float(some["end_s"].iloc[-1]))
+    whole_silent = recording.plan.speechless or len(silent) == len(recording.units)
+    if ears and whole_silent and pd.notna(recording.clip["audio"]):
+        path, reason = str(recording.clip["audio"]), next(iter(silent.values()), "no speech heard")
+        row = (str(recording.clip.name), path, SPEECH_STAGE, f"{path}: {reason}")
+        failures.append(failure_table([row]))
     # One reading fails in many pieces for one reason.
     failed = pd.concat(failures, ignore_index=True).drop_duplicates()
     return {key: pd.concat(found) for key, found in parts.items() if found}, silent, failed

@@ -159,6 +159,7 @@ def test_a_film_without_speech_is_seen_in_windows(model, film):
     units = table[table["segment"].notna()]
     assert set(units["modality"]) == {"video", "fused"} and len(units) == 6
     np.testing.assert_allclose(of(table, "fused"), of(table, "video"), atol=1e-6)
+    assert table.loc[table["segment"].isna(), "note"].str.contains("no speech heard").all()
 
 
 def test_short_recordings_come_out_as_they_did(model, corpus, tmp_path):
@@ -238,6 +239,13 @@ def test_a_damaged_recording_is_a_failure_once(model, tmp_path, talk):
     for how in (None, "speech", talk[1]):
         table, failures = inference.predict(tmp_path / "a.wav", model, segments=how, **QUIET)
         assert table.empty and len(failures) == 1
+
+
+@pytest.mark.parametrize("how", [None, "speech", "window=2"])
+def test_silence_in_every_segment_is_a_failure(model, tmp_path, how):
+    soundfile.write(tmp_path / "a.wav", np.zeros(12 * RATE_HZ), RATE_HZ)
+    table, failures = inference.predict(tmp_path / "a.wav", model, segments=how, **QUIET)
+    assert table.empty and failures["stage"].tolist() == ["speech"]
 
 
 def test_a_sound_of_more_than_five_minutes_is_predicted(model, voices, tmp_path, monkeypatch):

@@ -1,0 +1,81 @@
+"""Frames that come one by one, from a camera: sampled and cut as those of a file."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+
+from multimodal_ser.errors import SerError
+from multimodal_ser.video import faces
+from multimodal_ser.video.extract import ClipFrames, FrameParams, picture
+from multimodal_ser.video.frames import Frame
+from multimodal_ser.video.sampling import Sampling
+
+#: Luma of red, green and blue (ITU-R BT.601), which is what grey is in a file.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class FrameFeed:
+    """The front end of a video network, fed with images.
+
+    Args:
+        params: as of the network; key frames are not known of images.
+
+    Raises:
+        SerError: the parameters sample key frames.
+
+    Example:
+        >>> feed = FrameFeed(FrameParams(every=2, size_px=8))
+        >>> image = np.zeros((90, 160), np.uint8)
+        >>> [feed.add(image, at / 25) is not None for at in range(3)]
+        [True, False, True]
+    """
+
+    def __init__(self, params: FrameParams) -> None:
+        if params.keyframes_only:
+            raise SerError("images have no key frames; use a model that samples another way")
+        self.params = params
+        self._wanted = Sampling(params.every, params.every_seconds).picker()
+        self._index = -1
+        self._waiting: deque[Frame] = deque()
+        self._boxed = faces.detect_faces(self._frames(), params.detector)
+
+    def add(self, image: np.ndarray, time_s: float) -> ClipFrames | None:
+        """Return what the network sees of an image, one row; None where it is not sampled.
+
+        Args:
+            image: uint8, upright: grey ``(height, width)``, or red, green, blue
+                ``(height, width, 3)``.
+            time_s: seconds since the first image.
+
+        Raises:
+            SerError: it is no such image.
+        """
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise SerError(
+                f"an image of {image.dtype} {image.shape} is none; give uint8 (height, width) or "
+                "(height, width, 3)"
+            )
+        self._index += 1
+        if not self._wanted(self._index, time_s, False):
+            return None
+        gray = image if image.ndim == 2 else np.rint(image @ _LUMA).astype(np.uint8)
+        frame, box = Frame(self._index, time_s, gray), None
+        if self.params.crop == "face":
+            self._waiting.append(frame)
+            frame, box = next(self._boxed)
+        usable = self.params.crop == "frame" or box is not None
+        return ClipFrames(
+            np.array([frame.index], np.int32),
+            np.array([time_s], np.float32),
+            np.array([box or (np.nan,) * 5], np.float32),
+            picture(frame, box, self.params)[None],
+            np.array([usable]),
+        )
+
+    def _frames(self) -> Iterator[Frame]:
+        while True:
+            yield self._waiting.popleft()
