@@ -9,6 +9,8 @@ is 1. A request that cannot be met at all ends with status 2.
 from __future__ import annotations
 
 import argparse
+import io
+import logging
 import os
 import sys
 import warnings
@@ -63,8 +65,9 @@ def _native_output(options: argparse.Namespace) -> Iterator[None]:
     if kept is None:
         yield
         return
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     python, own = sys.stderr, None
-    if python is sys.__stderr__ and python is not None:
+    if python is sys.__stderr__ and isinstance(python, io.TextIOWrapper):
         python.flush()
         own = sys.stderr = open(  # noqa: SIM115  # its descriptor is closed below
             kept, "w", encoding=python.encoding, buffering=1, closefd=False

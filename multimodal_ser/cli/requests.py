@@ -340,7 +340,10 @@ def check_page(path: str) -> None:
 
 def _check_writable(path: Path) -> None:
     """Refuse a place below what is no folder, or is one that nothing can be written to."""
-    above = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    places = (path.absolute(), *path.absolute().parents)
+    above = next((place for place in places if place.exists()), None)
+    if above is None:
+        raise SerError(f"{path}: there is no such drive; choose another place")
     try:
         if above.is_dir():
             with tempfile.TemporaryFile(dir=above):

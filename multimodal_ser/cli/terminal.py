@@ -30,7 +30,7 @@ def show(
     from rich.table import Table
 
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in frame.columns:
         right = pd.api.types.is_numeric_dtype(frame[column])
         table.add_column(
@@ -41,7 +41,10 @@ def show(
         )
     for values in frame.itertuples(index=False):
         table.add_row(*(escape(_text(value)) for value in values))
-    Console(width=_width(), highlight=False).print(table)
+    console = Console(width=_width(), highlight=False)
+    if title:  # above a table that may be narrower
+        console.print(escape(title), style="italic")
+    console.print(table)
 
 
 def _width() -> int:

@@ -33,8 +33,9 @@ _OWN = "The clips were split by a scheme of the user's own, called {}."
 
 LEAKY_TITLE = "Leaky split: not a result about new speakers"
 LEAKY_TEXT = (
-    "The same speakers are in training and in test, so these numbers are too high for anyone "
-    "the models have not heard. They show what leakage is worth; do not cite them as accuracy."
+    "The same speakers are, or may be, in training and in test, so these numbers are too high for "
+    "anyone the models have not heard. They show what leakage is worth; do not cite them as "
+    "accuracy."
 )
 
 

@@ -399,7 +399,7 @@ def _make_run(clips, base: Recipe, scheme: str, models, seconds: float, identity
     names = ", ".join(sorted(clips["dataset"].dropna().unique())) or "own recordings"
     named = Path(scheme).name if tableio.is_table(scheme) else scheme
     return Run(
-        title=f"{names}: {len(models)} models under {named}",
+        title=f"{names}: {len(models)} model{'s' * (len(models) != 1)} under {named}",
         protocol=named,
         clips=clips,
         models=tuple(models),
