@@ -147,7 +147,7 @@ class ClipFrames(NamedTuple):
         """
         n = len(pictures)
         order, times = np.arange(n, dtype=np.int32), np.zeros(n, np.float32)
-        box, points = _box_arrays([None] * n)
+        box, points = box_arrays([None] * n)
         nobody = people.People().table()
         return cls(order, times, box, points, nobody, pictures, np.ones(n, bool))
 
@@ -191,14 +191,14 @@ def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> Cl
     return ClipFrames(
         np.array(index, np.int32),
         np.array(time_s, np.float32),
-        *_box_arrays(boxes),
+        *box_arrays(boxes),
         crowd.table(),
         np.frombuffer(pictures, np.uint8).reshape(-1, params.size_px, params.size_px),
         np.array(usable, bool),
     )
 
 
-def _box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarray]:
+def box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays ``box`` and ``points`` of :class:`ClipFrames`."""
     nowhere = faces.Box(*(np.nan,) * 5)
     points = [(box or nowhere).points or ((np.nan,) * 2,) * 5 for box in boxes]

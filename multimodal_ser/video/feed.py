@@ -9,7 +9,7 @@ import numpy as np
 
 from multimodal_ser.errors import SerError
 from multimodal_ser.video import faces
-from multimodal_ser.video.extract import ClipFrames, FrameParams, picture
+from multimodal_ser.video.extract import ClipFrames, FrameParams, box_arrays, picture
 from multimodal_ser.video.frames import Frame
 from multimodal_ser.video.sampling import Sampling
 
@@ -53,6 +53,30 @@ class FrameFeed:
         Raises:
             SerError: it is no such image.
         """
+        found = self.sampled(image, time_s)
+        if found is None:
+            return None
+        frame, box = found
+        usable = self.params.crop == "frame" or box is not None
+        edges, points = box_arrays([box])
+        return ClipFrames.of_pictures(picture(frame, box, self.params)[None])._replace(
+            index=np.array([frame.index], np.int32),
+            time_s=np.array([time_s], np.float32),
+            box=edges,
+            points=points,
+            usable=np.array([usable]),
+        )
+
+    def sampled(self, image: np.ndarray, time_s: float) -> tuple[Frame, faces.Box | None] | None:
+        """Return an image as a grey frame with the box of its face; None where it is not sampled.
+
+        Args:
+            image: as for :meth:`add`.
+            time_s: as for :meth:`add`.
+
+        Raises:
+            SerError: it is no such image.
+        """
         image = np.asarray(image)
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise SerError(
@@ -63,18 +87,11 @@ class FrameFeed:
         if not self._wanted(self._index, time_s, False):
             return None
         gray = image if image.ndim == 2 else np.rint(image @ _LUMA).astype(np.uint8)
-        frame, box = Frame(self._index, time_s, gray), None
-        if self.params.crop == "face":
-            self._waiting.append(frame)
-            frame, box = next(self._boxed)
-        usable = self.params.crop == "frame" or box is not None
-        return ClipFrames(
-            np.array([frame.index], np.int32),
-            np.array([time_s], np.float32),
-            np.array([box or (np.nan,) * 5], np.float32),
-            picture(frame, box, self.params)[None],
-            np.array([usable]),
-        )
+        frame = Frame(self._index, time_s, gray)
+        if self.params.crop == "frame":
+            return frame, None
+        self._waiting.append(frame)
+        return next(self._boxed)
 
     def _frames(self) -> Iterator[Frame]:
         while True:

@@ -20,8 +20,11 @@ from multimodal_ser.errors import SerError
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, make_clips
+from multimodal_ser.video import features as measures
 from multimodal_ser.workflows import inference, segmenting
+from multimodal_ser.workflows.data import measured_params
 from multimodal_ser.workflows.models import Model, load_model
+from multimodal_ser.workflows.recipes import MEASURED
 
 #: Sound before an utterance that may still become part of it, in seconds.
 _LEAD_S = 1.0
@@ -75,6 +78,8 @@ class Stream:
         self._feeds = _feeds(self.model) if "video" in self.modalities else {}
         self._looks_at_faces = any(one.params.crop == "face" for one in self._feeds.values())
         self._frames: dict[str, list[pd.DataFrame]] = {name: [] for name in self._feeds}
+        self._measuring = _measuring(self.model) if "video" in self.modalities else {}
+        self._measured: dict[str, list[tuple[float, np.ndarray]]] = {n: [] for n in self._measuring}
 
     def feed_sound(self, samples: np.ndarray, rate_hz: int) -> pd.DataFrame:
         """Take in sound that follows on the last; return the rows of segments that are over.
@@ -120,6 +125,10 @@ class Stream:
                 store: Any = FrameStore({self.name: found})
                 learner: Any = self.model.learners[name]
                 self._frames[name].append(learner.predict_frames(store, [self.name]))
+        for name, feed in self._measuring.items():
+            sampled = feed.sampled(image, time_s)
+            if sampled is not None:
+                self._measured[name].append((time_s, measures.load(name).sequence([sampled])[0]))
         return done
 
     def finish(self) -> pd.DataFrame:
@@ -177,6 +186,8 @@ class Stream:
         self._sound, self._first = self._sound[old:], self._first + old
         for name, frames in self._frames.items():
             self._frames[name] = [one for one in frames if one.index[0][2] >= start_s - _ROUNDING_S]
+        for name, rows in self._measured.items():
+            self._measured[name] = [one for one in rows if one[0] >= start_s - _ROUNDING_S]
 
     def _predict(self, start_s: float, end_s: float) -> pd.DataFrame:
         """Return the rows of one segment."""
@@ -190,6 +201,7 @@ class Stream:
             pooled = aggregate.pool_frames(some, self.model.pooling)
             tables[name] = pooled.reindex(units.index)
             seen = some.notna().all(axis=1) if seen.empty else seen  # of the first network
+        tables |= self._of_measured(units)
         tables = {name: tables[name] for name in self.model.learners if name in tables}
         inner: dict[str, Any] = self.model.combiner(tables, units.index)
         inner["notes"] = self.model.notes(tables, units.index)
@@ -225,6 +237,23 @@ class Stream:
         }
         return tables, reason
 
+    def _of_measured(self, units: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Return the tables of learners of what is measured in faces."""
+        start_s, end_s = units["start_s"].iloc[0], units["end_s"].iloc[0]
+        tables = {}
+        for name, learner in self.model.learners.items():
+            if learner.input not in self._measured or learner.kind != "features":
+                continue
+            module, rows = measures.load(learner.input), self._measured[learner.input]
+            inside = [values for time_s, values in rows if start_s <= time_s < end_s]
+            shape = len(inside), len(module.frame_names())
+            whole = module.summarise(np.array(inside, np.float32).reshape(shape))
+            there = units.index if np.isfinite(whole).all() else units.index[:0]
+            values = np.repeat(whole[None], len(there), axis=0)
+            found = Features(there, values, module.names())
+            tables[name] = learner.predict(found, units.index)
+        return tables
+
     def _no_frames(self) -> pd.DataFrame:
         index = pd.MultiIndex.from_arrays([[], [], []], names=FRAME_INDEX)
         return pd.DataFrame(columns=list(self.model.labels), index=index, dtype=float)
@@ -248,6 +277,14 @@ def _feeds(model: Model) -> dict[str, Any]:
 
     eyes = {name: one for name, one in model.learners.items() if one.kind == "frames"}
     return {name: FrameFeed(one.params) for name, one in eyes.items() if one.kind == "frames"}
+
+
+def _measuring(model: Model) -> dict[str, Any]:
+    """Return what samples images for each input that is measured in faces."""
+    from multimodal_ser.video.feed import FrameFeed
+
+    inputs = {one.input for one in model.learners.values()}
+    return {name: FrameFeed(measured_params(name)) for name in MEASURED if name in inputs}
 
 
 def _names(feature_set: str) -> tuple[str, ...]:
