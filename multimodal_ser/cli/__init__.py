@@ -9,7 +9,6 @@ is 1. A request that cannot be met at all ends with status 2.
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import sys
@@ -67,7 +66,7 @@ def _native_output(options: argparse.Namespace) -> Iterator[None]:
         return
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     python, own = sys.stderr, None
-    if python is sys.__stderr__ and isinstance(python, io.TextIOWrapper):
+    if python is sys.__stderr__ and python is not None:
         python.flush()
         own = sys.stderr = open(  # noqa: SIM115  # its descriptor is closed below
             kept, "w", encoding=python.encoding, buffering=1, closefd=False

@@ -76,7 +76,12 @@ def test_predictions_have_a_column_per_own_word(model, folder, tmp_path, capsys)
 
 def test_evaluate_benchmark_and_report_keep_the_words(model, folder, tmp_path, capsys):
     how = [folder]
-    assert told(capsys, "evaluate", *how, "--model", model, "--run", tmp_path / "e")[0] == 0
+    status, _, said = told(capsys, "evaluate", *how, "--model", model, "--run", tmp_path / "e")
+    assert status == 0 and "trained on these very clips" in said
+    part = [folder / "joy" / "0.wav", folder / "bored" / "0.wav"]
+    (tmp_path / "part.csv").write_text("path,label\n" + "".join(f"{p},joy\n" for p in part))
+    said = told(capsys, "evaluate", tmp_path / "part.csv", "--model", model)[2]
+    assert "trained on these very clips" not in said
     wanted = ["benchmark", *how, *QUICK, "--modalities", "audio", "--protocol", "actors"]
     assert told(capsys, *wanted, "--run", tmp_path / "b")[0] == 0
     for name in "eb":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import (
@@ -16,6 +19,9 @@ from multimodal_ser.cli.arguments import (
     table_argument,
     work_arguments,
 )
+
+if TYPE_CHECKING:
+    from multimodal_ser.evaluation.runs import Run
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -93,8 +99,23 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         tableio.write(scores, options.output)
     print(run.title)
+    _say_trained_on(options.model, run)
     terminal.show_scores(scores)
     return requests.say_failures(failures, requests.answered_of(run))
+
+
+def _say_trained_on(model: str | None, run: Run) -> None:
+    """Say so where a model is scored on the very clips that it was trained on."""
+    record = Path(model) / "run.json" if model else None
+    if record is None or not record.is_file():
+        return
+    told = json.loads(record.read_text(encoding="utf-8"))
+    if told.get("clips_hash") == run.clips_hash:
+        print(
+            "the model was trained on these very clips: that says nothing of others; 'benchmark' "
+            "measures what it is worth",
+            file=sys.stderr,
+        )
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
