@@ -274,7 +274,7 @@ def piece_features(
     """Return the features of a stretch of sound, or why it has none: no speech was heard.
 
     Args:
-        samples: mono float32 ``(n_samples,)``.
+        samples: mono float32 ``(n_samples,)``; none at all are silence.
         rate_hz: its sampling rate.
         names: of ``audio.features.NAMES``.
         change: what happens to it first, or None.
@@ -283,8 +283,10 @@ def piece_features(
         Features by name, and one of ``speech.REASONS``, empty where there are features.
 
     Raises:
-        SerError: it is empty, or holds what is no sound.
+        SerError: it holds what is no sound.
     """
+    if not len(samples):
+        return {}, speech.SILENCE
     modules, reading = [feature_sets.load(name) for name in names], _Piece(samples, rate_hz, change)
     if reason := reading.speech(modules[0].RATE_HZ).reason:
         return {}, reason

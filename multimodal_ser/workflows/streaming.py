@@ -224,7 +224,7 @@ class Stream:
         names = list(dict.fromkeys(one.input for one in ears.values()))
         first, last = (round(units[name].iloc[0] * self._rate_hz) for name in ("start_s", "end_s"))
         piece = self._sound[max(0, first - self._first) : last - self._first]
-        found, reason = piece_features(piece, self._rate_hz, names) if len(piece) else ({}, "")
+        found, reason = piece_features(piece, self._rate_hz, names)
         inputs = {
             name: Features(units.index, np.asarray(values, np.float32)[None], _names(name))
             for name, values in found.items()

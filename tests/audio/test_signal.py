@@ -264,10 +264,16 @@ def test_spans_are_pieces_of_the_whole(tmp_path, name):
         assert min(errors) < (1e-5 if name in ("a.wav", "a.flac") else 0.02)
 
 
-def test_a_span_behind_the_end_is_an_error(tmp_path):
-    soundfile.write(tmp_path / "a.wav", voiced(1), 48000)
+def test_a_span_behind_the_end_is_empty_and_one_with_no_numbers_an_error(tmp_path):
+    sound = voiced(1)
+    soundfile.write(tmp_path / "a.wav", sound, 48000)
+    pieces = [len(piece) for piece, _ in signal.read_spans(tmp_path / "a.wav", [(1, 2), (0, 1)])]
+    assert pieces == [0, 48000]
+    sound[100] = np.nan
+    soundfile.write(tmp_path / "b.wav", sound, 48000, subtype="FLOAT")
+    assert len(list(signal.read_spans(tmp_path / "b.wav", [(0.5, 1)]))) == 1
     with pytest.raises(MediaError):
-        list(signal.read_spans(tmp_path / "a.wav", [(1.0, 2.0)]))
+        list(signal.read_spans(tmp_path / "b.wav", [(0, 0.5)]))
 
 
 def test_sound_that_was_not_stored_is_silence_in_a_stream(tmp_path):

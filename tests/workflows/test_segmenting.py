@@ -143,6 +143,32 @@ def test_frames_belong_to_the_segments_that_they_fall_into(model, film):
     assert of(table, "fused").shape == (5, 8)
 
 
+def test_images_may_go_on_where_the_sound_has_ended(model, corpus, tmp_path):
+    with av.open(str(sorted(corpus.rglob("*.mp4"))[3])) as opened:
+        images = [frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)]
+    path, sound = tmp_path / "a.mp4", np.random.default_rng(0).normal(0, 0.1, 32000)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("h264", rate=25, options={"preset": "ultrafast"})
+        video.height, video.width = images[0].shape[:2]
+        audio = out.add_stream("aac", rate=16000, layout="mono")
+        for at in range(6 * 25):
+            image = images[at % len(images)]
+            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.float32(sound)[None], "fltp", "mono")
+        frame.rate = 16000
+        out.mux(audio.encode(frame))
+        out.mux(audio.encode(None))
+    table, failures = inference.predict(path, model, segments="window=1.5", **QUIET)
+    assert failures.empty
+    units = table[table["segment"].notna()]
+    assert units.groupby("modality")["segment"].nunique().to_dict() == {
+        "audio": 2,
+        "fused": 4,
+        "video": 4,
+    }
+
+
 def test_the_frames_are_those_of_the_whole_film(model, film):
     cut, _ = inference.predict(film, model, segments="window=3", timeline=True, **QUIET)
     whole, _ = inference.predict(film, model, segments="none", timeline=True, **QUIET)
