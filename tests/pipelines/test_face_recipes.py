@@ -153,6 +153,7 @@ class TestReleasedModels:
         )
         monkeypatch.setattr(models.train_geometry, "taught", lambda *_: taught)
         monkeypatch.setattr(models.train_geometry, "measured", lambda *_: pd.DataFrame())
+        monkeypatch.setattr(models.train_voice, "with_units", lambda *_: pd.DataFrame())
         words = ("--data", "x", "--fer", fer_file, "--units", "y", "--networks", plain)
         assert main("build_models", *words, "--models", tmp_path / "models") == 0
         made = load_model(tmp_path / "models" / "ravdess")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.tables import EMOTIONS, Features, failure_table, make_clips
+from multimodal_ser.video.features.openface import ACTION_UNITS
 from multimodal_ser.workflows.data import Data
 from multimodal_ser.workflows.models import load_model
 from multimodal_ser.workflows.recipes import Learner
@@ -128,3 +129,19 @@ def test_groups_are_scored_by_themselves_and_ages_by_their_edges(voice):
     assert named["actors"].to_dict() == dict.fromkeys(
         ("age: below 30", "age: 30 to 44", "age: 45 to 59", "age: 60 and above"), 2
     )
+
+
+def test_beside_action_units_all_is_said_by_others(voice, main, tmp_path):
+    _, data = voice
+    clips = data.clips[data.clips["dataset"] == "ravdess"]
+    values = np.random.default_rng(1).uniform(0, 1, (len(clips), len(ACTION_UNITS)))
+    values[:, :8] += 2 * np.eye(8)[clips["emotion"].cat.codes]
+    table = pd.DataFrame(values, columns=list(ACTION_UNITS)).assign(name=clips.index)
+    table.to_csv(tmp_path / "units.csv", sep=";", index=False)
+    words = ("--data", "x", "--units", tmp_path / "units.csv", "--output", tmp_path / "t.md")
+    assert main("train_voice", *words) == 0
+    part = (tmp_path / "t.md").read_text().split("with action units\n\n")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["voice", "action units", "fused"]
+    voice_alone, _, fused = (float(row[1]) for row in rows)
+    assert fused > voice_alone
