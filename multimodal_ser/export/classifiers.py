@@ -65,6 +65,10 @@ def estimator_to_onnx(estimator: BaseEstimator) -> bytes:
     return graph.content(_added(graph, estimator, graph.input), (len(estimator.classes_),))
 
 
+#: Of trial values for networks that take any number of frames.
+_FRAMES = 40
+
+
 def trial_values(estimator: BaseEstimator, n_clips: int = 8, seed: int = 0) -> np.ndarray:
     """Return random features like those that a classifier was fitted on.
 
@@ -79,7 +83,7 @@ def trial_values(estimator: BaseEstimator, n_clips: int = 8, seed: int = 0) -> n
     """
     rng = np.random.default_rng(seed)
     if _is_keras(estimator):
-        shape: tuple = _keras_shape(estimator)
+        shape: tuple = tuple(size or _FRAMES for size in _keras_shape(estimator))
         mean, scale = estimator.mean_, estimator.scale_
     else:
         shape = (estimator.n_features_in_,)

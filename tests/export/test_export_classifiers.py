@@ -92,6 +92,24 @@ def test_a_network_of_frames_is_scaled_by_band():
     np.testing.assert_allclose(exported.predict_on_batch(values), expected, atol=1e-5)
 
 
+def test_a_network_of_any_number_of_frames(tmp_path):
+    from multimodal_ser.audio.features import robust_log_mel
+    from multimodal_ser.tables import EMOTIONS, Features, make_clips
+    from multimodal_ser.workflows.feature_model import FeatureModel
+
+    rows = [
+        {"clip": f"{at}", "emotion": EMOTIONS[at % 8], "dataset": "ravdess"} for at in range(24)
+    ]
+    clips = make_clips([row | {"audio": "a.wav"} for row in rows])
+    values = np.random.default_rng(0).normal(size=(24, 160, 64)).astype(np.float32)
+    found = Features(clips.index, values, robust_log_mel.names())
+    params = {"epochs": 1, "batch_size": 24, "width": 8}
+    fitted = FeatureModel("robust_log_mel", "log_mel_resnet", params=params).fit(found, clips)
+    assert fitted.save_weights(tmp_path, original=False) is None
+    again = FeatureModel.load(fitted.describe(), tmp_path)
+    np.testing.assert_allclose(again.predict(found), fitted.predict(found), atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("name", ["knn", "decision_tree", "random_forest"])
 def test_trees_and_neighbours_keep_their_own_library(name):
     values, codes = labelled(3)

@@ -127,6 +127,19 @@ def test_utterances_are_the_files(shared_data, tmp_path):
     assert len(stream._sound) < 12 * RATE_HZ
 
 
+@pytest.mark.real_data
+def test_all_that_the_released_model_sees_in_a_film_is_in_the_stream(shared_data):
+    path = min((shared_data / "ravdess/video/Actor_05").glob("02-*.mp4"))
+    model = inference.load_model("ravdess")
+    stream = Stream(model, "window=1.5,hop=0.5", modalities=("video",))
+    rows = [stream.feed_frame(one.gray, one.time_s) for one in iter_frames(path, every=1)]
+    got = pd.concat([*rows, stream.finish()], ignore_index=True)
+    got = got[got["modality"] == "video"].reset_index(drop=True)
+    file = of_file(path, model, segments="window=1.5,hop=0.5")
+    file = file[file["modality"] == "video"].reset_index(drop=True)
+    same(got.iloc[:-1], file.iloc[: len(got) - 1])  # a stream ends with its last image
+
+
 @pytest.mark.parametrize(
     "how",
     [
