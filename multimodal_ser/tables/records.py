@@ -96,6 +96,8 @@ class FeatureLearnerRecord(
     seed: Seed
     params: dict[Name, Value]
     codes: Annotated[list[Count], Meta(max_length=1000)]
+    #: Whether ``reference.npz`` belongs to it; models of earlier versions do not say.
+    reference: bool = False
 
 
 class FrameLearnerRecord(

@@ -227,6 +227,7 @@ class FeatureModel:
             "seed": self.seed,
             "params": self.params,
             "codes": self._codes,
+            "reference": self.reference is not None,
         }
 
     def save_weights(self, folder: str | Path, *, original: bool = True) -> str | None:
@@ -287,6 +288,8 @@ class FeatureModel:
             model._light = _fitting(light.load(folder / EXPORTED), model)
         else:
             _ = model.estimator
+        if description.get("reference") and not (folder / REFERENCE).exists():
+            raise ModelError(f"{folder}: {REFERENCE} is missing; copy the model again")
         if (folder / REFERENCE).exists():
             names = feature_sets.load(model.input).names() if model.modality == "audio" else ()
             model.reference = Reference.load(folder / REFERENCE, len(names or model._names))

@@ -1,5 +1,6 @@
 """Adapted models: normalised by the unlabelled clips of each person or set, and only then."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -178,11 +179,24 @@ def test_a_damaged_or_lost_reference_is_no_silent_other_prediction(models, tones
     with pytest.raises(ModelError):
         inference.load_model(copied)
     file.unlink()
+    with pytest.raises(ModelError):
+        inference.load_model(copied)
+    # A model of an earlier version does not say that it had one.
+    params = json.loads((copied / "params.json").read_text())
+    for learner in params["learners"]:
+        del learner["reference"]
+    (copied / "params.json").write_text(json.dumps(params))
     expected, _ = inference.predict(tones, models["both"], **HOW)
     said, _ = inference.predict(tones, copied, **HOW)
     pd.testing.assert_frame_equal(said, expected)
     with pytest.raises(SerError):
         inference.predict(tones, copied, adapt="person", **HOW)
+
+
+def test_the_released_model_has_all_that_it_needs_to_adapt():
+    released = inference.load_model("ravdess")
+    can = {one.input for one in (released.learners[name] for name in released.references)}
+    assert can == {"robust_functionals", "robust_convolutions", "estimated_action_units"}
 
 
 def test_a_model_is_saved_with_what_it_adapts_to_and_without_what_was_there(models, tmp_path):
