@@ -1,8 +1,8 @@
 """Progress within one recording, in seconds of media.
 
-What reads a recording says how far it is with :func:`reached`; whoever wants to know
-opens a :func:`media_bar`. In a worker process nobody listens, and the bar of its caller
-moves when the recording is done.
+Code that reads a recording reports how far it is with :func:`reached`; a caller that wants
+to show it opens a :func:`media_bar`. In a worker process there is no bar, and that of its
+caller moves when the recording is done.
 """
 
 from __future__ import annotations

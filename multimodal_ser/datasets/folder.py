@@ -143,7 +143,7 @@ def is_list(path: str | Path) -> bool:
     Raises:
         TableError: it cannot be read.
     """
-    with warnings.catch_warnings():  # whoever reads it says how
+    with warnings.catch_warnings():  # its reader reports them
         warnings.simplefilter("ignore")
         columns = set(tableio.read_as(path, LIST_COLUMNS).columns)
     return "path" in columns and "clip" not in columns
