@@ -5,9 +5,9 @@ here they are linked from one sampled frame to the next by where they are, so
 that a table can say which rows are of one person. A person who crosses the
 image between two sampled frames counts as another one.
 
-A face on a poster or in a still image on a screen is told from a person's by the
-place where it was first seen: nothing changes there while the clip goes on. Where
-such a face was the largest and a person is there too, the person is followed.
+A face on a poster, or in a still image on a screen, does not change at the place
+where it was first seen while the clip goes on; a person's does. Where a still face
+was the largest and a person is there too, the person is followed.
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ from multimodal_ser.video.faces import Box
 #: Faces are sought in an image whose shorter side is reduced to the first of
 #: these; if none is found there as high as :data:`CLOSE` of that side, to the second.
 #: On 96 frames of RAVDESS actor 05 (1280x720) the boxes at 160 have an intersection
-#: over union of 0.93 with those at full size, at 320 of 0.91, and take 3.5 ms in place
-#: of 14, and of 79. The same faces made smaller were all found at 160 down to a sixth
-#: of the side (a seventh: 18 of 20, an eighth: 7), at 320 to a twelfth.
+#: over union of 0.93 with those at full size, at 320 of 0.91, and take 4 ms in place
+#: of 11, and of 61. The same faces made smaller were all found at 160 down to a sixth
+#: of the side (a seventh: 19 of 20, an eighth: 9), at 320 to a fourteenth
+#: (``benchmarks/face_detection.py``).
 SHORT_SIDES_PX = (160, 320)
 
 #: A face of this share of the shorter side is somebody close. No other face counts
