@@ -103,6 +103,7 @@ def main() -> int:
     parser.add_argument("--units", help="OpenFace's means, a row per clip of RAVDESS, for ravdess")
     parser.add_argument("--actor05", help=".npz of that actor's labelled face crops")
     parser.add_argument("--unit-frames", help="OpenFace's action units of his frames")
+    parser.add_argument("--fitted", metavar="MODEL", help="take the voice's learners from there")
     parser.add_argument("--models", default="models", help="folder to write into (default: models)")
     parser.add_argument("--check", action="store_true", help="print the figures, write nothing")
     parser.add_argument("--seed", type=int, default=0)
@@ -149,18 +150,22 @@ def build(options: argparse.Namespace) -> str:
         tables["actor05"] = _one_actor(options, voice, held, face, units, combiner)
     text = "\n\n".join(f"{name}\n\n{terminal.markdown(table)}" for name, table in tables.items())
     if not options.check:
-        learners = train_voice.fitted(voice)
+        learners = train_voice.fitted(voice, options.fitted)
         learners |= {face.model.name: face.model, geometry.name: geometry}
-        model = Model(learners, pooling=POOLING, combiner=combiner, adapt=voice.recipe.adapt)
+        model = Model(
+            learners,
+            pooling=POOLING,
+            combiner=combiner,
+            adapt=voice.recipe.adapt,
+            novelty=train_voice.novelty(voice),
+        )
         seconds = round(time.monotonic() - started, 1)
         record = run_record(None, voice.data.clips, seconds=seconds)
         record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}
-        record["voice"] = train_voice.weights(voice.fuser)
+        record["voice"] = train_voice.weights(voice.pool)
         record["calibration"] = [{"answer": "video"} | asdict(kept)]
         _write(Path(options.models), model, record, plain, tables, options.seed)
-    return (
-        f"{text}\n\nweights: {train_voice.weights(voice.fuser)}, face: {1 / kept.temperature:.3f}"
-    )
+    return f"{text}\n\nweights: {train_voice.weights(voice.pool)}, face: {1 / kept.temperature:.3f}"
 
 
 def _voice_alone(voice: train_voice.Voice, options: argparse.Namespace, started: float) -> str:
@@ -171,11 +176,13 @@ def _voice_alone(voice: train_voice.Voice, options: argparse.Namespace, started:
         folder = Path(options.models) / options.name
         record = run_record(None, voice.data.clips, seconds=round(time.monotonic() - started, 1))
         record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}
-        record["voice"] = train_voice.weights(voice.fuser)
-        print(f"wrote {train_voice.model(voice).save(folder, record, original=False)}")
+        record["voice"] = train_voice.weights(voice.pool)
+        print(
+            f"wrote {train_voice.model(voice, options.fitted).save(folder, record, original=False)}"
+        )
         print(f"wrote {write_card(folder, options.name, card_sections(options.name, tables))}")
     shown = "\n\n".join(f"{name}\n\n{terminal.markdown(one)}" for name, one in tables.items())
-    return f"{shown}\n\nweights: {train_voice.weights(voice.fuser)}"
+    return f"{shown}\n\nweights: {train_voice.weights(voice.pool)}"
 
 
 def _abroad(voice: train_voice.Voice) -> pd.DataFrame:
@@ -191,14 +198,14 @@ def combined(voice: train_voice.Voice, seen: dict[str, float]) -> Combiner:
         voice: with its fitted pool; its learners hear a clip all or none.
         seen: learner of the face -> what its logarithm is multiplied by.
     """
-    ((heard, weights),) = voice.fuser.fitted.items()
+    ((heard, weights),) = voice.pool.fuser.fitted.items()
     faces = [part for size in (1, 2) for part in itertools.combinations(seen, size)]
     fitted = {heard: weights}
     for part in faces:
         own = np.array([seen[name] for name in part])
         fitted |= {part: {"weights": own}}
         fitted |= {heard + part: {"weights": np.concatenate([weights["weights"], own])}}
-    fuser = replace(voice.fuser, modalities=heard + tuple(seen), fitted=fitted)
+    fuser = replace(voice.pool.fuser, modalities=heard + tuple(seen), fitted=fitted)
     modalities = dict.fromkeys(heard, "audio") | dict.fromkeys(seen, "video")
     # Of a face, alone or beside a voice, no coverage is known: its sets hold every label.
     sets = voice.sets and replace(voice.sets, thresholds={"audio": voice.sets.thresholds["audio"]})

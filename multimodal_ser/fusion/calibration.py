@@ -7,6 +7,7 @@ leaves the order of the labels, and so every accuracy, as it was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +42,12 @@ class Kept:
     ece_after: float
 
 
-def soften(probabilities: pd.DataFrame, temperature: float) -> pd.DataFrame:
+def soften(probabilities: pd.DataFrame, temperature: float | np.ndarray) -> pd.DataFrame:
     """Divide the log-probabilities by a temperature and normalise again.
 
     Args:
         probabilities: a probability table; rows of NaN stay so.
-        temperature: above 1 less sure, below 1 surer.
+        temperature: above 1 less sure, below 1 surer; of all rows, or ``(n_clips,)``.
 
     Returns:
         A probability table of the same shape.
@@ -58,12 +59,46 @@ def soften(probabilities: pd.DataFrame, temperature: float) -> pd.DataFrame:
         >>> soften(pd.DataFrame([[0.2, 0.8]]), 0.5).round(3).iloc[0].tolist()
         [0.059, 0.941]
     """
-    if not temperature > 0:
+    if not np.all(np.asarray(temperature) > 0):
         raise ValueError(f"the temperature is {temperature}; give a positive number")
-    if temperature == 1.0:
+    if np.all(temperature == 1.0):
         return probabilities
-    scores = logs(probabilities.to_numpy(dtype=float)) / temperature
+    scores = logs(probabilities.to_numpy(dtype=float)) / np.reshape(temperature, (-1, 1))
     return pd.DataFrame(normalise(scores), probabilities.index, probabilities.columns)
+
+
+def soften_together(
+    probabilities: pd.DataFrame, temperature: float | np.ndarray, together: Sequence[str]
+) -> pd.DataFrame:
+    """Soften where some labels count as one, as they did where the temperature was fitted.
+
+    The sum of their probabilities is softened as one label's, and their shares of it
+    likewise, so that they together win or lose as before.
+
+    Args:
+        probabilities: as for :func:`soften`.
+        temperature: as for :func:`soften`.
+        together: labels; those that are no columns, or fewer than two, change nothing.
+
+    Returns:
+        A probability table of the same shape.
+
+    Raises:
+        ValueError: as for :func:`soften`.
+
+    Example:
+        >>> table = pd.DataFrame([[0.5, 0.02, 0.48]], columns=["neutral", "calm", "sad"])
+        >>> soften_together(table, 4.0, ("neutral", "calm")).round(2).iloc[0].tolist()
+        [0.35, 0.16, 0.49]
+    """
+    among = [label for label in together if label in probabilities]
+    if len(among) < 2:
+        return soften(probabilities, temperature)
+    whole = probabilities[among].sum(axis=1, skipna=False).rename(among[0])
+    shares = soften(probabilities[among].div(whole, axis=0).fillna(1 / len(among)), temperature)
+    one = soften(probabilities.drop(columns=among).assign(**{among[0]: whole}), temperature)
+    split = shares.mul(one[among[0]], axis=0)
+    return pd.concat([one.drop(columns=among[0]), split], axis=1)[list(probabilities.columns)]
 
 
 def fit_temperature(probabilities: pd.DataFrame, truth: pd.Series) -> float:

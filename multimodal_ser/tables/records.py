@@ -131,6 +131,23 @@ class SetsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thresholds: dict[Literal["audio", "video", "fused"], list[Share]]
 
 
+Positive = Annotated[float, Meta(ge=1e-9, le=1e9)]
+_Signs = Annotated[list[Annotated[float, Meta(ge=-1e6, le=1e6)]], Meta(min_length=1, max_length=9)]
+
+
+class NoveltyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far clips are from what a model has learnt; see ``workflows.novelty``."""
+
+    learner: Name
+    n_values: Annotated[int, Meta(ge=1, le=2**16)]
+    together: Annotated[list[Label], Meta(max_length=99)] = []
+    centre: _Signs
+    spread: Annotated[list[Positive], Meta(min_length=1, max_length=9)]
+    weights: Annotated[list[Annotated[float, Meta(ge=0, le=10)]], Meta(max_length=9)]
+    bias: Annotated[float, Meta(ge=-10, le=10)]
+    limit: Positive
+
+
 class ModelRecord(Struct, frozen=True, kw_only=True):
     """The ``params.json`` of a model; see ``workflows.models``."""
 
@@ -144,6 +161,7 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     fusion: FuserRecord
     temperatures: dict[Name, Annotated[float, Meta(ge=1e-3, le=1e3)]]
     sets: SetsRecord | None = None
+    novelty: NoveltyRecord | None = None
 
 
 def to_record(

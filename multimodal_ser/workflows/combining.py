@@ -9,7 +9,7 @@ occur, which are those whose inputs come together (a sound, a video, a table).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,7 +88,10 @@ class Combiner:
         return found
 
     def __call__(
-        self, tables: Mapping[str, pd.DataFrame], clips: pd.Index
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        clips: pd.Index,
+        soften: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     ) -> dict[str, pd.DataFrame]:
         """Return the answers by modality.
 
@@ -96,6 +99,7 @@ class Combiner:
             tables: name of a learner -> probability table with index ``clip``;
                 a row of NaN where its input is missing.
             clips: ids, in the order wanted.
+            soften: makes the answer of the sound less sure, alone and beside a face.
 
         Returns:
             ``audio`` and ``video``, where there are learners of theirs,
@@ -106,6 +110,8 @@ class Combiner:
             name: calibration.soften(table, self.temperatures.get(name, 1.0))
             for name, table in tables.items()
         }
+        if soften is not None:
+            softened |= self._less_sure(softened, soften)
         result = {}
         for modality in ("audio", "video"):
             part = {n: t for n, t in softened.items() if self.modalities[n] == modality}
@@ -116,6 +122,16 @@ class Combiner:
         result["fused"] = self.fuser(softened).reindex(clips)
         result["shares"] = shares.T.groupby(of, sort=False).sum(min_count=1).T
         return result
+
+    def _less_sure(self, tables: Mapping[str, pd.DataFrame], soften: Callable) -> dict:
+        """Return tables for the learners of sound that together give their softened answer."""
+        ears = {n: t for n, t in tables.items() if self.modalities[n] == "audio"}
+        if not ears:
+            return {}
+        answer = soften(self.fuser(ears))
+        # In a pool of logarithms, terms of one table add up to it times their weights' sum.
+        weights = self.fuser.fitted.get(tuple(ears), {}).get("weights", np.ones(len(ears)))
+        return dict.fromkeys(ears, calibration.soften(answer, float(np.sum(weights))))
 
 
 def fit(

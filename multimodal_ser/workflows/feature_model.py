@@ -12,6 +12,7 @@ import pandas as pd
 
 from multimodal_ser.audio import classifiers as audio_classifiers
 from multimodal_ser.audio import features as feature_sets
+from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
@@ -239,6 +240,8 @@ class FeatureModel:
                 alone, as ``estimator.onnx``, it predicts the same and takes
                 less than half the space, but cannot be looked into.
 
+        A classifier that was itself read from an export alone is copied as it is.
+
         Returns:
             Why there is no exported classifier; None where there is one.
 
@@ -249,11 +252,15 @@ class FeatureModel:
         from multimodal_ser.export.classifiers import TOLERANCE, estimator_to_onnx, trial_values
 
         exported = Path(folder) / EXPORTED
+        copied = self._exported_alone()
         exported.unlink(missing_ok=True)  # it would be another classifier's
         (Path(folder) / REFERENCE).unlink(missing_ok=True)
         if self.reference is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.reference.save(Path(folder) / REFERENCE)
+        if copied is not None:
+            write_atomically(exported, lambda file: file.write(copied))
+            return None
         estimator = self.estimator
         if original:
             files.save(estimator, folder)
@@ -265,6 +272,13 @@ class FeatureModel:
                 raise
             return str(reason)
         return None
+
+    def _exported_alone(self) -> bytes | None:
+        """Return the exported classifier where its original is neither here nor in a file."""
+        if self._estimator is not None or self._folder is None or self._light is None:
+            return None
+        others = (path for path in self._folder.iterdir() if path.name not in (EXPORTED, REFERENCE))
+        return None if any(others) else (self._folder / EXPORTED).read_bytes()
 
     def _reference(self, values: np.ndarray) -> np.ndarray:
         # In double precision, which scikit-learn keeps and does not take by itself.

@@ -44,6 +44,8 @@ PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confiden
 SHARE_COLUMNS = ("audio_share", "video_share")
 #: The share of a clip's sampled frames in which a face was found.
 FACE_COLUMN = "face_rate"
+#: How unlike the training recordings the sound is: above 1, more than 99 % of known ones are.
+NOVELTY_COLUMN = "novelty"
 #: Labels that hold the true one with the probability asked for, joined by ``|``.
 SET_COLUMN = "set"
 #: What there is to know about a row, such as an input that was missing.
@@ -297,10 +299,10 @@ def prediction_table(
 
     Returns:
         DataFrame with :data:`PREDICTION_COLUMNS`, one column per label and
-        :data:`SHARE_COLUMNS`, :data:`FACE_COLUMN` and :data:`NOTE_COLUMN`; a row
-        per clip and modality that is not missing. :data:`SET_COLUMN` follows the
-        confidence where ``tables`` has ``sets``, those of :meth:`Combiner.label_sets`;
-        it is empty in rows of frames.
+        :data:`SHARE_COLUMNS`, :data:`FACE_COLUMN`, :data:`NOVELTY_COLUMN` and
+        :data:`NOTE_COLUMN`; a row per clip and modality that is not missing.
+        :data:`SET_COLUMN` follows the confidence where ``tables`` has ``sets``, those of
+        :meth:`Combiner.label_sets`; it is empty in rows of frames.
         ``second`` is the second most probable label, ``confidence`` the
         probability of the first. The shares are those of a fused row's
         decision: positive for the label that won, negative against it. The
@@ -315,7 +317,7 @@ def prediction_table(
     if timeline:
         columns[3:3] = ["frame", "time_s"]
     columns += [SET_COLUMN] if "sets" in tables else []
-    labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN, NOTE_COLUMN]
+    labels = [*tables["fused"].columns, *SHARE_COLUMNS, FACE_COLUMN, NOVELTY_COLUMN, NOTE_COLUMN]
     if not parts:
         return pd.DataFrame(columns=[*columns, *labels])
     table = pd.concat(parts, ignore_index=True)
@@ -326,6 +328,8 @@ def prediction_table(
     _add_shares(table, tables.get("shares"))
     seen = (table["modality"] == "video") & ("face_rates" in tables)
     table[FACE_COLUMN] = table["clip"].map(tables.get("face_rates", {})).where(seen)
+    scores = tables.get("novelty", pd.Series(dtype=float))
+    table[NOVELTY_COLUMN] = table["clip"].map(scores).where(table["modality"] != "video")
     notes = tables.get("notes", pd.Series(dtype=object))
     table[NOTE_COLUMN] = table["clip"].map(notes).fillna("").astype(object)
     order = {clip: position for position, clip in enumerate(clips.index)}

@@ -32,6 +32,7 @@ from multimodal_ser.tables.records import (
     read_json,
     to_record,
 )
+from multimodal_ser.workflows import novelty as novel
 from multimodal_ser.workflows import released
 from multimodal_ser.workflows.combining import Combiner
 from multimodal_ser.workflows.recipes import TABLES
@@ -60,6 +61,8 @@ class Model:
         combiner: calibration and fusion; by default what the learners say is multiplied.
         adapt: how features have to be normalised, see ``evaluation.adaptation``;
             ``both`` for a model that may adapt in any way, and does not by itself.
+        novelty: how far a clip is from what the voice has learnt from, and what that does
+            to its confidence; None where that is not known.
     """
 
     learners: dict[str, Fitted]
@@ -67,6 +70,7 @@ class Model:
     pooling: str = "mean"
     combiner: Combiner = field(default_factory=lambda: Combiner({}))
     adapt: str = "none"
+    novelty: novel.Novelty | None = None
 
     def __post_init__(self) -> None:
         if not self.combiner.modalities:
@@ -115,6 +119,45 @@ class Model:
                 tables[name] = learner.predict(cast("Features", found), clips)
         return tables
 
+    def strange(
+        self, clips: pd.Index, inputs: Mapping[str, Features | FrameStore]
+    ) -> pd.Series | None:
+        """Return how far clips are from what the voice has learnt from, or None.
+
+        Args:
+            clips: ids.
+            inputs: as for :meth:`learner_tables`.
+
+        Returns:
+            Above 0 by clip, above 1 what is called strange; NaN where nothing was heard.
+            None where it is not known.
+        """
+        if self.novelty is None or (learner := self.learners.get(self.novelty.learner)) is None:
+            return None
+        found = inputs.get(learner.name, inputs.get(learner.key))
+        return None if found is None else self.novelty.scores(cast("Features", found), clips)
+
+    def combined(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        clips: pd.Index,
+        scores: pd.Series | None = None,
+    ) -> dict[str, Any]:
+        """Return the answers of :meth:`probabilities` that tables of learners give.
+
+        Args:
+            tables: of :meth:`learner_tables`.
+            clips: ids.
+            scores: of :meth:`strange`.
+        """
+        order = {name: tables[name] for name in self.learners if name in tables}
+        notes = self.notes(order, clips)
+        if self.novelty is None or scores is None:
+            return {**self.combiner(order, clips), "notes": notes}
+        add_notes(notes, dict.fromkeys(scores.index[scores > 1], novel.NOTE))
+        answers = self.combiner(order, clips, self.novelty.softening(scores))
+        return {**answers, "notes": notes, "novelty": scores}
+
     def probabilities(
         self, clips: Iterable[str], inputs: Mapping[str, Features | FrameStore]
     ) -> dict[str, pd.DataFrame]:
@@ -132,7 +175,8 @@ class Model:
             frames: index ``(clip, frame, time_s)``; and ``face_rates``, where it
             looks at faces: share of sampled frames with one. ``notes``: clip ->
             text, of clips that lack a table, or the input of some learners of a
-            modality only, or show several faces, or one that does not move.
+            modality only, or show several faces, or one that does not move, or sound
+            unlike what was learnt. ``novelty``: clip -> :meth:`strange`, where known.
         """
         clips = pd.Index(list(clips), name="clip")
         result: dict = {}
@@ -149,12 +193,9 @@ class Model:
                 crowds = {clip: store.face_note(clip) for clip in clips if clip in store}
         rest = {name: one for name, one in self.learners.items() if name not in seen}
         tables = replace(self, learners=rest).learner_tables(clips, inputs) | seen
-        tables = {name: tables[name] for name in self.learners if name in tables}
-        answers = self.combiner(tables, clips)
-        notes = self.notes(tables, clips)
-        for clip, said in crowds.items():
-            notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
-        return {**answers, **result, "notes": notes}
+        answers = self.combined(tables, clips, self.strange(clips, inputs))
+        add_notes(answers["notes"], crowds)
+        return answers | result
 
     def notes(self, tables: Mapping[str, pd.DataFrame], clips: pd.Index) -> pd.Series:
         """Say which clips lack a table, or an input that others of their modality have.
@@ -226,9 +267,18 @@ class Model:
         }
         if self.combiner.sets is not None:
             params["sets"] = asdict(self.combiner.sets)
+        (folder / novel.FILE).unlink(missing_ok=True)
+        if self.novelty is not None:
+            params["novelty"] = self.novelty.save(folder)
         write_json(folder / "run.json", run)
         write_json(folder / "params.json", params)  # last: its presence means whole
         return folder
+
+
+def add_notes(notes: pd.Series, more: Mapping[str, str]) -> None:
+    """Append to the notes of some clips, in place."""
+    for clip, said in more.items():
+        notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
 
 
 def _slug(name: str) -> str:
@@ -274,7 +324,10 @@ def load_model(model: str | Path | None = None) -> Model:
         raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
     modalities = {name: learner.modality for name, learner in learners.items()}
     combiner = Combiner(modalities, fuser, dict(record.temperatures), _sets(record, folder))
-    return Model(learners, labels, record.pooling, combiner, record.adapt)
+    known = None if record.novelty is None else novel.Novelty.load(record.novelty, folder)
+    if known is not None and known.learner not in learners:
+        raise ModelError(f"{folder}: its novelty is of no learner; copy the model again")
+    return Model(learners, labels, record.pooling, combiner, record.adapt, known)
 
 
 def _sets(record: ModelRecord, folder: Path) -> PredictionSets | None:

@@ -24,7 +24,7 @@ from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.tables import annotations as annotation_files
 from multimodal_ser.workflows.data import Work, measured_params
-from multimodal_ser.workflows.models import Model
+from multimodal_ser.workflows.models import Model, add_notes
 from multimodal_ser.workflows.recipes import MEASURED
 
 if TYPE_CHECKING:
@@ -200,15 +200,12 @@ def predict(
         same of its segments, with ``units``. And the failures.
     """
     seen, frames, rate, failed = _seen(model, recording, shared, shown)
-    said, silent, failures = _said(model, recording, shared, change, normalise, shown)
+    said, silent, scores, failures = _said(model, recording, shared, change, normalise, shown)
     units = recording.units.index
-    tables = {name: (seen | said)[name] for name in model.learners if name in (seen | said)}
-    inner: dict[str, Any] = model.combiner(tables, units) if tables else {}
-    if not tables:
-        inner["fused"] = pd.DataFrame(np.nan, units, list(model.labels))
-    inner["notes"] = model.notes(tables, units)
-    for unit, reason in silent.items():
-        inner["notes"][unit] = "; ".join(part for part in (inner["notes"][unit], reason) if part)
+    tables = seen | said
+    inner: dict[str, Any] = {"fused": pd.DataFrame(np.nan, units, list(model.labels))}
+    inner |= model.combined(tables, units, scores) if tables else {"notes": model.notes({}, units)}
+    add_notes(inner["notes"], silent)
     if frames is not None and rate is not None:
         shown_faces = frames.notna().all(axis=1).to_frame("face_rate").astype(float)
         spread = in_segments(shown_faces, recording.units)
@@ -230,13 +227,14 @@ def _said(
     change: Change | None,
     normalise: Normalise | None,
     shown: bool,
-) -> tuple[dict[str, pd.DataFrame], dict[str, str], pd.DataFrame]:
-    """Return the tables of the learners of sound, by segment; why some are silent; failures."""
+) -> tuple[dict[str, pd.DataFrame], dict[str, str], pd.Series | None, pd.DataFrame]:
+    """Return the tables of learners of sound, why some segments are silent, novelty, failures."""
     from multimodal_ser.audio.extract import SPEECH_STAGE
 
     ears = {name: one for name, one in model.learners.items() if one.modality == "audio"}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in ears}
     silent: dict[str, str] = {}
+    scores: list[pd.Series] = []
     failures = [failure_table([])]
     name, total_s = Path(str(recording.clip.name)).name, recording.plan.duration_s
     with progress.media_bar(f"voice of {name}", total_s, shown and recording.plan.heard):
@@ -246,10 +244,11 @@ def _said(
             silent |= reasons
             failures.append(failed)
             inputs = normalise(found, some) if normalise is not None else found
-            for key, table in (
-                replace(model, learners=ears).learner_tables(some.index, inputs).items()
-            ):
+            own = replace(model, learners=ears)
+            for key, table in own.learner_tables(some.index, inputs).items():
                 parts[key].append(table)
+            if (found_scores := own.strange(some.index, inputs)) is not None:
+                scores.append(found_scores)
             progress.reached(float(some["end_s"].iloc[-1]))
     whole_silent = recording.plan.speechless or len(silent) == len(recording.units)
     if ears and whole_silent and pd.notna(recording.clip["audio"]):
@@ -258,7 +257,8 @@ def _said(
         failures.append(failure_table([row]))
     # One reading fails in many pieces for one reason.
     failed = pd.concat(failures, ignore_index=True).drop_duplicates()
-    return {key: pd.concat(found) for key, found in parts.items() if found}, silent, failed
+    tables = {key: pd.concat(found) for key, found in parts.items() if found}
+    return tables, silent, pd.concat(scores) if scores else None, failed
 
 
 def _seen(
@@ -367,6 +367,8 @@ def summary(inner: Mapping[str, Any], recording: Recording) -> dict[str, Any]:
     note = f"summary of {answered} segments"
     if answered < len(units):
         note += f", {len(units) - answered} more had no answer"
+    if "novelty" in inner:
+        whole["novelty"] = pd.Series([inner["novelty"].median()], index)
     whole["notes"] = pd.Series([note], index, dtype=object)
     return whole
 

@@ -23,7 +23,7 @@ from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, make_clips
 from multimodal_ser.video import features as measures
 from multimodal_ser.workflows import inference, segmenting
 from multimodal_ser.workflows.data import measured_params
-from multimodal_ser.workflows.models import Model, load_model
+from multimodal_ser.workflows.models import Model, add_notes, load_model
 from multimodal_ser.workflows.recipes import MEASURED
 
 #: Sound before an utterance that may still become part of it, in seconds.
@@ -193,7 +193,7 @@ class Stream:
         """Return the rows of one segment."""
         units = _units(self.name, self._number, [(start_s, end_s)])
         self._number += 1
-        tables, reason = self._heard(units)
+        tables, scores, reason = self._heard(units)
         seen = pd.Series(dtype=bool)
         for name, frames in self._frames.items():
             every = pd.concat(frames) if frames else self._no_frames()
@@ -202,14 +202,11 @@ class Stream:
             tables[name] = pooled.reindex(units.index)
             seen = some.notna().all(axis=1) if seen.empty else seen  # of the first network
         tables |= self._of_measured(units)
-        tables = {name: tables[name] for name in self.model.learners if name in tables}
-        inner: dict[str, Any] = self.model.combiner(tables, units.index)
-        inner["notes"] = self.model.notes(tables, units.index)
+        inner = self.model.combined(tables, units.index, scores)
         if self._looks_at_faces and len(seen):
             inner["face_rates"] = pd.Series(float(seen.mean()), units.index)
         if reason:
-            notes = inner["notes"].iloc[0], f"no speech heard: {reason}"
-            inner["notes"].iloc[0] = "; ".join(filter(None, notes))
+            add_notes(inner["notes"], {units.index[0]: f"no speech heard: {reason}"})
         for modality, steps in self._filters.items():
             if modality in inner:
                 values = inner[modality].to_numpy(float)
@@ -217,10 +214,10 @@ class Stream:
                 inner[modality].iloc[0] = steps.step(values[0], start_s, end_s)
         return inference.segment_rows({**inner, "units": units})
 
-    def _heard(self, units: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], str]:
+    def _heard(self, units: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.Series | None, str]:
         ears = {n: one for n, one in self.model.learners.items() if one.modality == "audio"}
         if not ears or "audio" not in self.modalities:
-            return {}, ""
+            return {}, None, ""
         names = list(dict.fromkeys(one.input for one in ears.values()))
         first, last = (round(units[name].iloc[0] * self._rate_hz) for name in ("start_s", "end_s"))
         piece = self._sound[max(0, first - self._first) : last - self._first]
@@ -235,7 +232,7 @@ class Stream:
             for name, one in ears.items()
             if one.kind == "features"
         }
-        return tables, reason
+        return tables, self.model.strange(units.index, inputs), reason
 
     def _of_measured(self, units: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Return the tables of learners of what is measured in faces."""

@@ -172,3 +172,26 @@ class TestKept:
         assert "'b3'" in str(error.value)
         with pytest.raises(ValueError):
             calibration.fit_kept_temperature(table, truth, speakers, folds=1)
+
+
+def test_labels_softened_as_one_keep_their_sum_in_rank_and_agree_with_merged_labels():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.dirichlet(np.full(8, 0.3), 500), columns=list("abcdefgh"))
+    temperatures = rng.uniform(0.5, 6, 500)
+    found = calibration.soften_together(table, temperatures, ("b", "e"))
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+    def merged(one):
+        return one.drop(columns=["b", "e"]).assign(b=one["b"] + one["e"])
+
+    expected = calibration.soften(merged(table), temperatures)
+    pd.testing.assert_frame_equal(merged(found), expected)
+    alone = calibration.soften_together(table, temperatures, ("b", "nothing"))
+    pd.testing.assert_frame_equal(alone, calibration.soften(table, temperatures))
+
+
+def test_rows_of_nothing_stay_so_and_certainty_is_softened():
+    table = pd.DataFrame([[np.nan] * 3, [1.0, 0, 0], [0, 0, 1.0]], columns=list("abc"))
+    found = calibration.soften_together(table, 3.0, ("a", "b"))
+    assert found.iloc[0].isna().all() and np.isfinite(found.iloc[1:]).all(axis=None)
+    np.testing.assert_allclose(found.iloc[1:].sum(axis=1), 1)

@@ -1,6 +1,8 @@
 """The voice of several corpora: who is left out, and what its pool is fitted on."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -75,13 +77,15 @@ def test_weights_for_a_fold_do_not_see_its_labels(voice):
         }
     }
     folds = module.people_folds(data.clips, 0)
-    before = module.answered(held, {"people": folds}, data.clips)[0]["people"]
-    weights = module.weights(module.pooled(held, data.clips))
+    values = np.exp(rng.normal(size=(len(data.clips), 2)))
+    signs = {"people": pd.DataFrame(values, data.clips.index, list(module.SIGNS))}
+    before = module.answered(held, signs, {"people": folds}, data.clips)[0]["people"]
+    weights = module.weights(module.pooled(held, signs, data.clips))
     assert weights["good"] > 5 * abs(weights["chance"])
     # Wrong labels for those who are tested first change nothing of what is said of them.
     wrong = data.clips.copy()
     wrong.loc[folds[0].test, "emotion"] = "angry"
-    after = module.answered(held, {"people": folds}, wrong)[0]["people"]
+    after = module.answered(held, signs, {"people": folds}, wrong)[0]["people"]
     pd.testing.assert_frame_equal(after.loc[folds[0].test], before.loc[folds[0].test])
     assert not np.allclose(after.loc[folds[1].test], before.loc[folds[1].test])
 
@@ -100,6 +104,32 @@ def test_the_model_that_is_written_predicts_with_the_weights_that_are_printed(
     assert "corpora left out" in text and "| ravdess | 8" in text and "| ravdess | 7" in text
     record = json.loads((tmp_path / "voice" / "run.json").read_text())
     assert record["clips_hash"]
+    assert made.novelty is not None and made.novelty.learner == LEARNERS[0].name
+
+
+def test_distance_is_from_other_clips_than_those_that_are_tested(voice):
+    module, data = voice
+    recipe = module.loaded(SimpleNamespace(data="x", without_network=False, seed=0))[1]
+    folds = module.people_folds(data.clips, 0)
+    signs = module.signs_of(data, recipe, folds)
+    assert sorted(signs.index) == sorted(data.clips.index)
+    # Whatever the others are who are tested with it, a clip is as far from those that are not.
+    features = data.inputs["mfcc_rms"]
+    values = np.array(features.values)
+    values[features.clips.isin(folds[0].test[1:])] = 99
+    other = replace(data, inputs={"mfcc_rms": Features(features.clips, values, NAMES)})
+    again = module.signs_of(other, recipe, folds[:1])
+    pd.testing.assert_frame_equal(again.iloc[:1], signs.loc[again.index[:1]])
+
+
+def test_learners_fitted_before_are_taken_as_they_are(voice, tmp_path, main):
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert main("train_voice", "--data", "x", "--output-model", first) == 0
+    assert main("train_voice", "--data", "x", "--output-model", again, "--fitted", first) == 0
+    for one in first.rglob("*"):
+        if one.suffix in {".onnx", ".npz"}:
+            assert one.read_bytes() == (again / one.relative_to(first)).read_bytes()
+    assert main("train_voice", "--data", "x", "--output-model", again, "--fitted", "no") == 2
 
 
 def test_one_corpus_alone_is_measured_on_people(voice, tmp_path, main, monkeypatch):
