@@ -1,6 +1,7 @@
 """What ``train``, ``benchmark`` and ``extract`` offer for the sound, by the command alone."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -14,13 +15,16 @@ from multimodal_ser.cli import arguments, main, requests
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError
+from multimodal_ser.estimators.neighbours import Neighbours
 from multimodal_ser.evaluation import runs, search
 from multimodal_ser.fusion import aggregate
+from multimodal_ser.fusion.strangeness import Strangeness
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables import labels
 from multimodal_ser.video import backbones
 from multimodal_ser.workflows import benchmarking, training
 from multimodal_ser.workflows.inference import load_model
+from multimodal_ser.workflows.novelty import Novelty
 from multimodal_ser.workflows.recipes import PRESETS, text_of
 
 pytestmark = pytest.mark.usefixtures("any_sound")
@@ -534,6 +538,21 @@ def test_one_model_predicts_as_it_is_and_adapted_to_a_person_or_a_set(voices, tm
     confidences = [table["confidence"] for table in (usual, *adapted.values())]
     for at, first in enumerate(confidences):
         assert all(np.abs(first - second).max() > 1e-3 for second in confidences[at + 1 :])
+    # Where many sound unlike what was learnt, that there is adaptation is said once.
+    capsys.readouterr()
+    said([speech])
+    assert "--adapt set" not in capsys.readouterr().err
+    trained = load_model(model)
+    heard = next(iter(trained.learners.values()))
+    known = Neighbours.fit(
+        np.random.default_rng(0).normal(size=(60, len(heard.reference.mean))), np.arange(60) % 6
+    )
+    far = Strangeness((0.0, 0.0), (1.0, 1.0), (0.1, 0.0), 0.0, 1e-3)
+    replace(trained, novelty=Novelty(heard.name, known, far)).save(tmp_path / "far")
+    assert (
+        main(["predict", str(speech), "--model", str(tmp_path / "far"), "--output", str(out)]) == 0
+    )
+    assert "--adapt set" in capsys.readouterr().err
     alone = said([one], "--adapt", "person")
     assert alone["clip"].nunique() == 1 and np.isfinite(alone["confidence"]).all()
     # By the table's column, the two actors are one person.

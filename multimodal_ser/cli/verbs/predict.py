@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: So many sounds, and so many strange ones among them, are worth a word about adaptation.
+_MANY, _STRANGE_SHARE = 20, 0.2
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -116,6 +120,8 @@ def run(options: argparse.Namespace) -> int:
     )
     failures = pd.concat([left_out, failures], ignore_index=True)
     _write(predictions, options)
+    if options.adapt is None and model.references:
+        _advise(predictions)
     if options.failures:
         tableio.write(failures, options.failures)
     return requests.say_failures(failures, set(predictions["clip"]))
@@ -155,6 +161,18 @@ def _run_regressor(options: argparse.Namespace) -> int:
     if options.failures:
         tableio.write(failures, options.failures)
     return requests.say_failures(failures)
+
+
+def _advise(predictions: pd.DataFrame) -> None:
+    """Point to adaptation where many recordings sound unlike those that were learnt from."""
+    heard = predictions[predictions["modality"] == "audio"]
+    strange = int((heard["novelty"] > 1).sum())
+    if len(heard) >= _MANY and strange >= _STRANGE_SHARE * len(heard):
+        print(
+            f"{strange} of {len(heard)} sounds are unlike the recordings that the voice has learnt "
+            "from; if all were made in the same way, '--adapt set' hears each beside the others",
+            file=sys.stderr,
+        )
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:
