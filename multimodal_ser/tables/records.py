@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.errors import SerError
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -268,5 +269,5 @@ def write_record(record: Struct) -> bytes:
 
 
 def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(size)
