@@ -98,7 +98,22 @@ def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None
         SerError: the ending is unknown.
         OSError: the file cannot be written.
     """
-    ending = check_ending(path, WRITTEN)
+    content = encoded(table, check_ending(path, WRITTEN), excel=excel)
+    write_atomically(path, lambda file: file.write(content))
+
+
+def encoded(table: pd.DataFrame, ending: str, *, excel: bool = False) -> bytes:
+    r"""Return the content of the file that :func:`write` writes.
+
+    Args:
+        table: as for :func:`write`.
+        ending: one of :data:`WRITTEN`.
+        excel: as for :func:`write`.
+
+    Example:
+        >>> encoded(pd.DataFrame({"clip": ["=a"]}), ".csv")
+        b"clip\n'=a\n"
+    """
     if any(table.index.names):
         table = table.reset_index()
     buffer = io.BytesIO()
@@ -120,7 +135,7 @@ def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None
         table.to_json(buffer, orient="records", force_ascii=False, double_precision=10, **how)
     else:
         table.to_parquet(buffer, index=False)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    return buffer.getvalue()
 
 
 def _printable(value: Any) -> Any:
