@@ -45,6 +45,10 @@ class StoreError(SerError):
     """The feature store cannot be written; no clip is to blame, so the run ends."""
 
 
+class ClusterError(SerError):
+    """Machines that compute together do not fit each other; no clip is to blame."""
+
+
 class ModelError(SerError):
     """A model folder is missing, incomplete, or does not fit the request."""
 

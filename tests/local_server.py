@@ -23,6 +23,7 @@ class Fault:
     length: str | None = None
     chunk_bytes: int = 1 << 16
     pause_seconds: float = 0.0
+    delay_seconds: float = 0.0
 
 
 @dataclass
@@ -77,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         seen = Seen(self.path, dict(self.headers))
         server.seen.append(seen)
         fault = server.faults.pop(0) if server.faults else server.usual
+        server.closing.wait(fault.delay_seconds)
         content = server.files.get(self.path.split("?")[0].lstrip("/"), fault.content)
         content = content if fault.content is None else fault.content
         if fault.status or content is None:

@@ -16,7 +16,7 @@ from multimodal_ser.audio import features as feature_sets
 from multimodal_ser.audio import segments, signal, speech
 from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
-from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.cache import Array, Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import MediaError
@@ -252,11 +252,13 @@ def _span_values(
     params: list[Any] = [[module.NAME, module.VERSION] for module in modules]
     params += [speech.VERSION, signal.VERSION, spans, dict(change.key) if change else None]
     key = hashlib.sha256(json.dumps([digest, params], sort_keys=True).encode()).hexdigest()
-    if (found := cache.get(key)) is not None:
+    shapes = {name: (len(spans), *feature_sets.shape(name)) for name in names}
+    expected = {name: Array(shape, finite=False) for name, shape in shapes.items()}
+    expected["reason"] = Array((len(spans),), "int64")
+    if (found := cache.get(key, expected)) is not None:
         return found
     if cache_folder is not None and segments.digest_of(path) != digest:
         raise MediaError(path, "it was changed while it was read", "run again when it is complete")
-    shapes = {name: (len(spans), *feature_sets.shape(name)) for name in names}
     made = {name: np.full(shape, np.nan, np.float32) for name, shape in shapes.items()}
     made["reason"] = np.zeros(len(spans), np.int64)
     for place, (samples, rate_hz) in enumerate(signal.read_spans(path, spans)):
@@ -317,7 +319,9 @@ class _Reading:
             return {"values": module.extract(self.sound(module.RATE_HZ))}
 
         params = self._params(module.RATE_HZ)
-        made = self.cache.make(self.path, module.NAME, module.VERSION, params, compute)
+        dtype = getattr(module, "DTYPE", "float32")
+        expected = {"values": Array(feature_sets.shape(module.NAME), dtype)}
+        made = self.cache.make(self.path, module.NAME, module.VERSION, params, compute, expected)
         return made["values"]
 
     def _params(self, rate_hz: int) -> dict:
@@ -333,7 +337,9 @@ class _Reading:
             return speech.measure(_at_rate(samples, rate_hz, speech.RATE_HZ)).to_arrays()
 
         params = self._params(rate_hz)
-        made = self.cache.make(self.path, speech.NAME, speech.VERSION, params, compute)
+        made = self.cache.make(
+            self.path, speech.NAME, speech.VERSION, params, compute, speech.ARRAYS
+        )
         return speech.Speech.from_arrays(made)
 
 

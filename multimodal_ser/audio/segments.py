@@ -23,7 +23,7 @@ import numpy as np
 
 from multimodal_ser.audio import signal
 from multimodal_ser.compute import progress
-from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.cache import Array, Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.errors import MediaError, SerError
 
@@ -330,12 +330,15 @@ def _given(path: str, spans: Iterable[tuple[float, float]], duration_s: float) -
     return np.fmin(np.array(sorted(spans), float), duration_s)
 
 
+_UTTERANCE_ARRAYS = {"duration_s": Array((), "float64"), "spans": Array((None, 2), "float64")}
+
+
 def _utterances(path: str, digest: str, cache: Cache) -> tuple[float, np.ndarray]:
     """Return a recording's length in seconds, and where somebody speaks."""
     rules = Utterances()
     params = json.dumps([digest, "utterances", VERSION, signal.VERSION, asdict(rules)])
     key = hashlib.sha256(params.encode()).hexdigest()
-    if (found := cache.get(key)) is not None:
+    if (found := cache.get(key, _UTTERANCE_ARRAYS)) is not None:
         return float(found["duration_s"]), found["spans"]
     finder, spans = SpeechFinder(rules), []
     for block in signal.stream(path, rate_hz=RATE_HZ):

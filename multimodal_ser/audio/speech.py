@@ -20,6 +20,7 @@ import numpy as np
 
 from multimodal_ser.audio.signal import check_signal
 from multimodal_ser.audio.spectra import banded, hann, magnitudes, mel_blocks
+from multimodal_ser.compute.cache import Array
 
 NAME = "speech_gate"
 VERSION = 1
@@ -72,6 +73,10 @@ INTERCEPT = 8.416
 THRESHOLD = -4.05
 #: Cues further from speech's mean count as this many deviations from it.
 FURTHEST = 4.0
+
+
+#: What :meth:`Speech.to_arrays` gives.
+ARRAYS = {"values": Array((4,), "float64")}
 
 
 class Speech(NamedTuple):

@@ -4,8 +4,9 @@ The key is a hash of the file's content, the extractor's name and version, and
 its parameters. So a file may be renamed or moved without being read again,
 and changing the file, a parameter or the extractor makes just that anew.
 Entries are written to a temporary name and renamed, so an interrupted run
-leaves either a whole entry or none, and several runs may share a store; a
-damaged entry counts as absent.
+leaves either a whole entry or none, and several runs may share a store. What is
+damaged, of another shape, type or library, or no file at all, counts as absent and
+is replaced.
 """
 
 from __future__ import annotations
@@ -13,23 +14,54 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-import time
+import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from multimodal_ser.compute import versions
+from multimodal_ser.compute.files import open_regular, remove_litter, write_atomically
 from multimodal_ser.errors import MediaError, StoreError
+
+__all__ = ["Array", "Cache", "content_key", "default_folder", "unchanged", "write_atomically"]
 
 #: Names the folder of the store when none is given on the command line.
 CACHE_VARIABLE = "MULTIMODAL_SER_CACHE"
 
-#: How the name of a file begins while it is being written, and after how many
-#: seconds such a file is taken for what a killed run left behind.
-WRITING, LITTER_SECONDS = ".writing-", 24 * 3600
+#: The folder of a store in which entries are written.
+DRAFTS = ".writing"
+
+
+class Array(NamedTuple):
+    """What an array of an entry must be.
+
+    Attributes:
+        shape: a length each axis; None is any.
+        dtype: as NumPy names it.
+        finite: whether every value must be; without it, NaN and infinity may be there.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    finite: bool = True
+
+    def fits(self, values: np.ndarray) -> bool:
+        """Tell whether an array is such a one.
+
+        Example:
+            >>> Array((None, 2)).fits(np.ones((3, 2), np.float32)), Array((3,)).fits(np.ones(3))
+            (True, False)
+        """
+        if len(self.shape) != values.ndim or values.dtype != self.dtype:
+            return False
+        if any(n not in (None, m) for n, m in zip(self.shape, values.shape, strict=True)):
+            return False
+        return not self.finite or bool(np.isfinite(values).all())
 
 
 def default_folder() -> Path:
@@ -96,18 +128,32 @@ class Cache:
             raise ValueError("this cache has no folder")
         return self.folder / key[:2] / f"{key}.npz"
 
-    def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """Return the entry's arrays, or None when it is absent or damaged."""
+    def get(
+        self, key: str, expected: Mapping[str, Array] | None = None
+    ) -> dict[str, np.ndarray] | None:
+        """Return the entry's arrays, or None when it is absent, damaged or not what is expected.
+
+        Args:
+            key: of the entry.
+            expected: what each of its arrays must be; None takes any.
+        """
         if self.folder is None:
             return None
         try:
-            with np.load(self.path(key), allow_pickle=False) as entry:
-                return {name: entry[name] for name in entry.files}
+            with open_regular(self.path(key)) as file, np.load(file, allow_pickle=False) as entry:
+                made_by = entry.zip.comment.decode()
+                found = {name: entry[name] for name in entry.files}
         except Exception:  # whatever a damaged archive makes its reader raise
             return None
+        # Entries of earlier versions do not say who made them.
+        if made_by and made_by != versions.libraries():
+            return None
+        if expected is not None and not _fits(found, expected):
+            return None
+        return found
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write an entry atomically.
+        """Write an entry atomically, in place of whatever is there.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; what
@@ -115,16 +161,29 @@ class Cache:
         """
         if self.folder is None:
             return
-        path = self.path(key)
-        _remove_litter(path.parent)
         try:
-            write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+            self._put(self.path(key), partial(_write_entry, arrays))
         except OSError as error:
             raise StoreError(
                 f"{self.folder}: features cannot be kept there ({error.strerror or error}); "
                 "free space or rights in it, or name another folder with --cache; "
                 "what is done stays done"
             ) from error
+
+    def _put(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
+        # One folder for all drafts: it stays small, so that looking for litter in it costs
+        # the same however many entries there are.
+        drafts = path.parent.parent / DRAFTS
+        if not drafts.is_dir():
+            for old in drafts.parent.glob("[0-9a-f][0-9a-f]"):  # where earlier versions wrote
+                remove_litter(old)
+        try:
+            write_atomically(path, write, drafts=drafts)
+        except IsADirectoryError:
+            shutil.rmtree(path)
+            write_atomically(path, write, drafts=drafts)
+        except FileNotFoundError:  # a clock that jumped made another run take the draft for litter
+            write_atomically(path, write, drafts=drafts)
 
     def make(
         self,
@@ -133,8 +192,17 @@ class Cache:
         version: int,
         params: Mapping[str, Any],
         function: Callable[[], Mapping[str, np.ndarray]],
+        expected: Mapping[str, Array] | None = None,
     ) -> dict[str, np.ndarray]:
         """Return the entry of a file, calling ``function`` only when there is none.
+
+        Args:
+            path: as for :func:`content_key`.
+            name: as for :func:`content_key`.
+            version: as for :func:`content_key`.
+            params: as for :func:`content_key`.
+            function: makes the arrays.
+            expected: as for :meth:`get`.
 
         Raises:
             MediaError: the file was changed while ``function`` read it.
@@ -144,7 +212,7 @@ class Cache:
             return dict(function())
         with unchanged(path):
             key = content_key(path, name, version, params)
-            found = self.get(key)
+            found = self.get(key, expected)
             if found is not None:
                 return found
             made = dict(function())
@@ -172,53 +240,15 @@ def unchanged(path: str | Path) -> Iterator[None]:
         raise MediaError(path, "it was changed while it was read", "run again when it is complete")
 
 
-def _remove_litter(folder: Path) -> None:
-    """Remove what runs killed a day ago or longer were writing."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(WRITING):
-                with suppress(OSError):
-                    if time.time() - entry.stat().st_mtime > LITTER_SECONDS:
-                        os.unlink(entry.path)
+def _fits(found: Mapping[str, np.ndarray], expected: Mapping[str, Array]) -> bool:
+    same = found.keys() == expected.keys()
+    return same and all(expected[name].fits(values) for name, values in found.items())
 
 
-def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Args:
-        path: the file to write; its folder is made.
-        write: called with a binary file object open for writing.
-
-    Raises:
-        OSError: the folder or file cannot be written; the old file stays.
-
-    Example:
-        >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "a" / "b.txt"
-        >>> write_atomically(target, lambda file: file.write(b"done"))
-        >>> target.read_text()
-        'done'
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=WRITING)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk does not say for which file
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # The mask can only be read by setting it; mkstemp ignores it and makes
-    # files that only their owner can read.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _write_entry(arrays: Mapping[str, np.ndarray], file: IO[bytes]) -> None:
+    # As numpy.savez does, which has no place to say who made it.
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)
+        archive.comment = versions.libraries().encode()

@@ -7,17 +7,25 @@ same. When a Dask worker is lost with its machine, Dask gives its clips to the o
 Anyone who can reach a Dask scheduler can run code on its workers, because it
 passes on pickles: only for trusted networks, or with TLS as set in Dask's
 configuration (https://distributed.dask.org/en/stable/tls.html).
+
+A task says which state of the code asks, and the process that computes refuses it
+when its own is another (:mod:`multimodal_ser.compute.versions`): numbers of two
+versions would not belong in one table.
 """
 
 from __future__ import annotations
 
+import pickle
+import platform
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from multimodal_ser.compute import versions
 from multimodal_ser.compute import workers as processes
 from multimodal_ser.compute.workers import Outcome, in_order
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import ClusterError, SerError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -46,7 +54,9 @@ def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
     Raises:
         SerError: Dask is not installed, the scheduler does not answer, or the
             cluster has lost its workers or its scheduler.
+        ClusterError: a worker has another version of this package or a library.
     """
+    calls = ((_guarded(call[0]), *call[1:]) for call in calls)
     client = _connect(scheduler)
     seen = _Workers(client, scheduler)
     try:
@@ -58,6 +68,34 @@ def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
         )
     finally:
         client.close()  # which also gives up what is in flight
+
+
+def _guarded(function: bytes) -> bytes:
+    return pickle.dumps(partial(call_same, versions.build(), function))
+
+
+def call_same(build: dict[str, str], function: bytes, *arguments: Any) -> Any:
+    """Call a function where the same code and libraries are installed as where it comes from.
+
+    Args:
+        build: :func:`multimodal_ser.compute.versions.build` of who asks.
+        function: from :func:`multimodal_ser.compute.workers.packed`.
+        arguments: of the function.
+
+    Raises:
+        ClusterError: this machine's build is another; the text says what differs.
+
+    Example:
+        >>> call_same(versions.build(), processes.packed(abs), -1)
+        1
+    """
+    differing = versions.differences(build, versions.build())
+    if differing:
+        raise ClusterError(
+            f"the worker on {platform.node()} computes with other versions: {differing} "
+            "(there: on the worker); install the same on all machines, and start it again"
+        )
+    return pickle.loads(function)(*arguments)
 
 
 def _connect(scheduler: str) -> Client:
@@ -125,6 +163,11 @@ def _result(future: Future, call: tuple, seen: _Workers) -> Outcome:
                 f"{name}: the machines that read it were lost, one after the other; "
                 "look at the workers' logs, or leave it out",
             )
+        except (AttributeError, ImportError) as error:  # from what unpickles the task
+            raise ClusterError(
+                f"a worker has another version of this package, or lacks a library ({error}); "
+                "install the same on all machines, and start it again"
+            ) from error
         except (CommClosedError, FutureCancelledError) as error:
             raise SerError(
                 f"the connection to the Dask scheduler is lost ({error}); "

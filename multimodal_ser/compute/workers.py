@@ -44,7 +44,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from multimodal_ser.errors import SerError, StoreError
+from multimodal_ser.errors import ClusterError, SerError, StoreError
 
 #: How long a child without work is kept. Starting one takes about a second,
 #: keeping one some 150 MB.
@@ -86,6 +86,7 @@ def run_here(function: Callable[..., Any], clip: str, arguments: tuple) -> Outco
 
     Raises:
         StoreError: the feature store is at fault, and so no clip.
+        ClusterError: this machine is at fault, and so no clip.
 
     Example:
         >>> run_here(int, "a", ("x",)).error
@@ -96,7 +97,7 @@ def run_here(function: Callable[..., Any], clip: str, arguments: tuple) -> Outco
     try:
         with _one_thread():
             return Outcome(clip, function(*arguments), None)
-    except StoreError:
+    except (StoreError, ClusterError):
         raise
     except SerError as error:
         return Outcome(clip, None, str(error))

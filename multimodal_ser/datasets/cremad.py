@@ -29,9 +29,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.datasets import takes
 from multimodal_ser.datasets.files import expanded, walk
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.tables.limits import LARGEST_BYTES
 
 NAME = "cremad"
 URL = "https://github.com/CheyneyComputerScience/CREMA-D"
@@ -222,7 +224,8 @@ def _read(path: str | Path | None, columns: tuple[str, ...]) -> pd.DataFrame:
     if path is None:
         return pd.DataFrame(columns=list(columns), dtype="string")
     try:
-        table = pd.read_csv(path, dtype="string")
+        with open_regular(path, LARGEST_BYTES) as file:
+            table = pd.read_csv(file, dtype="string")
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: not a readable table ({error}); get it again") from error
     lost = [column for column in columns if column not in table]

@@ -23,7 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.errors import SerError
+from multimodal_ser.tables.limits import LARGEST_BYTES
 
 NAME = "fer2013"
 URL = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
@@ -203,8 +205,10 @@ def _read_csv(folder: Path) -> FacePictures:
     import pandas as pd
 
     try:
-        faces = pd.read_csv(folder / "fer2013.csv")
-        votes = pd.read_csv(folder / "fer2013new.csv")
+        with open_regular(folder / "fer2013.csv", LARGEST_BYTES) as file:
+            faces = pd.read_csv(file)
+        with open_regular(folder / "fer2013new.csv", LARGEST_BYTES) as file:
+            votes = pd.read_csv(file)
         rows = [np.array(text.split(), np.uint8) for text in faces["pixels"]]
         pictures = np.stack(rows).reshape(-1, SIZE_PX, SIZE_PX)
         usage = faces["Usage"].map(USAGES.index).to_numpy(np.int8)

@@ -22,9 +22,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.datasets import takes
 from multimodal_ser.datasets.files import expanded
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.tables.limits import LARGEST_BYTES
 
 NAME = "nemo"
 URL = "https://github.com/amu-cai/nEMO"
@@ -140,7 +142,9 @@ def _listed(root: Path) -> set[str]:
     if path is None:
         return set()
     try:
-        files = pd.read_csv(path, sep="\t", dtype="string", usecols=["file_id"])["file_id"]
+        with open_regular(path, LARGEST_BYTES) as file:
+            table = pd.read_csv(file, sep="\t", dtype="string", usecols=["file_id"])
+        files = table["file_id"]
         return {parse_name(name).clip for name in files.dropna()}
     except (OSError, ValueError, SerError) as error:
         raise TableError(

@@ -3,6 +3,8 @@
 pooch checks the checksum and gives a file its name only when it is whole and right. Archives of
 200 MB to 1 GB also need what it lacks, and :class:`ResumingDownloader` adds it: resuming with
 ``Range``, retries, limits on length and on slowness, and no redirect from https to http.
+Of an answer only a plain body of an announced length is taken: with ``Transfer-Encoding`` its end
+is the sender's to choose, and with ``Content-Encoding`` it is not the file that was asked for.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from multimodal_ser import VERSION
+from multimodal_ser.compute.files import sync_folder
 from multimodal_ser.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -28,6 +33,10 @@ OFFLINE_VARIABLE = "MULTIMODAL_SER_OFFLINE"
 ATTEMPTS, GAIN_BYTES = 5, 1 << 20
 #: How long a server may be silent, or send fewer bytes per second than this.
 TIMEOUT_SECONDS, LEAST_BYTES_PER_SECOND = 30.0, 100
+#: The longest file that is fetched; RAVDESS's largest archive has 1 GB.
+LARGEST_BYTES = 2**32
+#: Where pooch checks a file before it gets its place; removed when nothing is fetched.
+CHECKING = ".downloading"
 #: Pause after a failure, doubled after each further one, and its limit.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 120.0
 
@@ -89,8 +98,12 @@ def fetch(
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(target.with_name(".downloading.lock"), timeout=0):
-            _retrieve(url, target, checksum, progress)
+        with FileLock(target.with_name(f"{CHECKING}.lock"), timeout=0):
+            shutil.rmtree(target.with_name(CHECKING), ignore_errors=True)  # from a killed run
+            try:
+                _retrieve(url, target, checksum, progress)
+            finally:
+                shutil.rmtree(target.with_name(CHECKING), ignore_errors=True)
     except Timeout:
         raise DownloadError(
             f"{target.parent}: another process is downloading into it; wait for it to end"
@@ -121,7 +134,10 @@ def _retrieve(url: str, target: Path, checksum: str | None, progress: bool) -> N
     downloader = ResumingDownloader(part, resume=checksum is not None, progress=progress)
     for _ in range(2):
         try:
-            pooch.retrieve(url, checksum, target.name, target.parent, downloader=downloader)
+            place = target.with_name(CHECKING)
+            made = pooch.retrieve(url, checksum, target.name, place, downloader=downloader)
+            os.replace(made, target)
+            sync_folder(target.parent)
             return
         except ValueError as error:  # another content than expected, from pooch or _copy
             part.unlink(missing_ok=True)
@@ -158,6 +174,7 @@ class ResumingDownloader:
         Raises:
             DownloadError: refused by the server, or no connection after :data:`ATTEMPTS`.
             ValueError: the content is longer than announced.
+            OSError: the file cannot be written, or the disk has no room for it.
         """
         failures = furthest = 0
         with _session(url) as session:
@@ -179,20 +196,27 @@ class ResumingDownloader:
         start = self._arrived() if self.resume else 0
         with self._ask(session, url, start) as response, open(self.part, "ab") as file:
             start = start if response.status_code == 206 else 0
-            length = response.headers.get("Content-Length", "")
-            if not re.fullmatch("[0-9]{1,18}", length):
-                raise DownloadError(
-                    f"{url}: the server does not say how long the file is, so a part could not be "
-                    "told from the whole; fetch it with a browser"
-                )
+            total = start + _length(url, response)
+            self._check_room(url, total, total - start)
             file.truncate(start)
-            self._copy(response, file, start, start + int(length))
+            self._copy(response, file, start, total)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _check_room(self, url: str, total: int, coming: int) -> None:
+        free = shutil.disk_usage(self.part.parent).free + self._arrived()
+        if total > LARGEST_BYTES or coming > free:
+            raise DownloadError(
+                f"{url}: it is said to have {total} bytes, and no more than "
+                f"{min(free, LARGEST_BYTES)} are taken; check the address, or free space"
+            )
 
     def _ask(self, session: requests.Session, url: str, start: int) -> requests.Response:
         """Return the answer: 200, or 206 with what was asked for."""
         headers = {"Range": f"bytes={start}-"} if start else {}
+        how = {"headers": headers, "stream": True, "timeout": TIMEOUT_SECONDS}
         with _network_errors(url):
-            response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
+            response = _within(TIMEOUT_SECONDS, lambda: session.get(url, **how))
         status = response.status_code
         piece = response.headers.get("Content-Range", "")
         if status == 200 or (start and status == 206 and piece.startswith(f"bytes {start}-")):
@@ -227,6 +251,48 @@ class ResumingDownloader:
                     begun, recent = time.monotonic(), 0
         if arrived < total:
             raise _Interrupted(f"the connection ended after {arrived} of {total} bytes")
+
+
+def _length(url: str, response: requests.Response) -> int:
+    """Return how many bytes the answer announces, if it is one that can be taken."""
+    said = response.headers
+    for name in ("Transfer-Encoding", "Content-Encoding"):
+        if said.get(name, "identity").strip().lower() != "identity":
+            raise DownloadError(
+                f"{url}: the server sends it with {name} {ascii(said[name])[:40]}, though it was "
+                "asked not to; fetch it with a browser"
+            )
+    if not re.fullmatch("[0-9]{1,18}", said.get("Content-Length", "")):
+        raise DownloadError(
+            f"{url}: the server does not say how long the file is, so a part could not be "
+            "told from the whole; fetch it with a browser"
+        )
+    return int(said["Content-Length"])
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or raise what it raises, or give it up.
+
+    A time limit of requests is for each packet alone: who sends the headers byte by byte, or
+    redirects slowly, keeps within it for years. A call that is given up ends with the process.
+    """
+    outcome: list[tuple[bool, Any]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((True, call()))
+        except BaseException as error:  # for who waits
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise _Interrupted(f"the server's answer did not begin within {seconds:g} s")
+    done, value = outcome[0]
+    if not done:
+        raise value
+    return value
 
 
 def _pause(url: str, error: _Interrupted, failures: int) -> None:

@@ -13,6 +13,8 @@ checked, and nothing outside the folder is opened.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.folds import LEAKY, Fold
 from multimodal_ser.tables import (
@@ -273,8 +275,9 @@ def write_run(folder: str | Path, run: Run) -> Path:
     """Write a run into a folder, adding to a run of the same identity.
 
     Of a run of the same identity, models of other names are kept. A run without
-    identity replaces what is there. ``run.json`` is taken away first and written
-    last, so a folder that has one is whole.
+    identity replaces what is there. Tables that differ from those there get other
+    names (``00-svc-v2.parquet``), and ``run.json``, which names them, is replaced
+    last: whenever writing ends, the folder holds the old run or the new one.
 
     Args:
         folder: made when it does not exist.
@@ -291,18 +294,39 @@ def write_run(folder: str | Path, run: Run) -> Path:
     if run.identity and (folder / "run.json").exists():
         check_place(folder, run.identity)
         run = _joined(read_run(folder), run)
-    files = [f"{_FOLDER}/{at:02d}-{_slug(m.name)}.parquet" for at, m in enumerate(run.models)]
-    content = write_record(_record(run, files))
-    (folder / "run.json").unlink(missing_ok=True)
-    for model, file in zip(run.models, files, strict=True):
+    files = []
+    for at, model in enumerate(run.models):
         table = model.probabilities.rename_axis("clip").assign(fold=model.folds.astype(object))
-        tableio.write(table, folder / file)
-    tableio.write(run.clips.drop(columns=list(_PATHS)), folder / "clips.parquet")
+        files.append(_add_table(table, folder, f"{_FOLDER}/{at:02d}-{_slug(model.name)}"))
+    clips = _add_table(run.clips.drop(columns=list(_PATHS)), folder, "clips")
+    content = write_record(_record(run, files, clips))
     write_atomically(folder / "run.json", lambda file: file.write(content))
-    for old in (folder / _FOLDER).glob("[0-9][0-9]-*.parquet"):
-        if f"{_FOLDER}/{old.name}" not in files:
+    patterns = (f"{_FOLDER}/[0-9][0-9]-*.parquet", "clips.parquet", "clips-v[0-9]*.parquet")
+    for old in [path for pattern in patterns for path in folder.glob(pattern)]:
+        if old.relative_to(folder).as_posix() not in (*files, clips):
             old.unlink()
     return folder
+
+
+def _add_table(table: pd.DataFrame, folder: Path, stem: str) -> str:
+    """Write a table under the first name that is free, or holds just that; return the name."""
+    content = tableio.encoded(table, ".parquet")
+    for version in itertools.count(1):
+        name = f"{stem}-v{version}.parquet" if version > 1 else f"{stem}.parquet"
+        if not os.path.lexists(folder / name):
+            write_atomically(folder / name, lambda file: file.write(content))
+            return name
+        if not (folder / name).is_symlink() and _holds(folder / name, content):
+            return name
+    raise AssertionError  # count has no end
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        with open_regular(path) as file:
+            return file.read(len(content) + 1) == content
+    except OSError:
+        return False
 
 
 def _joined(old: Run, new: Run) -> Run:
@@ -316,7 +340,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "model"
 
 
-def _record(run: Run, files: list[str]) -> RunRecord:
+def _record(run: Run, files: list[str], clips: str) -> RunRecord:
     models = [
         RunModelRecord(
             name=model.name,
@@ -330,7 +354,9 @@ def _record(run: Run, files: list[str]) -> RunRecord:
         for model, file in zip(run.models, files, strict=True)
     ]
     shared = {name: getattr(run, name) for name in _FIELDS}
-    return RunRecord(**shared, n_clips=len(run.clips), actors=run.actors, models=models)
+    return RunRecord(
+        **shared, n_clips=len(run.clips), actors=run.actors, models=models, clips=clips
+    )
 
 
 def read_run(folder: str | Path) -> Run:
@@ -353,7 +379,7 @@ def read_run(folder: str | Path) -> Run:
     try:
         models = tuple(_read_model(folder, entry, path) for entry in record.models)
         labels = tuple(models[0].probabilities.columns) if models else EMOTIONS
-        clips = _read_clips(folder / "clips.parquet", labels)
+        clips = _read_clips(folder / record.clips, labels)
         shared = {name: getattr(record, name) for name in _FIELDS}
         run = Run(clips=clips, models=models, **shared)
     except SerError as error:
@@ -361,7 +387,7 @@ def read_run(folder: str | Path) -> Run:
         raise SerError(said if str(folder) in said else f"{folder}: {said}") from error
     if (record.n_clips, record.actors) != (len(clips), run.actors):
         raise SerError(
-            f"{path}: its n_clips or actors are not those of clips.parquet; the files are of "
+            f"{path}: its n_clips or actors are not those of {record.clips}; the files are of "
             "different runs, make the run again"
         )
     return run

@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.probabilities import MODALITIES
@@ -69,14 +69,13 @@ def read_segments(path: str | Path) -> pd.DataFrame:
             )
         return check_segments(tableio.read(path), str(path))
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise TableError(f"{path}: it is larger than any annotation; check the path")
-        content = path.read_bytes()
+        with open_regular(path, _LARGEST_BYTES) as file:
+            content = file.read()
     except OSError as error:
         raise TableError(f"{path}: it cannot be read ({error.strerror}); check the path") from None
     try:
         found = _textgrid(content) if ending == ".textgrid" else _eaf(content)
-    except (ValueError, LookupError, ElementTree.ParseError) as error:
+    except (ValueError, LookupError, ArithmeticError, ElementTree.ParseError) as error:
         raise TableError(
             f"{path}: not a readable {path.suffix} file ({error!s:.100}); save it again"
         ) from None

@@ -9,20 +9,27 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
+from multimodal_ser.tables.limits import (
+    LARGEST_BYTES,
+    check_cells,
+    check_parquet,
+    check_workbook,
+)
 
 ENDINGS = (".csv", ".json", ".parquet")
 EXCEL = ".xlsx"
 #: A path that was made of an address has one slash left.
-_URL = re.compile(r"(https?|s?ftps?|s3|gs|hf|rtmps?|rtsp|file):/", re.IGNORECASE)
+_URL = re.compile(
+    r"(\w+::)*(https?|s?ftps?|s3|gs|gcs|az|abfss?|hf|hdfs|rtmps?|rtsp|file):/", re.IGNORECASE
+)
 #: Endings of tables that can be read; :data:`ENDINGS` can be written too.
 READABLE = (*ENDINGS, EXCEL)
 #: Between the values of a CSV file; the one that its first line holds most of.
@@ -91,7 +98,22 @@ def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None
         SerError: the ending is unknown.
         OSError: the file cannot be written.
     """
-    ending = check_ending(path, WRITTEN)
+    content = encoded(table, check_ending(path, WRITTEN), excel=excel)
+    write_atomically(path, lambda file: file.write(content))
+
+
+def encoded(table: pd.DataFrame, ending: str, *, excel: bool = False) -> bytes:
+    r"""Return the content of the file that :func:`write` writes.
+
+    Args:
+        table: as for :func:`write`.
+        ending: one of :data:`WRITTEN`.
+        excel: as for :func:`write`.
+
+    Example:
+        >>> encoded(pd.DataFrame({"clip": ["=a"]}), ".csv")
+        b"clip\n'=a\n"
+    """
     if any(table.index.names):
         table = table.reset_index()
     buffer = io.BytesIO()
@@ -100,6 +122,9 @@ def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None
     if ending == ".csv":
         way: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"} if excel else {}
         table = table.convert_dtypes() if excel else table
+        # Python quotes a carriage return from 3.13 on only.
+        if any("\r" in str(value) for name in _texts(table) for value in (name, *table[name])):
+            way["quoting"] = csv.QUOTE_NONNUMERIC
         table.to_csv(buffer, index=False, lineterminator="\n", **way)
     elif ending == ".xlsx":
         texts = table.select_dtypes(exclude="number").columns
@@ -110,7 +135,7 @@ def write(table: pd.DataFrame, path: str | Path, *, excel: bool = False) -> None
         table.to_json(buffer, orient="records", force_ascii=False, double_precision=10, **how)
     else:
         table.to_parquet(buffer, index=False)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    return buffer.getvalue()
 
 
 def _printable(value: Any) -> Any:
@@ -199,28 +224,43 @@ def read(path: str | Path) -> pd.DataFrame:
     if is_url(path):
         raise TableError(f"{path}: it is a URL, and nothing is fetched; download it, give the file")
     try:
-        if ending == ".csv":
-            return _texts_changed(_read_csv(path), _QUOTED_FORMULA, "")
-        if ending == EXCEL:
-            return _read_excel(path)
-        if ending == ".json":
-            return pd.read_json(path, orient="records", dtype={name: "string" for name in _TEXT})
-        return pd.read_parquet(path)
+        with open_regular(path, LARGEST_BYTES) as file:
+            return check_cells(_READERS[ending](file))
     except FileNotFoundError as error:
         raise TableError(f"{path}: there is no such file; check the path") from error
     except UnicodeDecodeError as error:
         raise TableError(f"{path}: it is not UTF-8; save it as 'CSV UTF-8'") from error
-    except (ValueError, OSError, BadZipFile, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
+    # Whatever a damaged file makes five libraries raise: of lookups, syntax, memory, ...
+    except Exception as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = " ".join(str(said).split())[:200] or type(error).__name__
         raise TableError(f"{path}: not a readable {ending[1:]} table ({reason})") from error
 
 
-def _read_csv(path: str | Path) -> pd.DataFrame:
-    with open(path, encoding="utf-8-sig") as file:  # with or without a byte order mark
-        head = file.readline()
+def _read_parquet(file: IO[bytes]) -> pd.DataFrame:
+    check_parquet(file)
+    table = pd.read_parquet(file)  # type: ignore[call-overload]
+    return table.reset_index(drop=not any(table.index.names))
+
+
+def _read_json(file: IO[bytes]) -> pd.DataFrame:
+    # As objects first: as a string, a list would be the text of one.
+    table = check_cells(pd.read_json(file, orient="records", dtype=dict.fromkeys(_TEXT, object)))
+    return table.astype({name: "string" for name in _TEXT if name in table})
+
+
+def _read_csv(file: IO[bytes]) -> pd.DataFrame:
+    return _texts_changed(_read_separated(file), _QUOTED_FORMULA, "")
+
+
+def _read_separated(file: IO[bytes]) -> pd.DataFrame:
+    # With or without a byte order mark; a carriage return within a text stays one.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    head = text.readline()
+    text.seek(0)
     separator = max(SEPARATORS, key=head.count)
     names = next(csv.reader([head], delimiter=separator), [])
-    table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **_as_text(names))
+    table = pd.read_csv(text, sep=separator, **_as_text(names))
     if separator != ";":
         return table
     # A spreadsheet that separates by semicolons writes 0,5 for a half.
@@ -235,9 +275,20 @@ def _read_csv(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def _read_excel(path: str | Path) -> pd.DataFrame:
-    names = [str(name) for name in pd.read_excel(path, nrows=0, engine="openpyxl").columns]
-    return pd.read_excel(path, engine="openpyxl", **_as_text(names)).rename(columns=str)
+def _read_excel(file: IO[bytes]) -> pd.DataFrame:
+    check_workbook(file)
+    names = [str(name) for name in pd.read_excel(file, nrows=0, engine="openpyxl").columns]
+    file.seek(0)
+    table = pd.read_excel(file, engine="openpyxl", **_as_text(names)).rename(columns=str)
+    return _texts_changed(table, _QUOTED_FORMULA, "")
+
+
+_READERS = {
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+    EXCEL: _read_excel,
+}
 
 
 def _as_text(names: Sequence[str]) -> dict[str, Any]:
@@ -292,24 +343,29 @@ def read_as(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-#: A text that a spreadsheet runs when a CSV file is opened in it, and one that was
-#: kept from it; apostrophes count along, so that reading undoes writing exactly.
-_FORMULA = re.compile(r"(?='*[=+\-@\t\r])")
-_QUOTED_FORMULA = re.compile(r"'(?='*[=+\-@\t\r])")
+#: Where a spreadsheet may find a formula, at the beginning of a text and behind what separates
+#: cells under other settings than those of the file (https://owasp.org/www-community/attacks/
+#: CSV_Injection, with the wide forms of the signs); and where one was kept from it. Apostrophes
+#: count along, so that reading undoes writing exactly.
+_SIGN = r"""(?=["']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"""
+_FORMULA = re.compile(rf"(?:\A|(?<=[,;|\t\r\n])){_SIGN}")
+_QUOTED_FORMULA = re.compile(rf"(?:\A|(?<=[,;|\t\r\n]))'{_SIGN}")
 
 
-def _texts_changed(table: pd.DataFrame, begins: re.Pattern, instead: str) -> pd.DataFrame:
-    """Return the table with another beginning of every text that begins so."""
+def _texts(table: pd.DataFrame) -> list[str]:
+    return [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+
+
+def _texts_changed(table: pd.DataFrame, places: re.Pattern, instead: str) -> pd.DataFrame:
+    """Return the table with something else at those places of every text."""
 
     def changed(value):
-        found = begins.match(value) if isinstance(value, str) else None
-        return value if found is None else instead + value[found.end() :]
+        return places.sub(instead, value) if isinstance(value, str) else value
 
-    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
     changes = {
         name: table[name].astype(object).map(changed, na_action="ignore")
-        for name in texts
-        if any(isinstance(value, str) and begins.match(value) for value in table[name])
+        for name in _texts(table)
+        if any(isinstance(value, str) and places.search(value) for value in table[name])
     }
     return table.assign(**changes).rename(columns=changed)
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.errors import SerError
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -24,6 +25,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 #: A table of a run, within the run's own folder.
 _RUN_FILE = r"\Aprobabilities/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet\Z"
 RunFile = Annotated[str, Meta(pattern=_RUN_FILE)]
+ClipsFile = Annotated[str, Meta(pattern=r"\Aclips(-v[0-9]{1,6})?\.parquet\Z")]
 _Scalar = None | bool | int | float | str
 _Values = None | bool | int | float | str | list[_Scalar]
 #: A value of a model's parameters, such as ``10``, ``"rbf"`` or ``[64, 64]``.
@@ -70,6 +72,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     n_clips: Count
     actors: list[str]
     models: list[RunModelRecord]
+    clips: ClipsFile = "clips.parquet"
 
 
 #: A folder within a model's own folder.
@@ -286,5 +289,5 @@ def write_record(record: Struct) -> bytes:
 
 
 def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(size)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from multimodal_ser import tables
 from multimodal_ser.compute import progress as media_progress
-from multimodal_ser.compute.cache import Cache, content_key, unchanged
+from multimodal_ser.compute.cache import Array, Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
@@ -429,9 +429,20 @@ def _key_params(params: FrameParams) -> dict:
     return {name: value for name, value in named if value is not None and value is not False}
 
 
+_ARRAYS = {
+    "index": Array((None,), "int32"),
+    "time_s": Array((None,)),
+    "box": Array((None, 5), finite=False),
+    "points": Array((None, 5, 2), finite=False),
+    "faces": Array((None, len(people.COLUMNS)), finite=False),
+    "pictures": Array((None, None, None), "uint8"),
+    "usable": Array((None,), "bool"),
+}
+
+
 def _stored(cache: Cache | None, key: str) -> ClipFrames | None:
-    found = cache.get(key) if cache is not None else None
-    if found is None or set(found) != set(ClipFrames._fields):
+    found = cache.get(key, _ARRAYS) if cache is not None else None
+    if found is None or len({len(found[name]) for name in found if name != "faces"}) > 1:
         return None
     return ClipFrames(**found)
 

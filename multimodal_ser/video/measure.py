@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.cache import Array, Cache
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.tables import Features, failure_table
@@ -110,5 +110,6 @@ def _measured(
 
     key: dict[str, object] = {"every": params.every, "every_seconds": params.every_seconds}
     key |= {"keyframes_only": params.keyframes_only, "detector": params.detector, "frames": True}
-    kept = Cache(folder).make(path, module.NAME, module.VERSION, key, compute)
+    expected = {"values": Array((None, None), finite=False), "time_s": Array((None,), "float64")}
+    kept = Cache(folder).make(path, module.NAME, module.VERSION, key, compute, expected)
     return kept["time_s"], kept["values"]

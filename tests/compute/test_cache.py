@@ -8,7 +8,14 @@ import time
 import numpy as np
 import pytest
 
-from multimodal_ser.compute.cache import Cache, content_key, default_folder, write_atomically
+from multimodal_ser.compute import files, versions
+from multimodal_ser.compute.cache import (
+    Array,
+    Cache,
+    content_key,
+    default_folder,
+    write_atomically,
+)
 from multimodal_ser.errors import MediaError, StoreError
 
 
@@ -121,14 +128,18 @@ except Exception as error:
     assert "--cache" in done.stdout
     assert done.stderr == ""
     assert Cache(tmp_path).get("ab" * 32)["values"].tolist() == [0, 1, 2, 3, 4]
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["ab", f"{'ab' * 32}.npz"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        ".writing",
+        "ab",
+        f"{'ab' * 32}.npz",
+    ]
 
 
 def test_no_space_is_told_with_its_reason(tmp_path, monkeypatch):
     def full(*_values, **_more):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(StoreError):
         Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
     with pytest.raises(OSError) as raised:
@@ -180,6 +191,144 @@ def test_what_killed_runs_left_is_removed_after_a_day(tmp_path):
     Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
     assert not old.exists()
     assert young.exists(), "another run may be writing it"
+
+
+def test_litter_is_found_where_drafts_are_and_by_a_clock_that_was_put_back(tmp_path):
+    store = Cache(tmp_path)
+    store.put("ab" * 32, {"values": np.arange(3)})
+    for name, hours in ((".writing-abcdefgh", -25), (".writing-ahead_01", 1000)):
+        path = tmp_path / ".writing" / name
+        path.write_bytes(b"half an entry")
+        os.utime(path, (time.time() + hours * 3600,) * 2)
+    (tmp_path / ".writing" / ".writing-notes.txt").write_text("not ours")
+    store.put("cd" * 32, {"values": np.arange(3)})
+    assert os.listdir(tmp_path / ".writing") == [".writing-notes.txt"]
+
+
+def test_a_put_looks_at_no_other_entry(tmp_path, monkeypatch):
+    """So that it costs the same in a store of any size."""
+    store = Cache(tmp_path)
+    store.put("ab" * 32, {"values": np.arange(3)})
+    looked, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(path) or scandir(path))
+    store.put("ab" * 31 + "cd", {"values": np.arange(3)})
+    assert [len(os.listdir(path)) for path in looked] == [0]
+
+
+GOOD = np.arange(6, dtype=np.float32).reshape(2, 3)
+WRONG = {
+    "shape": {"values": GOOD.T},
+    "axes": {"values": GOOD.ravel()},
+    "dtype": {"values": GOOD.astype(float)},
+    "NaN": {"values": np.where(GOOD == 4, np.float32("nan"), GOOD)},
+    "infinity": {"values": np.where(GOOD == 4, np.float32("inf"), GOOD)},
+    "less": {},
+    "more": {"values": GOOD, "other": GOOD},
+    "names": {"value": GOOD},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_is_not_as_expected_counts_as_absent_and_is_replaced(tmp_path, clip, wrong):
+    store, expected = Cache(tmp_path / "store"), {"values": Array((None, 3))}
+    key = content_key(clip, "set", 1, {})
+    store.put(key, wrong)
+    assert store.get(key, expected) is None
+    made = store.make(clip, "set", 1, {}, lambda: {"values": GOOD}, expected)
+    np.testing.assert_array_equal(made["values"], GOOD)
+    np.testing.assert_array_equal(store.get(key, expected)["values"], GOOD)
+
+
+def _folder(path):
+    (path / "deep").mkdir(parents=True)
+    (path / "deep" / "file").write_bytes(b"x")
+
+
+IN_THE_WAY = {
+    "folder": _folder,
+    "FIFO": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "circle": lambda path: path.symlink_to(path),
+    "link to nothing": lambda path: path.symlink_to(path.with_name("nothing")),
+}
+
+
+@pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_what_is_no_file_counts_as_absent_and_is_replaced(tmp_path, clip, put):
+    store, calls = Cache(tmp_path / "store"), []
+    place = store.path(content_key(clip, "set", 1, {"rate_hz": 22050}))
+    place.parent.mkdir(parents=True)
+    put(place)
+    for _ in range(2):
+        assert make(store, clip, calls=calls)["values"].tolist() == [0, 1, 2]
+    assert len(calls) == 1
+    assert place.is_file() and not place.is_symlink()
+
+
+def test_entries_of_other_libraries_are_made_anew(tmp_path, clip, monkeypatch):
+    store, calls = Cache(tmp_path), []
+    make(store, clip, calls=calls)
+    monkeypatch.setattr(versions, "libraries", lambda: '{"numpy":"1.0"}')
+    make(store, clip, calls=calls)
+    make(store, clip, calls=calls)
+    assert len(calls) == 2
+
+
+def test_entries_of_earlier_versions_that_do_not_name_theirs_are_taken(tmp_path, clip):
+    store, calls = Cache(tmp_path), []
+    place = store.path(content_key(clip, "set", 1, {"rate_hz": 22050}))
+    place.parent.mkdir()
+    np.savez(place, values=np.arange(3.0))
+    assert make(store, clip, calls=calls)["values"].tolist() == [0, 1, 2]
+    assert calls == []
+
+
+def test_file_and_folder_are_synchronised_before_and_after_the_rename(tmp_path, monkeypatch):
+    """What is not on the disk in this order may be lost, or half, after a power cut."""
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def synchronised(handle):
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def renamed(old, new):
+        done.append("renamed")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synchronised)
+    monkeypatch.setattr(os, "replace", renamed)
+    target = tmp_path / "new" / "deep" / "a.txt"
+    write_atomically(target, lambda file: file.write(b"done"))
+    assert done[:2] == [str(tmp_path), str(tmp_path / "new")], "the folders that were made"
+    assert done[2].startswith(str(target.parent / ".writing-"))
+    assert done[3:] == ["renamed", str(target.parent)]
+
+
+def test_a_file_system_without_fsync_of_folders_is_no_error(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def no_folders(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    write_atomically(tmp_path / "a", lambda file: file.write(b"done"))
+    assert (tmp_path / "a").read_bytes() == b"done"
+
+
+def test_only_regular_files_of_some_size_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"12345")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(OSError) as raised:
+            files.open_regular(path)
+        assert raised.value.errno in (errno.EINVAL, errno.EISDIR)
+    with pytest.raises(OSError) as raised:
+        files.open_regular(tmp_path / "file", 4)
+    assert raised.value.errno == errno.EFBIG
+    with files.open_regular(tmp_path / "file", 5) as file:
+        assert file.read() == b"12345"
 
 
 def _many(folder, start):

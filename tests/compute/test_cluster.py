@@ -1,11 +1,14 @@
 """A real Dask scheduler and its workers, each a process of its own, on loopback."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,11 +16,11 @@ import pytest
 
 from multimodal_ser.audio.extract import extract
 from multimodal_ser.cli import main
-from multimodal_ser.compute import cluster, parallel
+from multimodal_ser.compute import cluster, parallel, versions, workers
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.datasets import ravdess
-from multimodal_ser.errors import SerError
+from multimodal_ser.errors import ClusterError, SerError
 
 pytest.importorskip("distributed")
 
@@ -34,14 +37,16 @@ class Dask:
             time.sleep(0.05)
         self.address = json.loads((folder / "s.json").read_text())["address"]
 
-    def _start(self, what, *words):
+    def _start(self, what, *words, **environment):
         line = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--no-dashboard",
                 "--scheduler-file", str(self.folder / "s.json"), *words]  # fmt: skip
-        return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        silent, where = subprocess.DEVNULL, {**os.environ, **environment}
+        # Elsewhere than here, or the package would be found beside the tests.
+        return subprocess.Popen(line, stdout=silent, stderr=silent, env=where, cwd=self.folder)
 
-    def add_worker(self):
+    def add_worker(self, **environment):
         words = ("--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder))
-        self.workers.append(self._start("worker", *words))
+        self.workers.append(self._start("worker", *words, **environment))
 
     def kill_worker(self):
         worker = self.workers.pop()
@@ -121,6 +126,71 @@ def test_the_command_takes_a_scheduler(dask, corpus, tmp_path, capsys):
     assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
     assert main([*words, "--scheduler", "localhost"]) == 2
     assert "not an address" in capsys.readouterr().err
+
+
+def changed_package(folder, change):
+    """Copy the package and change the copy; return the environment that runs it."""
+    package = Path(cluster.__file__).parents[1]
+    shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    change(folder / package.name)
+    return {"PYTHONPATH": str(folder)}
+
+
+def newer(package):
+    """The same version, and one line more: as after 'git pull'."""
+    with open(package / "audio" / "spectra.py", "a") as file:
+        file.write("# changed\n")
+
+
+def older(package):
+    """A package that knows nothing of such checks."""
+    (package / "compute" / "versions.py").unlink()
+    for name in ("cache", "cluster"):
+        path = package / "compute" / f"{name}.py"
+        path.write_text("raise ImportError('not there yet')\n")
+
+
+@pytest.mark.parametrize("change", [newer, older])
+def test_a_worker_of_another_version_is_refused_and_keeps_nothing(tmp_path, corpus, change):
+    other = Dask(tmp_path)
+    try:
+        other.add_worker(**changed_package(tmp_path / "changed", change))
+        clips, store = ravdess.index(corpus).head(2), tmp_path / "store"
+        with pytest.raises(ClusterError) as raised:
+            engine = Engine(scheduler=other.address)
+            extract(clips, cache=Cache(store), workers=engine, progress=False)
+        assert change is older or "sources is" in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert not list(store.rglob("*.npz"))
+    finally:
+        for process in (*other.workers, other.scheduler):
+            process.kill()
+            process.wait()
+
+
+def test_what_differs_is_named():
+    build = versions.build()
+    other = build | {"numpy": "1.0", "multimodal_ser": "9.9", "extra": "1"}
+    with pytest.raises(ClusterError) as raised:
+        cluster.call_same(other, workers.packed(abs), -1)
+    said = str(raised.value)
+    assert all(word in said for word in ("numpy is 1.0", "multimodal_ser is 9.9", "extra is 1"))
+    assert "librosa" not in said
+
+
+def test_one_changed_byte_is_another_build(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    (package / "compute").mkdir(parents=True)
+    monkeypatch.setattr(versions, "__file__", str(package / "compute" / "versions.py"))
+    found = set()
+    for name, content in (("a.py", b"1"), ("a.py", b"2"), ("b.py", b"2"), ("weights.onnx", b"2")):
+        (package / name).write_bytes(content)
+        found.add(versions._sources())
+    (package / "notes.txt").write_bytes(b"no code")
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "a.pyc").write_bytes(b"made of code")
+    found.add(versions._sources())
+    assert len(found) == 4
 
 
 def test_no_scheduler_is_told(monkeypatch):

@@ -1,12 +1,16 @@
 """What is fetched is whole and right, or there is nothing under its name."""
 
+import gzip
 import hashlib
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from local_server import Fault
@@ -160,8 +164,99 @@ def test_more_than_announced_is_refused(server, target, checksum):
     server.usual = Fault(headers=chunked, length="1000", content=CONTENT * 20)
     with pytest.raises(DownloadError):
         get(server, target, checksum)
-    assert names(target) == []
+    assert all(path.stat().st_size == 0 for path in target.parent.iterdir())
     assert server.sent < 20 * len(CONTENT)
+
+
+@pytest.mark.parametrize("length", [str(2**32 + 1), str(10**17)])
+def test_a_length_that_would_fill_the_disk_is_refused_before_a_byte_is_written(
+    server, target, length
+):
+    server.usual = Fault(length=length, content=CONTENT)
+    with pytest.raises(DownloadError):
+        get(server, target)
+    assert all(path.stat().st_size == 0 for path in target.parent.iterdir())
+    assert len(server.seen) == 1
+
+
+def test_no_room_on_the_disk_is_told_before_it_is_full(server, target, monkeypatch):
+    full = shutil.disk_usage(".")._replace(free=1000)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(DownloadError):
+        get(server, target)
+    assert all(path.stat().st_size == 0 for path in target.parent.iterdir())
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "x-gzip", "gzip, identity"])
+@pytest.mark.parametrize("checksum", [MD5, None])
+def test_an_encoded_body_is_not_taken_for_the_file(server, target, checksum, coding):
+    packed = gzip.compress(CONTENT)
+    server.usual = Fault(headers={"Content-Encoding": coding}, content=packed)
+    with pytest.raises(DownloadError):
+        get(server, target, checksum)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("pieces", [["HTTP/1.1 200 OK\r\n"], [], ["HTTP/1.1 100 Continue\r\n\r\n"]])
+def test_headers_that_never_end_are_left(target, monkeypatch, pieces):
+    """Byte by byte, each well within the time that a packet may take."""
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(module, "ATTEMPTS", 2)
+    began = time.monotonic()
+    with dripping("".join(pieces).encode()) as url, pytest.raises(DownloadError):
+        fetch(url, target, checksum=MD5)
+    assert time.monotonic() - began < 10  # and not the minute for which it would go on
+
+
+@contextmanager
+def dripping(beginning):
+    """A server that sends a header letter by letter for a minute."""
+
+    def serve():
+        while not closing.is_set():
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    def drip(connection):
+        with suppress(OSError), connection:
+            connection.sendall(beginning)
+            for _ in range(600):
+                connection.sendall(b"x")
+                if closing.wait(0.1):
+                    return
+
+    closing = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/a.zip"
+        closing.set()
+
+
+def test_slow_redirects_are_left(server, target, monkeypatch):
+    """Thirty of them would be followed, each with a time limit of its own."""
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(module, "ATTEMPTS", 2)
+    server.usual = Fault(status=302, headers={"Location": "/a.zip"}, delay_seconds=0.3)
+    with pytest.raises(DownloadError):
+        get(server, target)
+    assert len(server.seen) < 10
+
+
+@pytest.mark.parametrize("checksum", [MD5, None])
+@pytest.mark.parametrize("at", [1, 350_000, 699_999])
+def test_content_that_changed_between_two_connections_is_never_mixed(server, target, checksum, at):
+    server.faults = [Fault(cut_after=at, content=OTHER), Fault(cut_after=at, content=OTHER)]
+    assert get(server, target, checksum)
+    assert target.read_bytes() == CONTENT
+
+
+def test_what_a_killed_run_was_checking_is_removed(server, target):
+    left = target.with_name(".downloading")
+    left.mkdir(parents=True)
+    (left / "tmpabcdefgh").write_bytes(CONTENT)
+    assert get(server, target)
+    assert names(target) == ["a.zip"]
 
 
 @pytest.mark.parametrize("length", ["", "-5", "9" * 5000, "0x10", "7e5"])

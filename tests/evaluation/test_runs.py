@@ -136,12 +136,23 @@ def test_runs_saved_earlier_are_read(folder):
     assert got.model("eye").chosen == ()
 
 
-def test_an_interrupted_write_is_no_run(folder, monkeypatch):
-    monkeypatch.setattr(tableio, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+def test_an_interrupted_write_leaves_the_old_run(folder, monkeypatch):
+    old = (folder / "run.json").read_bytes()
+    monkeypatch.setattr(tableio, "encoded", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError):
-        write_run(folder, build_run())
-    with pytest.raises(SerError):
-        read_run(folder)
+        write_run(folder, build_run(title="new"))
+    assert read_run(folder).title == "T" and (folder / "run.json").read_bytes() == old
+
+
+def test_a_run_that_replaces_another_leaves_nothing_of_it(folder):
+    clips = build_run().clips.assign(duration=2.5)
+    for title, clips_file in (("second", "clips-v2.parquet"), ("third", "clips.parquet")):
+        (folder / "clips-of-mine.parquet").touch()
+        write_run(folder, build_run(title=title, clips=clips))
+        assert (read_run(folder).clips["duration"] == 2.5).all()
+        there = {path.name for path in folder.rglob("*.parquet")} - {"clips-of-mine.parquet"}
+        assert there == {"00-ear-1.parquet", "01-eye.parquet", "02-both.parquet", clips_file}
+    assert (folder / "clips-of-mine.parquet").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ change), ``RATE_HZ``, ``names()`` and ``extract(sound)``, which takes the sample
 at that rate, or the :class:`~multimodal_ser.audio.spectra.Spectra` of them that
 several sets share, and returns float32 of one shape, finite. Arrays of more than
 one dimension say their ``SHAPE``, and ``names()`` then names the axes; images
-are uint8. Published systems are named by their recipes in ``pipelines/``.
+say their ``DTYPE``, uint8. Published systems are named by their recipes in ``pipelines/``.
 
 ================= ============== ================================================
 set               shape          what

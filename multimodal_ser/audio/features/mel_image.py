@@ -14,8 +14,9 @@ from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
 NAME = "mel_image"
 VERSION = 1
 SHAPE = (128, 128)
+DTYPE = "uint8"
 
-__all__ = ["NAME", "RATE_HZ", "SHAPE", "VERSION", "extract", "names"]
+__all__ = ["DTYPE", "NAME", "RATE_HZ", "SHAPE", "VERSION", "extract", "names"]
 
 
 def names() -> tuple[str, ...]:

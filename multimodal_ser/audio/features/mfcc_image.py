@@ -16,11 +16,12 @@ from multimodal_ser.audio.spectra import RATE_HZ, Spectra, spectra_of
 NAME = "mfcc_image"
 VERSION = 1
 SHAPE = (128, 128)
+DTYPE = "uint8"
 N_MFCC = 40
 #: A coefficient that varies less than this, in dB, is drawn black: it is rounding.
 _LEAST_SPAN = 1e-3
 
-__all__ = ["NAME", "RATE_HZ", "SHAPE", "VERSION", "extract", "names"]
+__all__ = ["DTYPE", "NAME", "RATE_HZ", "SHAPE", "VERSION", "extract", "names"]
 
 
 def names() -> tuple[str, ...]:

@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.compute.files import open_regular
 from multimodal_ser.compute.parallel import map_clips
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import Features, failure_table
+from multimodal_ser.tables.limits import LARGEST_BYTES
 
 NAME = "openface"
 VERSION = 2
@@ -300,7 +302,8 @@ def _read_one(path: str, min_confidence: float) -> tuple[np.ndarray, np.ndarray]
 
 def _read(path: str | Path, separator: str) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, sep=separator, skipinitialspace=True)
+        with open_regular(path, LARGEST_BYTES) as file:
+            table = pd.read_csv(file, sep=separator, skipinitialspace=True)
     except FileNotFoundError as error:
         raise TableError(f"{path}: there is no such file; check the path") from error
     except (ValueError, OSError) as error:
