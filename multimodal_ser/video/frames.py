@@ -20,7 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from multimodal_ser.compute.media import COPY_AGAIN, check_file, check_whole
+from multimodal_ser.compute.media import (
+    COPY_AGAIN,
+    MOST_PIXELS,
+    check_file,
+    check_whole,
+    open_container,
+)
 from multimodal_ser.errors import MediaError
 from multimodal_ser.video.luma import upright_gray
 from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan, survey
@@ -135,9 +141,7 @@ def _open(path: Path, options: dict | None = None):
     import av
 
     try:
-        # Only local files: a play list under the name of a video must not make
-        # the decoder reach for the network.
-        return av.open(str(path), options={"protocol_whitelist": "file", **(options or {})})
+        return open_container(path, options)
     except (av.error.FFmpegError, OSError, ValueError):
         with open(path, "rb") as file:
             head = file.read(12)
@@ -182,6 +186,12 @@ def _picture_stream(container, path: Path):
     stream = films[0]
     if stream.codec_context is None:
         raise MediaError(path, "its kind of compression is unknown", "convert it to H.264 mp4")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MOST_PIXELS:
+        problem = f"its images have {width} x {height} pixels, more than 8K"
+        raise MediaError(path, problem, "make them smaller")
+    # A header may state fewer than there are in the images.
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     stream.thread_type = "FRAME"
     stream.codec_context.thread_count = DECODER_THREADS
     return stream
