@@ -18,6 +18,7 @@ import numpy as np
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.estimators.files import LARGEST_BYTES, check_file
 
 if TYPE_CHECKING:
     import onnx
@@ -34,8 +35,6 @@ OPS = frozenset((
 # fmt: on
 #: The operator set that the exporters write; ONNX 1.13, December 2022.
 OPSET = 18
-#: The largest file that is read. The largest network here has 241 MB.
-LARGEST_BYTES = 2**29
 #: How far an exported network's probabilities may be from the original's; both
 #: compute in single precision, in another order.
 TOLERANCE = 1e-5
@@ -44,6 +43,8 @@ TOLERANCE = 1e-5
 _MOST_BYTES, _MOST_OPERATIONS = 2**31, 2**36
 #: Rows that a graph is looked at with at least, and the size of free axes before one is known.
 _ROWS, _STAND_IN = 64, 64
+#: By how much single precision may miss 0, 1 and a sum of 1.
+_ROUNDING = 1e-3
 #: No axis of the weights is longer; a forged file may claim one of any length.
 _LONGEST_AXIS = 2**27
 
@@ -155,11 +156,13 @@ def load(path: str | Path) -> LightNetwork:
             but a plain graph.
     """
     try:
-        with open(path, "rb") as file:
+        with open(check_file(path), "rb") as file:
             content = file.read(LARGEST_BYTES + 1)
+        return LightNetwork(content, path)
     except OSError as error:
         raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
-    return LightNetwork(content, path)
+    except MemoryError as error:
+        raise ModelError(f"{path}: there is not enough memory to read it") from error
 
 
 def check(content: bytes, source: str | Path) -> onnx.ModelProto:
@@ -198,6 +201,28 @@ def check(content: bytes, source: str | Path) -> onnx.ModelProto:
         if any(not 0 <= size <= _LONGEST_AXIS for size in weights.dims):
             raise _unusable(source, f"its weights have the shape {list(weights.dims)}")
     return model
+
+
+def checked_probabilities(values: np.ndarray, source: str) -> np.ndarray:
+    """Return what a network says, if it is probabilities.
+
+    Args:
+        values: ``(n, k)``.
+        source: the network, for the error.
+
+    Raises:
+        ModelError: a value is not between 0 and 1, or a row does not sum to 1.
+
+    Example:
+        >>> checked_probabilities(np.float32([[0.25, 0.75]]), "a.onnx").tolist()
+        [[0.25, 0.75]]
+    """
+    # A NaN is not in the range either.
+    if not ((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all():
+        raise _unusable(source, "it gives values that are no probabilities")
+    if not (np.abs(values.sum(axis=-1, dtype=np.float64) - 1) <= _ROUNDING).all():
+        raise _unusable(source, "its probabilities do not sum to 1")
+    return values
 
 
 def export(
