@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,9 @@ from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan,
 from multimodal_ser.video.sampling import EVERY as EVERY
 from multimodal_ser.video.sampling import Sampling
 
+if TYPE_CHECKING:
+    from av import VideoFrame
+
 #: Clips are already decoded in parallel, and two threads decode one no faster;
 #: with one, what is made of a damaged video is the same every time.
 DECODER_THREADS = 1
@@ -42,6 +46,10 @@ DECODER_THREADS = 1
 MATROSKA = "matroska,webm"
 SELF_DESCRIBING = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
 NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
+
+#: Images that a decoder may hold back at most (ITU-T Rec. H.264, A.3.1). One that was taken for
+#: left out, and comes after all, comes within so many; none is given away before.
+MOST_WAITING = 16
 
 #: What is wrong with a video that is a voice recording: a missing modality, no damage.
 NO_IMAGE = "it has no image, only sound"
@@ -59,6 +67,10 @@ class Frame(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index
     time_s: float
     gray: np.ndarray
+
+
+#: Packet after which an image came, and the image.
+_Held = deque[tuple[int, "VideoFrame"]]
 
 
 class _Uncertain(Exception):
@@ -236,7 +248,7 @@ def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterato
     import av
 
     context, packets = stream.codec_context, enumerate(container.demux(stream))
-    due = _Due(wanted, context)
+    due, held = _Due(wanted, context), _Held()
     try:
         for start, stop in wanted.runs:
             for position, packet in packets:
@@ -245,12 +257,16 @@ def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterato
                 if packet.pts != found.pts[position]:
                     raise _Uncertain
                 for picture in context.decode(due.prepare(packet, found.shown[position])):
-                    yield from due.arrived(picture)
+                    held.extend((position, one) for one in due.arrived(picture))
+                while held and position - held[0][0] > MOST_WAITING:
+                    yield held.popleft()[1]
                 if position == stop - 1:
                     break
             for picture in context.decode(None):
-                yield from due.arrived(picture)
+                held.extend((stop, one) for one in due.arrived(picture))
             due.none_left()
+            while held:
+                yield held.popleft()[1]
             context.flush_buffers()
     except (av.error.FFmpegError, OSError):
         raise _Uncertain from None
