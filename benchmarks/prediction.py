@@ -63,11 +63,12 @@ def plain_sound(path: Path, network):
 
 
 def _plain_track(path: Path):
-    import av
     import librosa
     import numpy as np
 
-    with av.open(str(path)) as film:
+    from multimodal_ser.compute.media import open_container
+
+    with open_container(path) as film:
         if not film.streams.audio:
             return None
         rate = film.streams.audio[0].rate

@@ -87,9 +87,9 @@ def ours_key_frames(path: Path, cores: int) -> list[np.ndarray]:
 
 def bare_all(path: Path, cores: int) -> list:
     """Decode every frame and convert none; return nothing."""
-    import av
+    from multimodal_ser.compute.media import open_container
 
-    with av.open(str(path)) as film:
+    with open_container(path) as film:
         stream = film.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "FRAME", cores
         for _ in film.decode(stream):
@@ -103,11 +103,10 @@ def bare_needed(path: Path, cores: int) -> list:
     Frames are taken to come in the order of their packets, and decoding to be
     able to begin at every key frame, as in videos without B-frames.
     """
-    import av
-
+    from multimodal_ser.compute.media import open_container
     from multimodal_ser.video.frames import NO_PROBE
 
-    with av.open(str(path), options=NO_PROBE) as film:
+    with open_container(path, NO_PROBE) as film:
         stream = film.streams.video[0]
         stream.codec_context.thread_count = 1
         packets = [packet for packet in film.demux(stream) if packet.dts is not None]
@@ -200,12 +199,14 @@ def environment(paths: list[Path]) -> list[str]:
     import av
     import cv2
 
+    from multimodal_ser.compute.media import open_container
+
     told = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line for line in told if line.startswith("model name")]
     cpu = names[0].split(":")[1].strip() if names else platform.processor()
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     sha = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    with av.open(str(paths[0])) as film:
+    with open_container(paths[0]) as film:
         stream = film.streams.video[0]
         codec = stream.codec_context
         kind = f"{codec.name} {codec.profile}, {codec.width}x{codec.height}"

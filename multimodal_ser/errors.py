@@ -8,6 +8,7 @@ The command prints that line and goes on, or stops with status 2.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,3 +89,24 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """
     found = difflib.get_close_matches(str(name), list(names), n=1)
     return f"did you mean {found[0]!r}?" if found else ""
+
+
+def printable(text: object) -> str:
+    r"""Return a text of one line that no terminal obeys, for people to read.
+
+    Control characters, those that change the direction of writing (CVE-2021-42574), new lines,
+    and bytes that are no characters are shown as Python writes them.
+
+    Args:
+        text: such as a file's name.
+
+    Example:
+        >>> print(printable("a\x1b[2J\nb\u202egpj.mp4"), printable("Ärger 怒り.wav"))
+        a\x1b[2J\nb\u202egpj.mp4 Ärger 怒り.wav
+    """
+    return "".join(
+        one
+        if one.isprintable() or unicodedata.category(one) == "Zs"
+        else one.encode("unicode_escape").decode()
+        for one in str(text)
+    )

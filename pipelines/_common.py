@@ -29,12 +29,25 @@ from multimodal_ser.tables import Features, selection
 from multimodal_ser.workflows import training
 from multimodal_ser.workflows.benchmarking import Bench
 from multimodal_ser.workflows.data import Data, extract
+from multimodal_ser.workflows.models import LEARNERS, NETWORK
 from multimodal_ser.workflows.recipes import Learner, Recipe
 
 #: In the head of every column that was measured on a split which shares speakers.
 LEAKY = "LEAKY"
 #: A cell without a value.
 NOTHING = "-"
+
+
+def network_file(folder: str | Path) -> Path:
+    """Return the ``.keras`` file of a model of one network, as ``train_fer.py`` makes it.
+
+    Raises:
+        SerError: there is no such file, or there are several.
+    """
+    found = sorted(Path(folder).glob(f"{LEARNERS}/*/{NETWORK}"))
+    if len(found) != 1:
+        raise SerError(f"{folder}: it has {len(found)} networks; give a folder of train_fer.py")
+    return found[0]
 
 
 def arguments(description: str, data: str) -> argparse.ArgumentParser:

@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import _common
 import numpy as np
@@ -101,7 +100,7 @@ def recipe(backbone: str, options: argparse.Namespace) -> Recipe:
     settings = {name: value for name, value in given.items() if value}
     params: dict = {"training": replace(backbones.load(backbone).TRAINING, **settings)}
     if options.fer and backbone == "fer_transfer":
-        params["weights"] = str(Path(options.fer) / "video.keras")
+        params["weights"] = str(_common.network_file(options.fer))
     learner = Learner("video", FRAMES, backbone, params)
     return Recipe(audio=None, video=(learner,), inner_folds=0, seed=options.seed)
 

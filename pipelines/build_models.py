@@ -69,8 +69,8 @@ from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows import released
 from multimodal_ser.workflows.combining import Combiner
 from multimodal_ser.workflows.data import Data
-from multimodal_ser.workflows.models import Model, load_model, write_json
-from multimodal_ser.workflows.records import origin, run_record
+from multimodal_ser.workflows.models import Model, load_model
+from multimodal_ser.workflows.records import run_record
 
 BACKBONE, POOLING, N_GROUPS = "fer_resnet", "mean", 10
 FRONT = replace(backbones.load(BACKBONE).PARAMS, detector="yunet")
@@ -164,7 +164,7 @@ def build(options: argparse.Namespace) -> str:
         record |= {"seed": options.seed, "recipe": "pipelines/build_models.py"}
         record["voice"] = train_voice.weights(voice.pool)
         record["calibration"] = [{"answer": "video"} | asdict(kept)]
-        _write(Path(options.models), model, record, plain, tables, options.seed)
+        _write(Path(options.models), model, record, plain, tables)
     return f"{text}\n\nweights: {train_voice.weights(voice.pool)}, face: {1 / kept.temperature:.3f}"
 
 
@@ -216,7 +216,7 @@ def trained_face(folder: str, images: fer2013.FacePictures) -> Face:
     """Return the face part of a network that ``train_fer.py`` trained on FER2013's labels."""
     network = evaluate_fer.ours(folder)
     prior = evaluate_fer.training_prior(images, network).to_numpy()
-    keras_model = evaluate_fer.load_network(Path(folder) / "video.keras")
+    keras_model = evaluate_fer.trained(folder).network
     matrix = mapping.weights(list(network.labels), prior)
     mapped = mapping.mapped(keras_model, matrix)
     return Face(VideoModel.of_network(BACKBONE, mapped, labels=EMOTIONS, params=FRONT), network)
@@ -313,20 +313,14 @@ def _geometry(options: argparse.Namespace, units: Data, of: dict[str, str]) -> p
     return train_geometry.fitted(units, others).predict(table)
 
 
-def _write(output: Path, model: Model, record: dict, networks: Path, tables: dict, seed: int):
+def _write(output: Path, model: Model, record: dict, networks: Path, tables: dict):
     print(f"wrote {model.save(output / 'ravdess', record, original=False)}")
     for part in ("audio", "video"):  # where models of an earlier format kept their weights
         shutil.rmtree(output / "ravdess" / part, ignore_errors=True)
     plain = output / "fer_plus"
-    plain.mkdir(parents=True, exist_ok=True)
-    for name in ("video.keras", "video.json", "history.csv", "run.json"):
-        source = networks / name
-        if source.exists() and source.resolve() != (plain / name).resolve():
-            shutil.copyfile(source, plain / name)
-    if not (plain / "run.json").exists():
-        epochs = len(pd.read_csv(plain / "history.csv"))
-        about = {"recipe": "pipelines/train_fer.py", "labels": "ferplus", "epochs": epochs}
-        write_json(plain / "run.json", about | {"seed": seed} | origin())
+    if networks.resolve() != plain.resolve():
+        hidden = shutil.ignore_patterns(".*", "MODEL_CARD.md")
+        shutil.copytree(networks, plain, ignore=hidden, dirs_exist_ok=True)
     for name in ("ravdess", "fer_plus"):
         print(f"wrote {write_card(output / name, name, card_sections(name, tables))}")
 

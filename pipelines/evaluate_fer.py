@@ -29,13 +29,15 @@ from train_fer import picture_store
 
 from multimodal_ser.cli import terminal
 from multimodal_ser.datasets import fer2013, ravdess
-from multimodal_ser.estimators.networks import load_keras, load_network
+from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.fusion import aggregate, calibration
 from multimodal_ser.tables import EMOTIONS
 from multimodal_ser.video import detectors, faces, mapping
 from multimodal_ser.video.batches import as_input
 from multimodal_ser.video.frames import resize
+from multimodal_ser.video.model import VideoModel
+from multimodal_ser.workflows.models import load_model
 
 MINI_XCEPTION = "mini_XCEPTION"
 #: The least share of a label among the training targets by which a mapping divides.
@@ -209,14 +211,20 @@ def ravdess_faces(path: str, detector: str = "haar") -> tuple[np.ndarray, pd.Mul
     return np.stack(found), pd.MultiIndex.from_tuples(rows, names=["clip", "frame", "time_s"])
 
 
+def trained(folder: str | Path) -> VideoModel:
+    """Return the network of a model that ``train_fer.py`` made."""
+    (model,) = load_model(folder).learners.values()
+    assert isinstance(model, VideoModel)
+    return model
+
+
 def ours(folder: str | Path) -> Network:
     """Return a network that ``train_fer.py`` trained."""
-    network = load_network(Path(folder) / "video.keras")
-    about = json.loads((Path(folder) / "video.json").read_text(encoding="utf-8"))
-    name = f"{about['backbone']} ({Path(folder).name})"
+    model = trained(folder)
+    name = f"{model.backbone} ({Path(folder).name})"
     run = Path(folder) / "run.json"
     taught = json.loads(run.read_text(encoding="utf-8"))["labels"] if run.exists() else "ferplus"
-    return of_keras(name, about["labels"], taught, network)
+    return of_keras(name, model.labels, taught, model.network)
 
 
 def of_keras(name: str, labels: Sequence[str], taught: str, network) -> Network:

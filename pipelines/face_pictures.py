@@ -98,7 +98,7 @@ def cases(a: Images, b: Images, c: Images) -> dict[str, tuple[Images, int]]:
 
 def write(path: Path, images: Images, degrees: int) -> None:
     """Write grey images as an mp4 that is to be shown turned clockwise by so many degrees."""
-    with av.open(str(path), "w") as out:
+    with av.open(f"file:{path}", "w") as out:
         stream = out.add_stream("libx264", rate=RATE, options={"crf": "20", "threads": "1"})
         stream.height, stream.width, stream.pix_fmt = *images[0].shape, "yuv420p"
         for image in images:

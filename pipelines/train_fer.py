@@ -24,6 +24,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import _common
 import numpy as np
 import pandas as pd
 
@@ -33,7 +34,7 @@ from multimodal_ser.video.backbones import Training
 from multimodal_ser.video.batches import augmented_much
 from multimodal_ser.video.extract import ClipFrames, FrameStore
 from multimodal_ser.video.model import VideoModel
-from multimodal_ser.workflows.models import write_json
+from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.records import origin
 
 #: How each backbone is trained from scratch. ``fer_cnn`` has no batch
@@ -63,7 +64,7 @@ def main() -> None:
         seed=options.seed,
         training=settings,
         augment=augmented_much,
-        weights=Path(options.start) / "video.keras" if options.start else None,
+        weights=_common.network_file(options.start) if options.start else None,
     )
     output, started = Path(options.output), time.monotonic()
     print(f"{len(faces.pictures)} different images, {(usage == 0).sum()} to train on")
@@ -71,11 +72,10 @@ def main() -> None:
         store, targets[usage == 0], targets[usage == 1], checkpoint=output / ".checkpoint"
     )
     minutes = round((time.monotonic() - started) / 60, 1)
-    model.save_weights(output / "video.keras")
-    model.history.to_csv(output / "history.csv")
-    write_json(output / "video.json", model.describe())
     record = origin() | {"labels": options.labels, "settings": asdict(settings)}
-    write_json(output / "run.json", record | {"seed": options.seed, "minutes": minutes})
+    record |= {"seed": options.seed, "minutes": minutes}
+    Model({model.name: model}, model.labels).save(output, record)
+    model.history.to_csv(output / "history.csv")
     print(f"{output}: trained in {minutes} minutes")
 
 

@@ -8,6 +8,7 @@ a long video's sound is never held at its own rate.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser.compute.media import check_file, check_whole
+from multimodal_ser.compute.media import COPY_AGAIN, check_file, check_whole, open_container
 from multimodal_ser.errors import MediaError, SerError
 
 #: Raised when what is read from a file changes, so that cached features of
@@ -116,12 +117,15 @@ def read_spans(
     Raises:
         NoSound: the file is a video without a sound track.
         MediaError: it is missing, empty, damaged or no recording, or a span holds values that
-            are not numbers.
+            are not numbers, or is longer than :data:`LONGEST_SECONDS`.
 
     Example:
         >>> pieces = read_spans("talk.mp4", [(0.5, 2.0)])  # doctest: +SKIP
     """
     path, spans = check_file(path), list(spans)
+    if long := [span for span in spans if not span[1] - span[0] <= LONGEST_SECONDS]:
+        problem = f"its segment from {long[0][0]:g} to {long[0][1]:g} s is longer than "
+        raise MediaError(path, f"{problem}{LONGEST_SECONDS / 60:.0f} minutes", "give shorter ones")
     pieces = _sndfile_spans if path.suffix.lower() in _SNDFILE_ENDINGS else _film_spans
     for piece, rate in pieces(path, spans):
         if not np.isfinite(piece).all():
@@ -225,10 +229,7 @@ def _open_film(path: Path, options: dict[str, str] | None = None):
     import av
 
     try:
-        # Only local files: a play list under the name of a recording must not
-        # make the decoder reach for the network.
-        given = {"protocol_whitelist": "file", **(options or {})}
-        return av.open(str(path), metadata_errors="replace", options=given)
+        return open_container(path, options)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
@@ -257,11 +258,45 @@ def _sndfile_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
         rate = _checked_rate(path, file.samplerate)
         _check_wav_whole(path, file)
         n_frames = max(1, min(rate * _BLOCK_SECONDS, _BLOCK_VALUES // file.channels))
+        check, n_read = _FlacCheck(path) if file.format == "FLAC" else None, 0
         try:
-            for block in file.blocks(n_frames, dtype="float32", always_2d=True):
-                yield rate, block.mean(axis=1)
+            # Until there is no more: SoundFile.blocks goes on for as long as the header says.
+            while len(block := file.read(n_frames, "int32" if check else "float32", True)):
+                n_read += len(block)
+                yield rate, (check.update(block) if check else block).mean(axis=1)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise _damaged(path, error) from error
+        check_whole(path, "sound", n_read / rate, file.frames / rate)
+        if check:
+            check.finish()
+
+
+class _FlacCheck:
+    """Compares samples with the MD5 in a FLAC file's header (RFC 9639, 8.2).
+
+    libsndfile checks each frame by itself, and so misses frames that are gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with open(path, "rb") as file:
+            head = file.read(42)
+        self._path, self._digest = path, hashlib.md5(usedforsecurity=False)
+        # Behind a tag that does not belong to FLAC there is no header here; zeros: not known.
+        self._stated = head[26:] if head[:4] == b"fLaC" else bytes(16)
+        self._bits = ((head[20] & 1) << 4 | head[21] >> 4) + 1 if any(self._stated) else 0
+
+    def update(self, block: np.ndarray) -> np.ndarray:
+        """Note samples, int32 with their bits on top, and return them as float32 in -1 to 1."""
+        if self._bits:
+            low = (block >> (32 - self._bits)).astype("<i4", copy=False)
+            size = -(-self._bits // 8)
+            self._digest.update(low.view(np.uint8).reshape(-1, 4)[:, :size].tobytes())
+        return block.astype(np.float32) / np.float32(2**31)
+
+    def finish(self) -> None:
+        if self._bits and self._digest.digest() != self._stated:
+            problem = "its sound is not what its checksum (MD5) says"
+            raise MediaError(self._path, problem, COPY_AGAIN)
 
 
 def _check_wav_whole(path: Path, file) -> None:

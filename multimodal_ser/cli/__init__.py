@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from multimodal_ser.cli import parser, requests
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 
@@ -28,27 +31,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all went well, 1 when some clips could not be used, 2 when the
-        request could not be met, 130 when interrupted.
+        request could not be met, 130 when interrupted, 143 when ended by SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser.build().parse_args(words)
     options.words = words
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
-        requests.check(options)
-        with _native_output(options):
-            status = options.run(options)
-        requests.suit_spreadsheet(options)
-        return status
+        with _heeding_sigterm():
+            requests.check(options)
+            with _native_output(options):
+                status = options.run(options)
+            requests.suit_spreadsheet(options)
+            return status
     except SerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 2
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 2
+    except MemoryError:
+        say(f"error: {_given(options)}: memory ran out; give less at a time", error=True)
+        return 2
+    except _Terminated:
+        say("ended by SIGTERM; run the same command again to go on", error=True)
+        return 143
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        say("interrupted; run the same command again to go on", error=True)
         return 130
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end; whatever minds an interrupt minds this."""
+
+
+@contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    """End after SIGTERM as after an interrupt, workers and half-written files included."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(*_signal_and_frame: object) -> None:
+    raise _Terminated
+
+
+def _given(options: argparse.Namespace) -> str:
+    """Return what the command was to work on, for an error that does not know."""
+    found = next(
+        (had for name in ("sources", "data", "runs") if (had := vars(options).get(name))), ""
+    )
+    return ", ".join(map(str, found)) if isinstance(found, list) else str(found)
 
 
 @contextmanager
@@ -86,4 +126,4 @@ def _native_output(options: argparse.Namespace) -> Iterator[None]:
 def _note(message: Warning | str, category: type[Warning], *_place: object) -> None:
     """Show what the library warns of as a line; what libraries below say is for developers."""
     if category is UserWarning:
-        print(f"note: {message}", file=sys.stderr)
+        say(f"note: {message}", error=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from multimodal_ser.cli import terminal
+from multimodal_ser.cli.printing import say
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.datasets import ravdess, synthetic
 from multimodal_ser.evaluation import protocol
@@ -46,7 +47,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     _step(2, "Index and validate")
     clips = ravdess.index(output / "corpus")
     tableio.write_clips(clips, output / "clips.csv")
-    print(f"{len(clips)} clips of {clips['actor'].nunique()} actors -> {output / 'clips.csv'}")
+    say(f"{len(clips)} clips of {clips['actor'].nunique()} actors -> {output / 'clips.csv'}")
     learn, test = split_validation(clips, TEST_SHARE, seed)
     held = ", ".join(sorted(test["actor"].unique()))
     _step(3, f"Extract and train; actors {held} are kept for the test")
@@ -61,7 +62,7 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     terminal.show_predictions(predictions)
     tableio.write(predictions, output / "prediction.csv")
     clip_report(predictions, output / "prediction.html")
-    print(f"the video's true emotion is {test['emotion'].iloc[len(test) // 2]}")
+    say(f"the video's true emotion is {test['emotion'].iloc[len(test) // 2]}")
     _say_where(output, film, time.monotonic() - started)
     return 0
 
@@ -75,7 +76,7 @@ def _recipe(seed: int) -> Recipe:
 
 
 def _step(number: int, text: str) -> None:
-    print(f"\n[{number}/5] {text}", flush=True)
+    say("", f"[{number}/5] {text}")
 
 
 def _score(model, recipe, test: pd.DataFrame, cache: Cache, output: Path) -> None:
@@ -89,12 +90,12 @@ def _score(model, recipe, test: pd.DataFrame, cache: Cache, output: Path) -> Non
     scores = pd.DataFrame(rows)
     terminal.show_scores(scores)
     tableio.write(scores, output / "scores.csv")
-    print("chance is 12.5 %; the corpus is synthetic, so these say that the path works,")
-    print("not how well it recognises people")
+    say("chance is 12.5 %; the corpus is synthetic, so these say that the path works,")
+    say("not how well it recognises people")
 
 
 def _say_where(output: Path, film: str, seconds: float) -> None:
-    print(f"\nDone in {seconds:.0f} s. Everything lies in {output}/:")
+    say("", f"Done in {seconds:.0f} s. Everything lies in {output}/:")
     for name, what in (
         ("corpus", "wav and mp4 files, named like RAVDESS"),
         ("clips.csv", "the clips table"),
@@ -103,7 +104,7 @@ def _say_where(output: Path, film: str, seconds: float) -> None:
         ("prediction.csv", "the prediction above"),
         ("prediction.html", "the same as a page, open it in a browser"),
     ):
-        print(f"  {name:<17}{what}")
-    print("\nTry:")
-    print(f"  .venv/bin/multimodal-ser predict {film} --model {output / 'model'} --timeline")
-    print(f"  .venv/bin/multimodal-ser predict YOUR.mp4 --model {output / 'model'}")
+        say(f"  {name:<17}{what}")
+    say("", "Try:")
+    say(f"  .venv/bin/multimodal-ser predict {film} --model {output / 'model'} --timeline")
+    say(f"  .venv/bin/multimodal-ser predict YOUR.mp4 --model {output / 'model'}")

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from multimodal_ser import VERSION
 from multimodal_ser.cli import verbs
-from multimodal_ser.errors import did_you_mean
+from multimodal_ser.errors import did_you_mean, printable
 
 _EPILOG = """\
 a first session:
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
             meant = did_you_mean(wrong[1], names)
         elif wrong := re.search(r"unrecognized arguments: (--[^ =]+)", message):
             meant = did_you_mean(wrong[1], self._every_option())
-        super().error(f"{message}; {meant}" if meant else message)
+        super().error(printable(f"{message}; {meant}" if meant else message))
 
     def _every_option(self) -> set[str]:
         found = set(self._option_string_actions)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _only(clips: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
 
     chosen = selection.only(clips, column, value)
     if unknown := int(clips[column].isna().sum()):
-        print(f"left out: {unknown} clip(s) whose {column} is not known", file=sys.stderr)
+        say(f"left out: {unknown} clip(s) whose {column} is not known", error=True)
     return chosen
 
 
@@ -124,18 +124,18 @@ def training_clips(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFr
     if extra is not None:
         extra = selection.apart(extra, clips)
         actors = len(set(actor_groups(extra)))
-        print(f"extra: {len(extra)} clips of {actors} actors, to train on only", file=sys.stderr)
+        say(f"extra: {len(extra)} clips of {actors} actors, to train on only", error=True)
     return clips, extra
 
 
 def say_unknown_speakers(clips: pd.DataFrame) -> None:
     """Say how many clips are of unknown speakers, and what that does to scores and confidence."""
     if unknown := int(clips["actor"].isna().sum()):
-        print(
+        say(
             f"the speakers of {unknown} clip(s) are not known: a voice may be learnt from and "
             "tested on, so that scores here and the confidence of predictions are too high for "
             f"new people ({UNKNOWN_SPEAKERS}); give a table of path, label and actor",
-            file=sys.stderr,
+            error=True,
         )
 
 
@@ -164,21 +164,21 @@ def _say_labels(clips: pd.DataFrame, scheme: str) -> None:
     lost = clips.drop(kept.index)
     if len(lost) or scheme != "emotions8":
         head = f"labels {scheme}: {len(kept)} of {len(clips)} clips"
-        print(f"{head}: {selection.counted(kept)}", file=sys.stderr)
+        say(f"{head}: {selection.counted(kept)}", error=True)
     if scheme != "own":
         words = set(clips.loc[kept.index, "emotion"].dropna())
         read = [
             f"{word} as {emotion_of(word)}" for word in sorted(words) if emotion_of(word) != word
         ]
         if read:
-            print(f"read: {', '.join(read)}", file=sys.stderr)
+            say(f"read: {', '.join(read)}", error=True)
     if len(lost):
         counts = selection.counted(lost)
         foreign = lost["emotion"].dropna().map(emotion_of).isna().any()
         advice = "; --labels own keeps every word" if foreign else ""
-        print(f"left out: {len(lost)} clip(s): {counts}{advice}", file=sys.stderr)
+        say(f"left out: {len(lost)} clip(s): {counts}{advice}", error=True)
     if selection.needs_sex(scheme) and (unknown := int(clips["sex"].isna().sum())):
-        print(f"left out: {unknown} clip(s) of speakers whose sex is not known", file=sys.stderr)
+        say(f"left out: {unknown} clip(s) of speakers whose sex is not known", error=True)
 
 
 def recipes_of(options: argparse.Namespace) -> list[Recipe]:
@@ -277,11 +277,13 @@ def say_failures(failures: pd.DataFrame, used: Collection[str] = ()) -> int:
     """
     lost = failures[~failures["clip"].isin(list(used))]
     for table, word in ((failures.drop(lost.index), "note"), (lost, "error")):
-        # A video whose sound and image fail for one reason is one line.
-        for said in table["error"].unique():
-            print(f"{word}: {said}", file=sys.stderr)
+        # A video of which sound and image fail is one line.
+        for path, errors in table.groupby("path", sort=False)["error"]:
+            first, *more = errors.unique()
+            others = (text.removeprefix(f"{path}: ") for text in more)
+            say(f"{word}: {'; also: '.join([first, *others])}", error=True)
     if len(lost):
-        print(f"{lost['path'].nunique()} file(s) could not be used", file=sys.stderr)
+        say(f"{lost['path'].nunique()} file(s) could not be used", error=True)
     return 1 if len(lost) else 0
 
 
@@ -362,7 +364,7 @@ def say_other_files(folder: str | Path) -> None:
 
     if found := other_files(folder):
         endings = ", ".join(f"{ending} {count}" for ending, count in sorted(found.items()))
-        print(f"passed over in {folder}: {found.total()} other file(s): {endings}", file=sys.stderr)
+        say(f"passed over in {folder}: {found.total()} other file(s): {endings}", error=True)
 
 
 def _say_skipped(folder: str, clips: pd.DataFrame) -> None:
@@ -374,8 +376,8 @@ def _say_skipped(folder: str, clips: pd.DataFrame) -> None:
     there = {str(path) for path in walk(folder)}
     unused = there - set(clips["audio"]) - set(clips["video"])
     if unused and not (clips["dataset"] == "folder").any():
-        print(
+        say(
             f"passed over in {folder}: {len(unused)} of {len(there)} recordings, for their names "
             "or as further copies; 'multimodal-ser validate' names them",
-            file=sys.stderr,
+            error=True,
         )

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from multimodal_ser.cli.printing import say
+from multimodal_ser.errors import printable
+
 #: Width for a table that is piped to a file: wide enough to fold nothing.
 _PIPED_COLUMNS = 10_000
 #: From so many columns on a table of scores shows what is of less importance too.
@@ -34,7 +37,7 @@ def show(
     for column in frame.columns:
         right = pd.api.types.is_numeric_dtype(frame[column])
         table.add_column(
-            escape(str(column)),
+            escape(printable(column)),
             justify="right" if right else "left",
             overflow="fold",
             no_wrap=folded is not None and column != folded,
@@ -43,7 +46,7 @@ def show(
         table.add_row(*(escape(_text(value)) for value in values))
     console = Console(width=_width(), highlight=False)
     if title:  # above a table that may be narrower
-        console.print(escape(title), style="italic")
+        console.print(escape(printable(title)), style="italic")
     console.print(table)
 
 
@@ -54,7 +57,7 @@ def _width() -> int:
 def _text(value) -> str:
     if pd.isna(value):
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else printable(value)
 
 
 def show_scores(scores: pd.DataFrame) -> None:
@@ -96,8 +99,8 @@ def show_scores(scores: pd.DataFrame) -> None:
     protocols = ", ".join(dict.fromkeys(scores["protocol"]))
     title = f"protocol {protocols}, {' or '.join(map(str, counts))} clips"
     show(shown, title, folded="model")
-    print(f"95 % intervals over speakers. {UAR_WORDS}")
-    print(f"{ECE_WORDS}{'; p: against the best' if 'p' in shown else ''}")
+    say(f"95 % intervals over speakers. {UAR_WORDS}")
+    say(f"{ECE_WORDS}{'; p: against the best' if 'p' in shown else ''}")
 
 
 def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
@@ -111,9 +114,9 @@ def _show_data_sets(scores: pd.DataFrame, title: str) -> None:
     shown["ECE %"] = (100 * scores["ece"]).map("{:.1f}".format)
     shown["clips"] = scores["n"].astype(int)
     show(shown, title)
-    print("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
+    say("95 % intervals over actors; 4 classes: angry, happy, neutral with calm, sad")
     if over_clips.any():
-        print("* over clips, of fewer than three actors: they say nothing about other speakers")
+        say("* over clips, of fewer than three actors: they say nothing about other speakers")
 
 
 def _rate(value: float, low: float, high: float) -> str:
@@ -148,7 +151,7 @@ def show_held_out(rows: Sequence[dict]) -> None:
     )
     last = rows[-1]
     labels, actors = last["labels"], sorted(last["by_actor"].items(), key=lambda pair: pair[1])
-    print(f"{UAR_WORDS}; UAR by chance {100 / len(labels):.1f} %\n{ECE_WORDS}")
+    say(f"{UAR_WORDS}; UAR by chance {100 / len(labels):.1f} %", ECE_WORDS)
     width = max(3, 62 // len(labels) - 2)
     short = [label[:width] for label in labels]
     counts = pd.DataFrame(
@@ -159,7 +162,7 @@ def show_held_out(rows: Sequence[dict]) -> None:
     if len(actors) > 1:
         (worst, low), (best, high) = actors[0], actors[-1]
         middle = actors[len(actors) // 2][1]
-        print(
+        say(
             f"UAR by speaker: {100 * low:.1f} % ({worst}) to {100 * high:.1f} % ({best}), "
             f"median {100 * middle:.1f} %, of {len(actors)} speakers"
         )
@@ -179,10 +182,8 @@ def show_numbers(scores: pd.DataFrame) -> None:
             for value, low, high in columns.itertuples(index=False)
         ]
     show(shown.assign(clips=scores["n"].astype(int)))
-    print(
-        "CCC: 1 for the same numbers, less where they are shifted or scaled; Pearson: along a line"
-    )
-    print("95 % intervals over speakers")
+    say("CCC: 1 for the same numbers, less where they are shifted or scaled; Pearson: along a line")
+    say("95 % intervals over speakers")
 
 
 def show_calibration(rows: Iterable[dict]) -> None:
@@ -201,9 +202,9 @@ def show_calibration(rows: Iterable[dict]) -> None:
         }
         for row in rows
     )
-    print(
-        "NLL: mean of -log of the true label's probability, 0 at best; before and after\n"
-        "temperatures (above 1 they make a learner less sure) and weights of the fusion"
+    say(
+        "NLL: mean of -log of the true label's probability, 0 at best; before and after",
+        "temperatures (above 1 they make a learner less sure) and weights of the fusion",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from multimodal_ser.errors import MediaError
 
@@ -13,6 +14,19 @@ from multimodal_ser.errors import MediaError
 WHOLE_SHARE = 0.9
 
 COPY_AGAIN = "copy or download it again"
+
+#: FFmpeg's names of the formats that are read, of whose demuxers none opens another file. Left
+#: out are play lists, ``concat``, DASH, image sequences and the like: a text file under the name
+#: of a recording would lead them to any file of this machine.
+FORMATS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "mxf", "ogg", "rm"),
+    *("wav", "w64", "flac", "mp3", "aac", "amr", "amrnb", "amrwb", "aiff", "au", "caf", "wv"),
+    *("ac3", "eac3", "dts", "ape", "tta", "h264", "hevc", "m4v", "mjpeg", "ivf", "obu", "dv"),
+    *("nut", "gif", "yuv4mpegpipe"),
+)
+#: The most pixels of an image: those of 8K as cinemas have it, and a margin for blocks that
+#: codecs fill up. Four values of 16 bits each of them take 290 MB.
+MOST_PIXELS = 8192 * 4352
 
 
 def check_file(path: str | Path) -> Path:
@@ -68,3 +82,34 @@ only 1.0 s of its 3.0 s of sound can be read; copy or download it again
     if read_s < WHOLE_SHARE * stated_s:
         problem = f"only {read_s:.1f} s of its {stated_s:.1f} s of {what} can be read"
         raise MediaError(path, f"it is cut short or damaged: {problem}", COPY_AGAIN)
+
+
+def open_container(path: str | Path, options: dict[str, str] | None = None) -> Any:
+    """Open a recording with FFmpeg's libraries; the only place that does.
+
+    A path is a path, also where it looks like a URL, such as ``12:30.mp4``; the format is one
+    of :data:`FORMATS`; and nothing but this file is read.
+
+    Args:
+        path: the file.
+        options: FFmpeg's, beside those that keep it within the file.
+
+    Returns:
+        An ``av.container.InputContainer``.
+
+    Raises:
+        MediaError: there is no ordinary file, see :func:`check_file`.
+        OSError, ValueError: FFmpeg cannot read it; ``av.FFmpegError`` is one of the two.
+
+    Example:
+        >>> with open_container("clip.mp4") as film:  # doctest: +SKIP
+        ...     film.format.name
+        'mov,mp4,m4a,3gp,3g2,mj2'
+    """
+    import av
+
+    kept = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+    # Of the decoders that FFmpeg opens to find out what there is.
+    kept["max_pixels"] = str(MOST_PIXELS)
+    url = f"file:{check_file(path)}"
+    return av.open(url, metadata_errors="replace", options={**(options or {}), **kept})

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from multimodal_ser.errors import printable
+
 _HEARD: ContextVar[Callable[[float], None] | None] = ContextVar("heard", default=None)
 
 
@@ -45,7 +47,7 @@ def media_bar(description: str, total_s: float | None, shown: bool) -> Iterator[
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
     with tqdm(
         total=total_s,
-        desc=description,
+        desc=printable(description),
         unit=" s",
         disable=not shown,
         leave=False,

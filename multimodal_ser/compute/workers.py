@@ -101,6 +101,9 @@ def run_here(function: Callable[..., Any], clip: str, arguments: tuple) -> Outco
         raise
     except SerError as error:
         return Outcome(clip, None, str(error))
+    except MemoryError:
+        name = name_of(clip, arguments)
+        return Outcome(clip, None, f"{name}: there is not enough memory for it; {CONVERT}")
     except Exception as error:  # any decoder's error is this clip's own
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         name = name_of(clip, arguments)

@@ -862,7 +862,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], sound: np.ndarray, setu
     import av
 
     rate = Fraction(setup.fps).limit_denominator(1001)
-    with _complete(path) as part, av.open(str(part), "w", format="mp4") as out:
+    with _complete(path) as part, av.open(f"file:{part}", "w", format="mp4") as out:
         video = out.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "21"})
         video.width, video.height = setup.size
         video.pix_fmt, video.codec_context.thread_count = "yuv420p", 1

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
+import stat
+import warnings
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +50,77 @@ _MOVED = {
     f"multimodal_ser.sklearn_classifiers.{name}": f"multimodal_ser.estimators.{module}.{name}"
     for module, name in (("pairwise", "PairwiseSVC"), ("votes", "Columns"), ("votes", "SoftVote"))
 }
+
+
+#: The most bytes of a model's file, packed and unpacked. The largest network here has 241 MB.
+LARGEST_BYTES = 2**29
+
+
+def check_file(path: str | Path) -> Path:
+    """Return the path of an ordinary file of at most :data:`LARGEST_BYTES`.
+
+    Raises:
+        ModelError: it is missing, a folder, a pipe or a device, which must not be opened, or too
+            large.
+
+    Example:
+        >>> check_file("/dev/zero")
+        Traceback (most recent call last):
+        multimodal_ser.errors.ModelError: /dev/zero: it is no ordinary file; copy the model again
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path}: it cannot be read ({reason}); copy the model again") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelError(f"{path}: it is no ordinary file; copy the model again")
+    if found.st_size > LARGEST_BYTES:
+        raise ModelError(f"{path}: it has more than {LARGEST_BYTES >> 20} MB; copy the model again")
+    return Path(path)
+
+
+def check_archive(path: str | Path) -> Path:
+    """Return the path of a zip archive, such as npz, skops and Keras files, of bounded content.
+
+    Raises:
+        ModelError: see :func:`check_file`; it is no archive, or is too large when unpacked.
+    """
+    path = check_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{path}: it is damaged ({error!s:.80}); copy the model again") from error
+    if size > LARGEST_BYTES:
+        raise ModelError(f"{path}: it has {size} bytes when unpacked; copy the model again")
+    return path
+
+
+def warn_of_missing(exported: str | Path, reader: str) -> None:
+    """Say that a model is not read as the plain graph that it should be there as.
+
+    Args:
+        exported: path of that graph, which is missing.
+        reader: what reads the model instead.
+    """
+    warnings.warn(
+        f"{exported} is missing; {reader} reads what there is instead, which takes longer and is "
+        "for models of people you trust",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        ModelError: see :func:`check_file`.
+        OSError: it cannot be read.
+    """
+    with open(check_file(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def probabilities(module: ModuleType, estimator: BaseEstimator, values: np.ndarray) -> np.ndarray:
@@ -100,7 +175,7 @@ def load(folder: str | Path, module: ModuleType) -> BaseEstimator:
 
     path = Path(folder) / "estimator.skops"
     try:
-        content = _with_moved_types(path.read_bytes())
+        content = _with_moved_types(check_archive(path).read_bytes())
         unknown = set(skops.io.get_untrusted_types(data=content)) - set(_TRUSTED)
         if unknown:
             raise ModelError(

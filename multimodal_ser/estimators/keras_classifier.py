@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from multimodal_ser.estimators.files import check_archive
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network, unreplicated
 
 #: How many outputs of frozen networks are kept, over all folds and networks.
@@ -221,7 +222,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):
         model.network_ = load_network(Path(folder) / "network.keras")
         frozen = Path(folder) / "frozen.keras"
         model.frozen_ = load_network(frozen) if frozen.exists() else None
-        with np.load(Path(folder) / "scaling.npz", allow_pickle=False) as scaling:
+        with np.load(check_archive(Path(folder) / "scaling.npz"), allow_pickle=False) as scaling:
             model.mean_, model.scale_ = scaling["mean"], scaling["scale"]
             model.classes_ = scaling["classes"]
             model.components_ = scaling.get("components")

@@ -5,17 +5,27 @@ TensorFlow is loaded only when one of these functions is called.
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError
+from multimodal_ser.estimators.files import LARGEST_BYTES, check_archive
 
 if TYPE_CHECKING:
     import keras
+
+#: Bytes of a network's description, and parts of its weights that wait at a time; those here
+#: have some 100 kB, and some hundred.
+_LONGEST_CONFIG, _MOST_PARTS = 2**22, 10_000
 
 
 def load_keras(seed: int | None = None) -> ModuleType:
@@ -90,9 +100,60 @@ def load_network(path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         raise ModelError(f"{path}: there is no such network file; train the model again")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        _check_content(check_archive(path))
+        with _bounded(keras):
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except ModelError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"{path}: this is not a usable Keras network ({reason}); train the model again"
         ) from error
+
+
+def _check_content(path: Path) -> None:
+    """Refuse a file that claims more than it should: layers, or weights that lie packed."""
+    import h5py
+
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo("config.json").file_size > _LONGEST_CONFIG:
+            raise ModelError(f"{path}: its description is too long; train the model again")
+        content = archive.read("model.weights.h5")
+    claimed, waiting = 0, [h5py.File(io.BytesIO(content))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, h5py.Dataset):
+            claimed += node.nbytes
+            if node.external or node.is_virtual or claimed > LARGEST_BYTES:
+                raise ModelError(f"{path}: its weights are too large, or elsewhere; train it again")
+            continue
+        for name in node:
+            # Links of other kinds lead into other files, or in circles.
+            if not isinstance(node.get(name, getlink=True), h5py.HardLink):
+                raise ModelError(f"{path}: its weights lie elsewhere; train the model again")
+            waiting.append(node[name])
+        if len(waiting) > _MOST_PARTS:
+            raise ModelError(f"{path}: it has too many parts; train the model again")
+
+
+@contextmanager
+def _bounded(keras: ModuleType) -> Iterator[None]:
+    """Refuse layers whose weights take more than a file may have.
+
+    Keras makes them, as large as the description says, before it looks into the file.
+    """
+    plain, made = keras.layers.Layer.add_weight, 0
+
+    def counted(layer: Any, shape: tuple | None = None, *rest: Any, **more: Any) -> Any:
+        nonlocal made
+        made += 4 * math.prod(shape or ())
+        if made > LARGEST_BYTES:
+            raise ModelError(f"its layers claim over {LARGEST_BYTES >> 20} MB; train it again")
+        return plain(layer, shape, *rest, **more)
+
+    keras.layers.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = plain

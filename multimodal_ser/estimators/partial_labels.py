@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from multimodal_ser.errors import ModelError
+from multimodal_ser.estimators.files import check_archive
 
 _FILE = "regression.npz"
 _ARRAYS = ("mean_", "scale_", "coef_", "intercept_", "classes_")
@@ -121,7 +122,7 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
         """
         path = Path(folder) / _FILE
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(check_archive(path), allow_pickle=False) as arrays:
                 model = cls(bound=float(arrays["bound"]))
                 for name in _ARRAYS:
                     setattr(model, name, arrays[name])

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import ModelError, SerError, TableError
+from multimodal_ser.estimators.files import check_archive
 from multimodal_ser.tables import Features, actor_groups
 
 NAMES = ("none", "person", "set")
@@ -141,7 +142,7 @@ class Reference:
             ModelError: it is missing or damaged, or is for other features.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(check_archive(path), allow_pickle=False) as arrays:
                 found = [arrays["mean"], arrays["deviation"]]
         except Exception as error:  # a damaged archive fails in many ways
             raise ModelError(

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.estimators.files import LARGEST_BYTES, check_file
+
+if TYPE_CHECKING:
+    import onnx
 
 #: What an exported network may be made of; what the exporters write.
 # fmt: off
@@ -30,11 +35,16 @@ OPS = frozenset((
 # fmt: on
 #: The operator set that the exporters write; ONNX 1.13, December 2022.
 OPSET = 18
-#: The largest file that is read. The largest network here has 241 MB.
-LARGEST_BYTES = 2**29
 #: How far an exported network's probabilities may be from the original's; both
 #: compute in single precision, in another order.
 TOLERANCE = 1e-5
+#: What a run may take: memory, and multiplications and additions for each row. Of the networks
+#: here ``vgg19`` makes most, 4e10 for an image of 224 px.
+_MOST_BYTES, _MOST_OPERATIONS = 2**31, 2**36
+#: Rows that a graph is looked at with at least, and the size of free axes before one is known.
+_ROWS, _STAND_IN = 64, 64
+#: By how much single precision may miss 0, 1 and a sum of 1.
+_ROUNDING = 1e-3
 #: No axis of the weights is longer; a forged file may claim one of any length.
 _LONGEST_AXIS = 2**27
 
@@ -63,9 +73,23 @@ class LightNetwork:
     """
 
     def __init__(self, content: bytes, source: str | Path = "network") -> None:
-        check(content, source)
+        model = check(content, source)
         import onnxruntime
 
+        from multimodal_ser.export.limits import Outline, Unbounded
+
+        self.source = str(source)
+        self._allowed: tuple[tuple[int, ...], int] = (), 0
+        try:
+            self._outline = Outline(model)
+        except Unbounded as reason:
+            raise _unusable(source, reason) from None
+        dims = [
+            dim.dim_value or _STAND_IN for dim in model.graph.input[0].type.tensor_type.shape.dim
+        ]
+        # Before the session is made: whatever is computed of constants is computed there.
+        if not self._within((1, *dims[1:])):
+            raise _unusable(source, "it would take more memory or time than any network here")
         options = onnxruntime.SessionOptions()
         # Clips are the parallel part; and a sum in another order would differ
         # in its last digits from one machine to the next.
@@ -77,7 +101,6 @@ class LightNetwork:
             )
         except Exception as error:  # whatever a damaged graph makes it raise
             raise _unusable(source, error) from error
-        self.source = str(source)
         (self._input,), (output,) = self._session.get_inputs(), self._session.get_outputs()
         self.input_shape, self.output_shape = _shape(self._input), _shape(output)
 
@@ -87,14 +110,42 @@ class LightNetwork:
         Args:
             values: float32, of :attr:`input_shape`.
 
+        Many rows that would take too much memory together are taken in parts.
+
         Raises:
-            ModelError: the network cannot take these values.
+            ModelError: the network cannot take these values, or its output is not finite.
         """
         values = np.ascontiguousarray(values, np.float32)
+        # Looked at with more rows than there are, so that the next call need not be.
+        more = (max(_ROWS, len(values)), *values.shape[1:])
+        if not (len(values) > 1 and self._within(more)) and not self._within(values.shape):
+            if len(values) < 2:
+                raise _unusable(self.source, "it would take too much memory or time")
+            parts = np.array_split(values, 2)
+            return np.concatenate([self.predict_on_batch(part) for part in parts])
         try:
-            return self._session.run(None, {self._input.name: values})[0]
+            given = self._session.run(None, {self._input.name: values})[0]
         except Exception as error:
             raise _unusable(self.source, error) from error
+        if not np.isfinite(given).all():
+            raise _unusable(self.source, "it gives values that are not numbers")
+        return given
+
+    def _within(self, shape: tuple[int, ...]) -> bool:
+        """Return whether a run with an input of a shape stays within the limits."""
+        from multimodal_ser.export.limits import Unbounded
+
+        (axes, rows), (n_rows, *others) = self._allowed, shape
+        if tuple(others) == axes and n_rows <= rows:
+            return True
+        try:
+            taken = self._outline.cost((n_rows, *others))
+        except Unbounded as reason:
+            raise _unusable(self.source, reason) from None
+        fits = taken.peak_bytes <= _MOST_BYTES and taken.operations <= _MOST_OPERATIONS * n_rows
+        if fits:
+            self._allowed = tuple(others), n_rows
+        return fits
 
 
 def load(path: str | Path) -> LightNetwork:
@@ -105,15 +156,17 @@ def load(path: str | Path) -> LightNetwork:
             but a plain graph.
     """
     try:
-        with open(path, "rb") as file:
+        with open(check_file(path), "rb") as file:
             content = file.read(LARGEST_BYTES + 1)
+        return LightNetwork(content, path)
     except OSError as error:
         raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
-    return LightNetwork(content, path)
+    except MemoryError as error:
+        raise ModelError(f"{path}: there is not enough memory to read it") from error
 
 
-def check(content: bytes, source: str | Path) -> None:
-    """Refuse what is not one plain ONNX graph with its weights in it.
+def check(content: bytes, source: str | Path) -> onnx.ModelProto:
+    """Return a graph, if it is one plain ONNX graph with its weights in it.
 
     Args:
         content: of the file.
@@ -147,6 +200,29 @@ def check(content: bytes, source: str | Path) -> None:
             raise _unusable(source, "it names another file as its weights")
         if any(not 0 <= size <= _LONGEST_AXIS for size in weights.dims):
             raise _unusable(source, f"its weights have the shape {list(weights.dims)}")
+    return model
+
+
+def checked_probabilities(values: np.ndarray, source: str) -> np.ndarray:
+    """Return what a network says, if it is probabilities.
+
+    Args:
+        values: ``(n, k)``.
+        source: the network, for the error.
+
+    Raises:
+        ModelError: a value is not between 0 and 1, or a row does not sum to 1.
+
+    Example:
+        >>> checked_probabilities(np.float32([[0.25, 0.75]]), "a.onnx").tolist()
+        [[0.25, 0.75]]
+    """
+    # A NaN is not in the range either.
+    if not ((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all():
+        raise _unusable(source, "it gives values that are no probabilities")
+    if not (np.abs(values.sum(axis=-1, dtype=np.float64) - 1) <= _ROUNDING).all():
+        raise _unusable(source, "its probabilities do not sum to 1")
+    return values
 
 
 def export(

@@ -165,6 +165,8 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     temperatures: dict[Name, Annotated[float, Meta(ge=1e-3, le=1e3)]]
     sets: SetsRecord | None = None
     novelty: NoveltyRecord | None = None
+    #: SHA-256 of each of the learners' files; models of earlier versions have none.
+    files: dict[Name, Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]] | None = None
 
 
 def to_record(

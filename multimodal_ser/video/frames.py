@@ -14,18 +14,28 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multimodal_ser.compute.media import COPY_AGAIN, check_file, check_whole
+from multimodal_ser.compute.media import (
+    COPY_AGAIN,
+    MOST_PIXELS,
+    check_file,
+    check_whole,
+    open_container,
+)
 from multimodal_ser.errors import MediaError
 from multimodal_ser.video.luma import upright_gray
 from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan, survey
 from multimodal_ser.video.sampling import EVERY as EVERY
 from multimodal_ser.video.sampling import Sampling
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 #: Clips are already decoded in parallel, and two threads decode one no faster;
 #: with one, what is made of a damaged video is the same every time.
@@ -36,6 +46,10 @@ DECODER_THREADS = 1
 MATROSKA = "matroska,webm"
 SELF_DESCRIBING = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
 NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
+
+#: Images that a decoder may hold back at most (ITU-T Rec. H.264, A.3.1). One that was taken for
+#: left out, and comes after all, comes within so many; none is given away before.
+MOST_WAITING = 16
 
 #: What is wrong with a video that is a voice recording: a missing modality, no damage.
 NO_IMAGE = "it has no image, only sound"
@@ -53,6 +67,10 @@ class Frame(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index
     time_s: float
     gray: np.ndarray
+
+
+#: Packet after which an image came, and the image.
+_Held = deque[tuple[int, "VideoFrame"]]
 
 
 class _Uncertain(Exception):
@@ -135,9 +153,7 @@ def _open(path: Path, options: dict | None = None):
     import av
 
     try:
-        # Only local files: a play list under the name of a video must not make
-        # the decoder reach for the network.
-        return av.open(str(path), options={"protocol_whitelist": "file", **(options or {})})
+        return open_container(path, options)
     except (av.error.FFmpegError, OSError, ValueError):
         with open(path, "rb") as file:
             head = file.read(12)
@@ -182,6 +198,12 @@ def _picture_stream(container, path: Path):
     stream = films[0]
     if stream.codec_context is None:
         raise MediaError(path, "its kind of compression is unknown", "convert it to H.264 mp4")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MOST_PIXELS:
+        problem = f"its images have {width} x {height} pixels, more than 8K"
+        raise MediaError(path, problem, "make them smaller")
+    # A header may state fewer than there are in the images.
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     stream.thread_type = "FRAME"
     stream.codec_context.thread_count = DECODER_THREADS
     return stream
@@ -226,7 +248,7 @@ def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterato
     import av
 
     context, packets = stream.codec_context, enumerate(container.demux(stream))
-    due = _Due(wanted, context)
+    due, held = _Due(wanted, context), _Held()
     try:
         for start, stop in wanted.runs:
             for position, packet in packets:
@@ -235,12 +257,16 @@ def _planned_pictures(container, stream, found: Survey, wanted: Plan) -> Iterato
                 if packet.pts != found.pts[position]:
                     raise _Uncertain
                 for picture in context.decode(due.prepare(packet, found.shown[position])):
-                    yield from due.arrived(picture)
+                    held.extend((position, one) for one in due.arrived(picture))
+                while held and position - held[0][0] > MOST_WAITING:
+                    yield held.popleft()[1]
                 if position == stop - 1:
                     break
             for picture in context.decode(None):
-                yield from due.arrived(picture)
+                held.extend((stop, one) for one in due.arrived(picture))
             due.none_left()
+            while held:
+                yield held.popleft()[1]
             context.flush_buffers()
     except (av.error.FFmpegError, OSError):
         raise _Uncertain from None

@@ -6,6 +6,7 @@ for the clip is for others to say.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.estimators.files import warn_of_missing
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, FRAME_INDEX
@@ -251,7 +253,11 @@ class VideoModel:
         # a small network spends on the images.
         batches = regroup(pictures(), size)
         network = self._light or self.network
-        predicted = [network.predict_on_batch(as_input(batch)) for batch in batches]
+        source = getattr(network, "source", self.name)
+        predicted = [
+            light.checked_probabilities(network.predict_on_batch(as_input(batch)), source)
+            for batch in batches
+        ]
         values = np.full((len(rows), len(self.labels)), np.nan, np.float32)
         if predicted:
             values[np.array(usable, bool)] = np.concatenate(predicted)
@@ -322,9 +328,10 @@ class VideoModel:
         model = cls(**check_description(description))
         model._network_path = Path(network_path)
         exported = model._network_path.with_suffix(".onnx")
-        if exported.exists():
+        if os.path.lexists(exported):
             model._light = _check_network(light.load(exported), model, exported)
         else:
+            warn_of_missing(exported, "Keras")
             _ = model.network
         return model
 

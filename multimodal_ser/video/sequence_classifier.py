@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from multimodal_ser.errors import ModelError, SerError
+from multimodal_ser.estimators.files import check_archive
 from multimodal_ser.estimators.keras_classifier import KerasClassifier
 
 
@@ -109,7 +110,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         model.network_ = KerasClassifier.load(folder, module)
         model.classes_ = model.network_.classes_
         try:
-            with np.load(Path(folder) / "frames.npz", allow_pickle=False) as scaling:
+            with np.load(check_archive(Path(folder) / "frames.npz"), allow_pickle=False) as scaling:
                 model.mean_, model.scale_ = scaling["mean"], scaling["scale"]
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(

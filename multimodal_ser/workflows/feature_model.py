@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -203,9 +204,11 @@ class FeatureModel:
 
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
         if self._light is not None:
-            return _normalised(self._light.predict_on_batch(values))
+            said = self._light.predict_on_batch(values)
+            return _normalised(light.checked_probabilities(said, self._light.source))
         try:
-            return files.probabilities(self._module, self.estimator, values)
+            said = files.probabilities(self._module, self.estimator, values)
+            return light.checked_probabilities(said, self.name)
         except ValueError as error:  # such as more neighbours wanted than there are clips
             raise SerError(
                 f"{self.name} cannot predict ({error!s:.200}); train it on more clips, or choose "
@@ -298,9 +301,10 @@ class FeatureModel:
         folder = Path(folder)
         model = cls._described(description, folder)
         model._folder = folder
-        if (folder / EXPORTED).exists():
+        if os.path.lexists(folder / EXPORTED):
             model._light = _fitting(light.load(folder / EXPORTED), model)
         else:
+            files.warn_of_missing(folder / EXPORTED, "the library that trained it")
             _ = model.estimator
         if description.get("reference") and not (folder / REFERENCE).exists():
             raise ModelError(f"{folder}: {REFERENCE} is missing; copy the model again")

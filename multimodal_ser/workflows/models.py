@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError
+from multimodal_ser.estimators import files
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.fuser import Fuser
@@ -267,9 +269,9 @@ class Model:
         }
         if self.combiner.sets is not None:
             params["sets"] = asdict(self.combiner.sets)
-        (folder / novel.FILE).unlink(missing_ok=True)
         if self.novelty is not None:
             params["novelty"] = self.novelty.save(folder)
+        params["files"] = checksums(folder)
         write_json(folder / "run.json", run)
         write_json(folder / "params.json", params)  # last: its presence means whole
         return folder
@@ -279,6 +281,41 @@ def add_notes(notes: pd.Series, more: Mapping[str, str]) -> None:
     """Append to the notes of some clips, in place."""
     for clip, said in more.items():
         notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
+
+
+def checksums(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a model's learners, by its path within the folder.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        ModelError: there is a pipe, a device or a file too large among them.
+        OSError: a file cannot be read.
+
+    Example:
+        >>> checksums("models/ravdess")  # doctest: +SKIP
+        {'learners/00-robust-functionals-corpora-regression/estimator.onnx': 'd1f3...', ...}
+    """
+    folder = Path(folder)
+    found = sorted(path for path in (folder / LEARNERS).rglob("*") if not path.is_dir())
+    # Hidden ones are of file managers, and of writes that were killed; none is ever read.
+    seen = (path for path in found if not path.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in seen}
+
+
+def seal(folder: str | Path) -> None:
+    """Write the checksums of a model's files into its ``params.json``, which stays otherwise.
+
+    Only for a model that is known to be whole: one's own, saved by an earlier version.
+
+    Raises:
+        ModelError: there is no model, or a file of it is none.
+        OSError: a file cannot be read or written.
+    """
+    path = Path(folder) / "params.json"
+    params = read_json(path, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
+    write_json(path, params | {"files": checksums(folder)})
 
 
 def _slug(name: str) -> str:
@@ -312,10 +349,13 @@ def load_model(model: str | Path | None = None) -> Model:
     folder = released.find(model)
     record = _read_params(folder)
     labels = tuple(record.labels)
+    _check_files(record, folder)
     try:
         learners = {one.name: _load_learner(one, folder) for one in record.learners}
     except OSError as error:
         raise ModelError(f"{folder}: the model is damaged ({error}); train it again") from error
+    except MemoryError as error:
+        raise ModelError(f"{folder}: there is not enough memory for the model") from error
     for name, learner in learners.items():
         if name not in (learner.name, learner.modality):  # the latter in earlier models
             raise ModelError(f"{folder}: {name!r:.80} is {learner.name}; train the model again")
@@ -328,6 +368,30 @@ def load_model(model: str | Path | None = None) -> Model:
     if known is not None and known.learner not in learners:
         raise ModelError(f"{folder}: its novelty is of no learner; copy the model again")
     return Model(learners, labels, record.pooling, combiner, record.adapt, known)
+
+
+def _check_files(record: ModelRecord, folder: Path) -> None:
+    """Refuse a model of which a file was changed, added or lost, or is none."""
+    for learner in record.learners:
+        place = folder / learner.folder
+        if place.resolve().is_relative_to(folder.resolve()):
+            # Hidden files are of file managers; none is ever read.
+            for path in (one for one in place.glob("[!.]*") if not one.is_dir()):
+                files.check_file(path)
+    if record.files is None:
+        warnings.warn(
+            f"{folder}: it was saved without checksums, so that a changed file goes unnoticed; "
+            "saved again it has them",
+            UserWarning,
+            stacklevel=3,
+        )
+        return
+    there = checksums(folder)
+    changed = sorted(name for name, digest in there.items() if digest != record.files.get(name))
+    lost = sorted(set(record.files) - set(there))
+    if changed or lost:
+        name, what = (lost[0], "is missing") if lost else (changed[0], "is not as it was saved")
+        raise ModelError(f"{folder}: {name!r:.200} {what}; copy the model again or train it")
 
 
 def _sets(record: ModelRecord, folder: Path) -> PredictionSets | None:
@@ -359,6 +423,8 @@ def _load_learner(record: FeatureLearnerRecord | FrameLearnerRecord, folder: Pat
 def _read_params(folder: Path) -> ModelRecord:
     path = folder / "params.json"
     try:
+        if path.exists():
+            files.check_file(path)
         given = read_json(path, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
     except OSError as error:
         raise ModelError(

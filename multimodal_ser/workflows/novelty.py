@@ -18,7 +18,7 @@ from multimodal_ser.tables import Features
 if TYPE_CHECKING:
     from multimodal_ser.tables.records import NoveltyRecord
 
-FILE = "novelty.npz"
+FILE = "learners/novelty.npz"
 #: In the column ``note``, of a clip whose score is above 1.
 NOTE = "unlike the recordings that the voice has learnt from"
 

@@ -135,13 +135,8 @@ class TestReleasedModels:
         monkeypatch.setattr(models._common, "load", lambda *_: data)
         monkeypatch.setattr(models.train_voice.datasets, "index", lambda _: clips)
         plain = tmp_path / "plain"
-        plain.mkdir()
-        VideoModel.of_network(models.BACKBONE, inner, labels=fer2013.FERPLUS_LABELS).save_weights(
-            plain / "video.keras"
-        )
-        about = {"backbone": models.BACKBONE, "labels": fer2013.FERPLUS_LABELS}
-        (plain / "video.json").write_text(json.dumps(about))
-        (plain / "run.json").write_text(json.dumps({"labels": "ferplus"}))
+        network = VideoModel.of_network(models.BACKBONE, inner, labels=fer2013.FERPLUS_LABELS)
+        Model({network.name: network}, network.labels).save(plain, {"labels": "ferplus"})
         stale = tmp_path / "models" / "ravdess" / "audio"
         stale.mkdir(parents=True)
         geometry = models.train_geometry.LEARNER
@@ -171,7 +166,9 @@ class TestReleasedModels:
             both = [*weights[(voice.name,)], *weights[part]]
             assert weights[(voice.name, *part)] == pytest.approx(both)
         assert not stale.exists()
-        assert (tmp_path / "models" / "fer_plus" / "MODEL_CARD.md").exists()
+        copied = tmp_path / "models" / "fer_plus"
+        assert (copied / "MODEL_CARD.md").exists()
+        assert load_model(copied).labels == fer2013.FERPLUS_LABELS
 
 
 def test_the_published_video_networks_train_on_videos(corpus, tmp_path, main):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from multimodal_ser.cli.arguments import (
     training_arguments,
     work_arguments,
 )
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
     clips, extra = requests.training_clips(options)
     recipes = requests.labelled_as(recipes, options)
     if unknown := int(clips["actor"].isna().sum()):
-        print(
+        say(
             f"marked leaky: the speakers of {unknown} clip(s) are not known, so that one may be on "
             "both sides; give a table of path, label and actor",
-            file=sys.stderr,
+            error=True,
         )
     run, failures = benchmarking.benchmark(
         clips,
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         tableio.write(scores, options.output)
     terminal.show_scores(scores)
     if folder:
-        print(f"run and report: {folder / 'report.html'}")
+        say(f"run and report: {folder / 'report.html'}")
     return requests.say_failures(failures, requests.answered_of(run))
 
 

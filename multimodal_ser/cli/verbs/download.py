@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from multimodal_ser.cli.arguments import add_verb
+from multimodal_ser.cli.printing import say
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -60,7 +61,7 @@ def _run_download_ravdess(options: argparse.Namespace) -> int:
 
     parts, actors = options.parts.split(","), ravdess_archives.actors_of(options.actors)
     ravdess_archives.archives(parts, actors)  # reports a wrong name before anything else
-    print(f"RAVDESS is {ravdess.LICENCE}.\nIf you use it, cite:\n{ravdess.BIBTEX}", flush=True)
+    say(f"RAVDESS is {ravdess.LICENCE}.", "If you use it, cite:", *ravdess.BIBTEX.splitlines())
     done = download.download(
         options.output,
         parts=parts,
@@ -71,9 +72,9 @@ def _run_download_ravdess(options: argparse.Namespace) -> int:
     )
     for name in done.unchecked:
         checked = "its length and the CRC-32 of each file are right"
-        print(f"{name}: its MD5 is not known here and could not be asked for; {checked}")
-    print(f"{done.recordings} recordings in {options.output}, {done.written} of them new")
-    print(f"check them: multimodal-ser validate {options.output}")
+        say(f"{name}: its MD5 is not known here and could not be asked for; {checked}")
+    say(f"{done.recordings} recordings in {options.output}, {done.written} of them new")
+    say(f"check them: multimodal-ser validate {options.output}")
     return 0
 
 
@@ -85,8 +86,8 @@ def _run_download_weights(options: argparse.Namespace) -> int:
     folder = Path(options.output or weights_folders()[0])
     how = {"offline": options.offline, "progress": not options.quiet}
     for name, wanted in [(name, find_weights(name)) for name in names]:
-        print(f"{name}: {wanted.source}; licence {wanted.licence}", flush=True)
+        say(f"{name}: {wanted.source}; licence {wanted.licence}")
         target = folder / wanted.file
         fetched = fetch(wanted.url, target, checksum=f"sha256:{wanted.sha256}", **how)
-        print(f"{target}: {'fetched' if fetched else 'already there'}, its checksum holds")
+        say(f"{target}: {'fetched' if fetched else 'already there'}, its checksum holds")
     return 0

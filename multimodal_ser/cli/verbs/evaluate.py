@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from multimodal_ser.cli.arguments import (
     table_argument,
     work_arguments,
 )
+from multimodal_ser.cli.printing import say
 
 if TYPE_CHECKING:
     from multimodal_ser.evaluation.runs import Run
@@ -92,13 +92,13 @@ def run(options: argparse.Namespace) -> int:
         check_place(options.run_folder, run.identity)
         write_run(options.run_folder, run)
         page = run_report([run], Path(options.run_folder) / "report.html")
-        print(f"run and report: {page}")
+        say(f"run and report: {page}")
     scores = score_table(run)
     if options.sets is not None:
         scores = scores.merge(score_sets(run, model, options.sets), on="model")
     if options.output:
         tableio.write(scores, options.output)
-    print(run.title)
+    say(run.title)
     _say_trained_on(options.model, run)
     terminal.show_scores(scores)
     return requests.say_failures(failures, requests.answered_of(run))
@@ -111,10 +111,10 @@ def _say_trained_on(model: str | None, run: Run) -> None:
         return
     told = json.loads(record.read_text(encoding="utf-8"))
     if told.get("clips_hash") == run.clips_hash:
-        print(
+        say(
             "the model was trained on these very clips: that says nothing of others; 'benchmark' "
             "measures what it is worth",
-            file=sys.stderr,
+            error=True,
         )
 
 

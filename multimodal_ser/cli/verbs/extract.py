@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import add_verb, data_argument, model_arguments, work_arguments
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         f"{key} of {len(found.clips)} clips{'' if key in whole else _faces(found)}"
         for key, found in data.inputs.items()
     ]
-    print(f"{', '.join(parts)}, kept in {work['cache'].folder or 'memory only'}")
+    say(f"{', '.join(parts)}, kept in {work['cache'].folder or 'memory only'}")
     return requests.say_failures(data.failures, requests.used_of(data))
 
 

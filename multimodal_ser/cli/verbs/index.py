@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from multimodal_ser.cli import requests
 from multimodal_ser.cli.arguments import add_verb, data_argument, output_argument
+from multimodal_ser.cli.printing import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +46,10 @@ def _say_clips(clips: pd.DataFrame) -> None:
     for column in ("channel", "emotion"):  # a categorical one takes no other word
         counts[column] = counts[column].astype(object).fillna("unknown")
     terminal.show(counts)
-    print(f"{len(clips)} clips of {len(known_actors(clips))} actors")
+    say(f"{len(clips)} clips of {len(known_actors(clips))} actors")
     for column, what in (("emotion", "without a label"), ("actor", "of unknown speakers")):
         if unknown := int(clips[column].isna().sum()):
-            print(f"{unknown} clip(s) {what}")
+            say(f"{unknown} clip(s) {what}")
 
 
 def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -63,5 +63,5 @@ def _with_durations(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         clips.loc[outcome.clip, "duration"] = outcome.value
         if outcome.error:
             failed += 1
-            print(f"error: {outcome.error}", file=sys.stderr)
+            say(f"error: {outcome.error}", error=True)
     return clips, failed

@@ -18,6 +18,7 @@ from multimodal_ser.cli.arguments import (
     table_argument,
     work_arguments,
 )
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _run_regressor(options: argparse.Namespace) -> int:
     failures = pd.concat([left_out, rest, failed], ignore_index=True)
     if options.output:
         tableio.write(table, options.output)
-        print(f"{len(table)} clip(s) predicted, written to {options.output}")
+        say(f"{len(table)} clip(s) predicted, written to {options.output}")
     else:
         terminal.show(table[["path", *model.targets]].rename(columns={"path": "file"}))
     if options.failures:
@@ -206,10 +207,10 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         else:
             tableio.write(widened(shown) if options.wide else shown, options.output)
         places = ", ".join(map(str, written))
-        print(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
+        say(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
     else:
         terminal.show_predictions(shown)
     if options.report:
         from multimodal_ser.reports.html import clip_report
 
-        print(f"report written: {clip_report(predictions, options.report)}")
+        say(f"report written: {clip_report(predictions, options.report)}")

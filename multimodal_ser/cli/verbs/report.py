@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from multimodal_ser.cli.arguments import add_verb
+from multimodal_ser.cli.printing import say
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -24,5 +25,5 @@ def run(options: argparse.Namespace) -> int:
 
     requests.check_page(options.output)
     path = run_report([read_run(folder) for folder in options.runs], options.output)
-    print(f"report written: {path}")
+    say(f"report written: {path}")
     return 0

@@ -16,6 +16,7 @@ from multimodal_ser.cli.arguments import (
     training_arguments,
     work_arguments,
 )
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 
@@ -57,16 +58,16 @@ def run(options: argparse.Namespace) -> int:
     status = requests.say_failures(data.failures, requests.used_of(data))
     told = json.loads((Path(options.output) / "run.json").read_text(encoding="utf-8"))
     if told["calibration"]:
-        print("On training actors whom calibration and fusion were not fitted on:")
+        say("On training actors whom calibration and fusion were not fitted on:")
         terminal.show_calibration(told["calibration"])
     for name, chosen in told["chosen"].items():
         words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
-        print(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
+        say(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
     _say_held_out(told["held_out"])
-    print(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
-    print(f"model saved in {options.output}")
-    print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
-    print(f"a full benchmark, which nests the choice: {_benchmark(options)}")
+    say(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
+    say(f"model saved in {options.output}")
+    say(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
+    say(f"a full benchmark, which nests the choice: {_benchmark(options)}")
     return status
 
 
@@ -86,10 +87,10 @@ def _run_regressor(options: argparse.Namespace) -> int:
     scores, failures = regression.train(
         clips, targets, options.output, features=features, seed=options.seed, work=work
     )
-    print("How good is it? On held-out speakers of the training clips:")
+    say("How good is it? On held-out speakers of the training clips:")
     terminal.show_numbers(scores)
-    print(f"model saved in {options.output}")
-    print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
+    say(f"model saved in {options.output}")
+    say(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     return requests.say_failures(failures)
 
 
@@ -97,9 +98,9 @@ def _say_held_out(rows: list[dict]) -> None:
     from multimodal_ser.cli import terminal
 
     if not rows:
-        print("nobody could be held out, so how good it is was not measured")
+        say("nobody could be held out, so how good it is was not measured")
         return
-    print("How good is it? On held-out speakers of the training clips:")
+    say("How good is it? On held-out speakers of the training clips:")
     terminal.show_held_out(rows)
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from multimodal_ser import datasets
 from multimodal_ser.cli.arguments import add_verb, output_argument
+from multimodal_ser.cli.printing import say
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         tableio.write(problems, options.output)
     if problems.empty:
-        print(
+        say(
             f"{options.data}: {found.n_files} recordings, read as {found.dataset}: nothing is "
             "missing, doubled, unreadable or misnamed"
         )
@@ -46,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
     terminal.show(problems)
     counts = problems["kind"].value_counts()
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    print(f"{options.data}: {found.n_files} recordings, read as {found.dataset}: {kinds}")
+    say(f"{options.data}: {found.n_files} recordings, read as {found.dataset}: {kinds}")
     return 1
