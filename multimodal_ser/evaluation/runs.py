@@ -13,6 +13,7 @@ checked, and nothing outside the folder is opened.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import LEAKY, Fold
 from multimodal_ser.tables import (
     CLIP_COLUMNS,
@@ -85,7 +87,7 @@ class RunModel:
     condition: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One protocol, one clips table, and every model that was scored on them.
 
@@ -137,6 +139,21 @@ class Run:
             raise SerError("the run has no model; give at least one model's probabilities")
         check_clips(self.clips)
         _check_models(self)
+
+    def __repr__(self) -> str:
+        names = ", ".join(_names(self.models))
+        return f"Run({self.title!r}; {self.protocol}; {len(self.clips)} clips; {names})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for model in self.models:
+            found = metrics.score(model.probabilities, self.clips["emotion"])
+            shares = [f"{100 * found[name]:.1f} %" for name in ("uar", "war")]
+            rows.append([model.name, model.modality, *shares, found["n"]])
+        table = pd.DataFrame(rows, columns=["model", "modality", "UAR", "WAR", "clips"])
+        leaky = ", leaky: not a result about new speakers" if self.leaky else ""
+        text = f"{self.title} ({self.protocol}{leaky})"
+        return f"<div><b>{html.escape(text)}</b>{table.to_html(index=False, border=0)}</div>"
 
     @property
     def labels(self) -> list[str]:
