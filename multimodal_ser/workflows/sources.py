@@ -154,6 +154,38 @@ def _no_recording(one: Any) -> SerError:
     return SerError(f"{'an' if kind[0] in 'aeioAEIO' else 'a'} {kind} is no recording; {ACCEPTED}")
 
 
+def in_order(recordings: Any, rate_hz: float | None = None) -> Given:
+    """Return recordings one by one, each a clip of its own, in the order given.
+
+    Args:
+        recordings: several of :data:`Source`, however often the same; a clips table, or a
+            table with the column ``path``.
+        rate_hz: of samples.
+
+    Raises:
+        SerError: what is given is of another type, shape or range.
+
+    Example:
+        >>> in_order(["b.wav", "a.mp4", "b.wav"]).clips["audio"].tolist()
+        ['b.wav', 'a.mp4', 'b.wav']
+    """
+    if isinstance(recordings, pd.DataFrame):
+        if (listing := _listing(recordings)) is None:
+            return Given(as_clips(recordings))
+        recordings = listing["path"]
+    staging = _Staging(rate_hz)
+    several = isinstance(recordings, np.ndarray) and recordings.ndim == 2
+    for at, one in enumerate(recordings if several else _each(recordings)):
+        if isinstance(one, str | os.PathLike):
+            sound = Path(one).suffix.lower() not in IMAGE_ENDINGS
+            path = os.fspath(one)
+            staging.row("", path if sound else None, None if is_audio(path) else path)
+        else:
+            staging.add(one)
+        staging.rows[-1]["clip"] = f"{at:08d}"  # clips are sorted by their ids
+    return staging.given([])
+
+
 class _Staging:
     """Recordings in memory on their way into files."""
 
