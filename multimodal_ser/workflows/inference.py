@@ -23,7 +23,7 @@ from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_tab
 from multimodal_ser.workflows import segmenting
 from multimodal_ser.workflows.data import Work, as_cache, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
-from multimodal_ser.workflows.results import Result
+from multimodal_ser.workflows.results import Result, keys_first
 from multimodal_ser.workflows.sources import gathered
 
 if TYPE_CHECKING:
@@ -468,7 +468,9 @@ def predict(
     table = pd.concat(predictions, ignore_index=True)
     if how == segmenting.WHOLE or (how is None and table["segment"].isna().all()):
         table = table.drop(columns=list(SEGMENT_COLUMNS))
-    return Result(given.named(table), given.named(pd.concat(failures, ignore_index=True)))
+    return Result(
+        keys_first(given.named(table)), given.named(pd.concat(failures, ignore_index=True))
+    )
 
 
 def _placed(found: Mapping[str, Any], clips: pd.DataFrame, timeline: bool) -> pd.DataFrame:

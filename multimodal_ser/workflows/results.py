@@ -15,6 +15,13 @@ KEY_COLUMNS = (
 _ROWS = 12
 
 
+def keys_first(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Move the path, which is long, behind the confidence: a table is printed from its ends."""
+    after = list(predictions.columns).index("confidence")
+    predictions.insert(after, "path", predictions.pop("path"))
+    return predictions
+
+
 class Result(NamedTuple):
     """Predictions and failures, as :func:`~multimodal_ser.workflows.inference.predict` gives them.
 
