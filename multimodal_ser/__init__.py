@@ -30,6 +30,7 @@ _HOMES = {
     "Model": "multimodal_ser.workflows.models",
     "load_model": "multimodal_ser.workflows.models",
     "predict": "multimodal_ser.workflows.inference",
+    "Result": "multimodal_ser.workflows.results",
     "Stream": "multimodal_ser.workflows.streaming",
     "released_models": "multimodal_ser.workflows.released",
     "FeatureSet": "multimodal_ser.workflows.scikit",

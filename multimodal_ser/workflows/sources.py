@@ -56,13 +56,14 @@ class Given:
     Attributes:
         clips: the clips table.
         unusable: one error per source that is no recording.
-        shown: path of a temporary file -> what its recording is called. The files are
-            removed with this object.
+        shown: path of a temporary file -> what its recording is called.
+        owner: keeps these files; they are removed with it.
     """
 
     clips: pd.DataFrame
     unusable: list[MediaError] = field(default_factory=list)
     shown: dict[str, str] = field(default_factory=dict)
+    owner: object = None
 
     def named(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return predictions or failures without the names of temporary files."""
@@ -204,17 +205,16 @@ class _Staging:
                 row["clip"] = _free(row["clip"], taken)
             own = make_clips(self.rows).loc[[row["clip"] for row in self.rows]]
             clips = pd.concat([clips, own]) if len(clips) else own
-        found = Given(clips, unusable, self.shown)
-        if self._folder is not None:
-            weakref.finalize(found, shutil.rmtree, self._folder, ignore_errors=True)
-        return found
+        return Given(clips, unusable, self.shown, self)
 
     def row(self, clip: str, audio: str | None = None, video: str | None = None) -> None:
         self.rows.append({"clip": clip, "dataset": folder.NAME, "audio": audio, "video": video})
 
     def place(self, name: str, ending: str) -> str:
         """Return the path of a new file that holds what is called so."""
-        self._folder = self._folder or tempfile.mkdtemp(prefix="multimodal_ser-")
+        if self._folder is None:
+            self._folder = tempfile.mkdtemp(prefix="multimodal_ser-")
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         path = os.path.join(self._folder, f"{len(self.shown)}{ending}")
         self.shown[path] = name
         return path

@@ -1,6 +1,8 @@
 """What is in memory is predicted as the same content in a file is, to the last bit."""
 
+import gc
 import io
+import tempfile
 from pathlib import Path
 
 import av
@@ -132,6 +134,7 @@ def test_images_of_any_size_come_back_as_they_were(size, tmp_path):
 def test_a_single_image(film, tmp_path, ending):
     import cv2
 
+    image = pytest.importorskip("PIL.Image")
     gray = next(iter_frames(film)).gray
     path = tmp_path / f"face{ending}"
     cv2.imwrite(str(path), gray)
@@ -140,6 +143,7 @@ def test_a_single_image(film, tmp_path, ending):
     same(mser.predict(path.read_bytes(), **HOW), of_path)
     if ending == ".png":
         same(mser.predict(gray, **HOW), of_path)
+        same(mser.predict(image.fromarray(gray), **HOW), of_path)
 
 
 def test_several_of_any_kind_each_have_a_name(voice, film):
@@ -157,13 +161,18 @@ def test_what_is_damaged_is_a_failure_under_its_own_name(voice):
     assert result.predictions["clip"].nunique() == 1
 
 
-def test_temporary_files_are_removed(voice):
+def test_temporary_files_are_removed(voice, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     samples, rate = soundfile.read(voice, dtype="int16")
     given = sources.gathered(samples, rate_hz=rate)
     (place,) = given.shown
-    assert Path(place).exists()
+    assert Path(place).is_relative_to(tmp_path) and Path(place).exists()
     del given
-    assert not Path(place).parent.exists()
+    mser.predict(samples, rate_hz=rate, **HOW)
+    with pytest.raises(SerError):
+        sources.gathered([samples, 42], rate_hz=rate)
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_of_paths_is_enough(voice, film):
@@ -244,3 +253,23 @@ def test_clips_are_the_same_however_they_are_named(corpus, tmp_path):
 def test_what_names_no_labelled_recordings_is_refused(given):
     with pytest.raises(SerError):
         sources.as_clips(given)
+
+
+def test_folders_and_tables_are_learnt_from_tested_and_evaluated(corpus, tmp_path, monkeypatch):
+    """And the features are kept where the commands keep them."""
+    monkeypatch.setenv("MULTIMODAL_SER_CACHE", str(tmp_path / "kept"))
+    speech = corpus / "Audio_Speech_Actors_01-24"
+    recipe = mser.Recipe(audio="mfcc_rms:knn", video=None, inner_folds=2)
+    how = {"workers": 1, "progress": False}
+    model, data = mser.train(str(speech), recipe, tmp_path / "m", **how)
+    assert (tmp_path / "kept").is_dir() and "32 clips" in repr(data)
+    expected, _ = mser.benchmark(mser.index(speech), recipe, "actors", **how)
+    found, _ = mser.benchmark([speech], [recipe], "actors", **how)
+    pd.testing.assert_frame_equal(
+        mser.score_table(found).drop(columns="seconds"),
+        mser.score_table(expected).drop(columns="seconds"),
+    )
+    clips = mser.index(speech)
+    table = clips.rename(columns={"audio": "path", "emotion": "label"})[["path", "label", "actor"]]
+    run, failures = mser.evaluate(table, model, **how)
+    assert len(run.clips) == 32 and failures.empty
