@@ -267,6 +267,8 @@ def load_model(model: str | Path | None = None) -> Model:
         >>> load_model("my-model").labels[0]  # doctest: +SKIP
         'neutral'
     """
+    if model is not None and not isinstance(model, str | Path):
+        raise ModelError(f"a {type(model).__name__} is no model; give its folder or its name")
     folder = released.find(model)
     record = _read_params(folder)
     labels = tuple(record.labels)

@@ -370,7 +370,7 @@ def _ending(head: bytes) -> str:
     """Return the ending that the content asks for; none where FFmpeg finds out by itself."""
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return ".wav"
-    if head[:4] == b"OggS" and b"\x01vorbis" in head[:64]:
+    if head[:4] == b"OggS" and b"theora" not in head[:64]:
         return ".ogg"
     # An MPEG frame of layer I to III; AAC has the layer 0.
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:

@@ -98,6 +98,9 @@ def check(recipe: Recipe) -> None:
         multimodal_ser.errors.SerError: svc takes features of the shape (n_values,), these have \
 (300, 64); choose another feature set or classifier
     """
+    if not isinstance(recipe, Recipe):
+        kind = type(recipe).__name__
+        raise SerError(f"a {kind} is no recipe; give one, such as Recipe(audio='functionals:svc')")
     check_scheme(recipe.labels)
     methods.load(recipe.fusion)
     if recipe.pooling not in aggregate.NAMES:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import multimodal_ser as mser
-from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.errors import ModelError, SerError, TableError
 from multimodal_ser.tables import CLIP_COLUMNS
 from multimodal_ser.video.frames import iter_frames
 from multimodal_ser.workflows import released, sources
@@ -74,7 +74,8 @@ def test_a_recording_in_memory_is_cut_into_segments_too(voice):
 def test_bytes_and_open_files_are_heard_as_the_file(voice, tmp_path, ending):
     samples, rate = soundfile.read(voice)
     path = tmp_path / f"talk{ending}"
-    soundfile.write(path, samples, rate)
+    how = {"format": "OGG", "subtype": "OPUS"} if ending == ".ogg" else {}
+    soundfile.write(path, samples, rate, **how)
     expected = mser.predict(path, **HOW)
     same(mser.predict(path.read_bytes(), **HOW), expected)
     same(mser.predict(io.BytesIO(path.read_bytes()), **HOW), expected)
@@ -273,3 +274,13 @@ def test_folders_and_tables_are_learnt_from_tested_and_evaluated(corpus, tmp_pat
     table = clips.rename(columns={"audio": "path", "emotion": "label"})[["path", "label", "actor"]]
     run, failures = mser.evaluate(table, model, **how)
     assert len(run.clips) == 32 and failures.empty
+
+
+@pytest.mark.parametrize("given", [42, ["ravdess"], {"a": 1}])
+def test_what_is_no_model_or_recipe_is_refused(given, corpus, tmp_path):
+    with pytest.raises(ModelError):
+        mser.load_model(given)
+    with pytest.raises(SerError):
+        mser.train(corpus, given, tmp_path)
+    with pytest.raises(SerError):
+        mser.benchmark(corpus, "functionals:svc")
