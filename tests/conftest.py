@@ -36,6 +36,7 @@ SLOW = (
     *("video/test_extract", "video/test_batches", "audio/test_classifiers", "reports/test_html"),
     *("estimators/test_keras_classifier", "test_safety", "test_packaging", "datasets/test_synth"),
     *("download/test_fetch", "download/test_ravdess_download"),
+    *("workflows/test_scikit", "estimators/test_scikit_learn_checks"),
 )
 #: Those that 'make test' leaves out too.
 LONG = ("robustness/",)

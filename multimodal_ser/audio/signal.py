@@ -34,7 +34,7 @@ _BLOCK_SECONDS = 10
 _BLOCK_VALUES = 2**24
 #: Rates in Hz that recordings have. A false header that states 1 Hz would make
 #: hours of seconds, and fill the memory.
-_RATES_HZ = range(2_000, 1_000_001)
+RATES_HZ = range(2_000, 1_000_001)
 #: The longest sound that is read at once, in seconds. Features describe one clip, some
 #: seconds of one voice; those of five minutes take 0.7 GB, of an hour 5 GB. Longer ones
 #: are read in pieces: :func:`stream`, :func:`read_spans`.
@@ -245,7 +245,7 @@ def _damaged(path: Path, error: Exception) -> MediaError:
 
 
 def _checked_rate(path: Path, rate_hz: int) -> int:
-    if rate_hz not in _RATES_HZ:
+    if rate_hz not in RATES_HZ:
         problem = f"its header states {rate_hz} samples a second, which no recording has"
         raise MediaError(path, problem, "copy it again, or export it again")
     return rate_hz

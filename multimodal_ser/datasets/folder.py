@@ -191,15 +191,30 @@ def read_list(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
         TableError: it has no paths, an ending is not that of a recording, a path is
             doubled, or two files of one clip differ in what the list says of them.
     """
+    return listed(tableio.read_as(path, LIST_COLUMNS), path, Path(path).parent, numbers)
+
+
+def listed(
+    table: pd.DataFrame, name: str | Path, folder: str | Path, numbers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the clips table of a list of recordings that was read.
+
+    Args:
+        table: of the columns that :func:`read_list` takes.
+        name: of the list, for errors.
+        folder: from which relative paths count.
+        numbers: further columns to keep, as they are.
+
+    Raises:
+        TableError: as for :func:`read_list`.
+    """
     said: dict[Path, dict] = {}
     files: list[tuple[Path, Path]] = []
-    folder = Path(path).parent
-    table = tableio.read_as(path, LIST_COLUMNS)
     for number, row in enumerate(table.to_dict("records"), start=1):
-        what = f"{path}: row {number}"
+        what = f"{name}: row {number}"
         if pd.isna(row["path"]):
             raise TableError(f"{what} has no path; give it one, or leave it out")
-        file = folder / expanded(row["path"])
+        file = Path(folder) / expanded(row["path"])
         if not (is_audio(file) or is_video(file)):
             raise TableError(f"{what}: {row['path']} has not the ending of a recording")
         if absolute(file) in said:
@@ -208,7 +223,7 @@ def read_list(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
             name: None if pd.isna(row[name]) else row[name] for name in numbers if name in row
         }
         inside = absolute(file).is_relative_to(absolute(folder))
-        files.append((folder if inside else file.parent, file))
+        files.append((Path(folder) if inside else file.parent, file))
     rows = [_row_of(clip, paths, said) for clip, paths in _groups(files).items()]
     return tableio.with_numbers(make_clips(rows, labels=None), rows, numbers)
 

@@ -44,7 +44,7 @@ def pairwise_probabilities(estimator: SVC | Pipeline, values: np.ndarray) -> np.
     if n_classes == 2:
         # With two classes scikit-learn turns the sign: positive is the second.
         margins = -margins[:, None]
-    scores = np.zeros((len(values), n_classes))
+    scores = np.zeros((len(margins), n_classes))
     for column, (one, other) in enumerate(itertools.combinations(range(n_classes), 2)):
         margin = margins[:, column]
         scores[:, one] -= np.logaddexp(0, -margin)

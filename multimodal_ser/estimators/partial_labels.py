@@ -14,6 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from multimodal_ser.errors import ModelError
 from multimodal_ser.estimators.files import check_archive
@@ -33,6 +35,7 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: the sorted labels seen in training.
+        n_iter_: steps of L-BFGS that were taken.
         mean_, scale_: float32 ``(n_values,)``, from the training clips.
         coef_: float32 ``(n_classes, n_values)``.
         intercept_: float32 ``(n_classes,)``.
@@ -51,8 +54,8 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        values: np.ndarray,
-        labels: np.ndarray,
+        X: np.ndarray,
+        y: np.ndarray,
         *,
         possible: np.ndarray | None = None,
         weights: np.ndarray | None = None,
@@ -60,8 +63,8 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
         """Fit on training clips.
 
         Args:
-            values: ``(n_clips, n_values)``.
-            labels: ``(n_clips,)``.
+            X: values, ``(n_clips, n_values)``.
+            y: labels, ``(n_clips,)``.
             possible: bool ``(n_clips, n_classes)``, which of the sorted labels each
                 clip may have; None for its own alone.
             weights: ``(n_clips,)``, how much each clip counts; None for alike.
@@ -71,12 +74,13 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
         """
         from scipy.optimize import minimize
 
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        values, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
         may = np.eye(n_classes, dtype=bool)[codes] if possible is None else np.asarray(possible)
         weight = np.ones(len(codes)) if weights is None else np.asarray(weights, float)
         weight = (weight / weight.sum()).astype(np.float32)
-        values = np.asarray(values, np.float32)
         self.mean_ = values.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = values.std(axis=0, dtype=np.float64)
         self.scale_ = np.where(spread > 0, spread, 1).astype(np.float32)
@@ -92,7 +96,7 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
         )
         solution = found.x.reshape(-1, n_classes).astype(np.float32)
         self.coef_, self.intercept_ = np.ascontiguousarray(solution[:-1].T), solution[-1]
-        self.n_features_in_ = scaled.shape[1]
+        self.n_iter_ = found.nit
         return self
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
@@ -100,13 +104,16 @@ class PartialLabelRegression(ClassifierMixin, BaseEstimator):
         scaled = (np.asarray(values, np.float64) - self.mean_) / self.scale_
         return np.clip(scaled, -self.bound, self.bound).astype(np.float32)
 
-    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return float32 ``(n_clips, n_classes)``; rows sum to 1."""
+        check_is_fitted(self)
+        values = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         return _softmax(self._scaled(values) @ self.coef_.T + self.intercept_)
 
-    def predict(self, values: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the most probable label of each clip."""
-        return self.classes_[self.predict_proba(values).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def save(self, folder: str | Path) -> None:
         """Write ``regression.npz``."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
+from sklearn.utils.validation import check_is_fitted
 
 from multimodal_ser.errors import SerError
 
@@ -54,6 +55,7 @@ class SoftVote(VotingClassifier):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return ``(n_clips, n_classes)``; rows sum to 1."""
+        check_is_fitted(self)
         votes = [member.predict_proba(X) for member in self.estimators_]
         return pool(votes, self.weights, self.pooling)
 

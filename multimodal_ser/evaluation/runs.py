@@ -13,6 +13,7 @@ checked, and nothing outside the folder is opened.
 
 from __future__ import annotations
 
+import html
 import itertools
 import os
 import re
@@ -24,6 +25,7 @@ import pandas as pd
 
 from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.folds import LEAKY, Fold
 from multimodal_ser.tables import (
     CLIP_COLUMNS,
@@ -87,7 +89,7 @@ class RunModel:
     condition: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One protocol, one clips table, and every model that was scored on them.
 
@@ -139,6 +141,21 @@ class Run:
             raise SerError("the run has no model; give at least one model's probabilities")
         check_clips(self.clips)
         _check_models(self)
+
+    def __repr__(self) -> str:
+        names = ", ".join(_names(self.models))
+        return f"Run({self.title!r}; {self.protocol}; {len(self.clips)} clips; {names})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for model in self.models:
+            found = metrics.score(model.probabilities, self.clips["emotion"])
+            shares = [f"{100 * found[name]:.1f} %" for name in ("uar", "war")]
+            rows.append([model.name, model.modality, *shares, found["n"]])
+        table = pd.DataFrame(rows, columns=["model", "modality", "UAR", "WAR", "clips"])
+        leaky = ", leaky: not a result about new speakers" if self.leaky else ""
+        text = f"{self.title} ({self.protocol}{leaky})"
+        return f"<div><b>{html.escape(text)}</b>{table.to_html(index=False, border=0)}</div>"
 
     @property
     def labels(self) -> list[str]:

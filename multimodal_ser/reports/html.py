@@ -153,7 +153,7 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
     if "segment" in predictions:  # the page shows whole recordings and frames
         predictions = predictions[predictions["segment"].isna()]
         predictions = predictions.drop(columns=["segment", "start_s", "end_s"])
-    labels = _prediction_labels(predictions)
+    labels = prediction_labels(predictions)
     clips = [
         _clip(clip, predictions[predictions["clip"] == clip], labels)
         for clip in dict.fromkeys(predictions["clip"])
@@ -162,7 +162,12 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
     return _write(output, "clips.html", title=title, clips=clips, labels=labels)
 
 
-def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
+def prediction_labels(predictions: pd.DataFrame) -> list[str]:
+    """Return the labels of a table of predictions that has no columns of segments.
+
+    Raises:
+        TableError: a column is missing, there is no row, or a row holds no probabilities.
+    """
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
     known += ["audio_share", "video_share", "face_rate", "note", "set"]
     labels = [column for column in predictions.columns if column not in known]

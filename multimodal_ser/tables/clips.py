@@ -14,14 +14,15 @@ from multimodal_ser.errors import TableError
 #: probability table and every network output keeps this order.
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
+#: Paths are in the middle, which pandas leaves out where a table is wider than the screen.
 CLIP_COLUMNS = (
     "dataset",
-    "audio",
-    "video",
     "emotion",
     "actor",
     "sex",
     "intensity",
+    "audio",
+    "video",
     "statement",
     "repetition",
     "channel",

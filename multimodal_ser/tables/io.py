@@ -325,22 +325,33 @@ def read_as(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises:
         TableError: as for :func:`read`.
     """
-    table = read(path)
-    plain = {_plain(str(name)): name for name in reversed(table.columns)}
-    found = {}
-    for wanted in columns:
-        if wanted not in table.columns:
-            names = (plain[name] for name in (wanted, *OTHER_NAMES[wanted]) if name in plain)
-            if (name := next(names, None)) is not None and name not in found:
-                found[name] = wanted
+    table, found = renamed(read(path), columns)
     if found:
         said = ", ".join(f"{name!r} is the {wanted}" for name, wanted in found.items())
         warnings.warn(f"{path}: read so: {said}", stacklevel=2)
+    return table
+
+
+def renamed(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return a table about recordings with wanted columns by their names, and what was renamed.
+
+    Args:
+        table: as it was read.
+        columns: those that are wanted, see :func:`read_as`.
+    """
+    plain = {_plain(str(name)): name for name in reversed(table.columns)}
+    found: dict[str, str] = {}
+    for wanted in columns:
+        if wanted not in table.columns:
+            names = (wanted, *OTHER_NAMES.get(wanted, ()))
+            name = next((plain[name] for name in names if name in plain), None)
+            if name is not None and name not in found:
+                found[name] = wanted
     table = table.rename(columns=found)
     if "sex" in table:
         known = table["sex"].astype("string").str.strip().str.lower()
         table["sex"] = known.replace(SEX_WORDS)
-    return table
+    return table, found
 
 
 #: Where a spreadsheet may find a formula, at the beginning of a text and behind what separates

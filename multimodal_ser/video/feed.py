@@ -13,8 +13,35 @@ from multimodal_ser.video.extract import ClipFrames, FrameParams, box_arrays, pi
 from multimodal_ser.video.frames import Frame
 from multimodal_ser.video.sampling import Sampling
 
-#: Luma of red, green and blue (ITU-R BT.601), which is what grey is in a file.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+def gray_of(image: np.ndarray) -> np.ndarray:
+    """Return an image as grey as that of a file is: its luma (ITU-R BT.601), by OpenCV.
+
+    Args:
+        image: uint8, upright: grey ``(height, width)``, or red, green, blue
+            ``(height, width, 3)``.
+
+    Returns:
+        uint8 ``(height, width)``.
+
+    Raises:
+        SerError: it is no such image.
+
+    Example:
+        >>> gray_of(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)).tolist()
+        [[76, 150, 29]]
+    """
+    import cv2
+
+    image = np.asarray(image)
+    shape = image.shape
+    is_image = image.dtype == np.uint8 and len(shape) in (2, 3) and shape[2:] in ((), (3,))
+    if not is_image or not image.size:
+        raise SerError(
+            f"an image of {image.dtype} {shape} is none; give uint8 (height, width) or "
+            "(height, width, 3)"
+        )
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 class FrameFeed:
@@ -77,16 +104,10 @@ class FrameFeed:
         Raises:
             SerError: it is no such image.
         """
-        image = np.asarray(image)
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-            raise SerError(
-                f"an image of {image.dtype} {image.shape} is none; give uint8 (height, width) or "
-                "(height, width, 3)"
-            )
+        gray = gray_of(image)
         self._index += 1
         if not self._wanted(self._index, time_s, False):
             return None
-        gray = image if image.ndim == 2 else np.rint(image @ _LUMA).astype(np.uint8)
         frame = Frame(self._index, time_s, gray)
         if self.params.crop == "frame":
             return frame, None

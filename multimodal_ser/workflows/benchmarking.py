@@ -24,9 +24,18 @@ from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.workflows import combining, label_sets
-from multimodal_ser.workflows.data import Data, Work, digest, extract, prepare, read_tables
+from multimodal_ser.workflows.data import (
+    Data,
+    Work,
+    as_cache,
+    digest,
+    extract,
+    prepare,
+    read_tables,
+)
 from multimodal_ser.workflows.recipes import Learner, Recipe
 from multimodal_ser.workflows.records import run_record, versions
+from multimodal_ser.workflows.sources import Labelled, as_clips
 from multimodal_ser.workflows.training import (
     CrossFit,
     check,
@@ -176,7 +185,7 @@ class Bench:
             self.scheme in LEAKY,
             self.scheme == CORPORA,
             repr(learner),
-            repr(replace(recipe, audio=(learner,), video=(), fusion="mean")),
+            repr(vars(replace(recipe, audio=(learner,), video=(), fusion="mean"))),
             sorted(versions().items()),
         )
         return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
@@ -245,13 +254,13 @@ def _kept(place: Path | None, fold: Fold) -> Tested | None:
 
 
 def benchmark(
-    clips: pd.DataFrame,
+    clips: Labelled,
     recipes: Recipe | Sequence[Recipe],
     scheme: str | None = None,
     *,
-    extra: pd.DataFrame | None = None,
+    extra: Labelled | None = None,
     tables: Mapping[str, Features | str | Path] | None = None,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     folds_file: str | Path | None = None,
     run_folder: str | Path | None = None,
@@ -264,7 +273,8 @@ def benchmark(
     left out; and held-out probabilities are projected onto the labels of the left-out data set.
 
     Args:
-        clips: a clips table; clips without a label are left out.
+        clips: a clips table, or what :func:`~multimodal_ser.workflows.sources.as_clips` makes
+            one of; clips without a label are left out.
         recipes: what to compare; they share everything but their learners and
             fusion, see :func:`~multimodal_ser.workflows.recipes.grid`.
         scheme: one of ``evaluation.folds.NAMES``, or a table of one's own; None takes
@@ -272,7 +282,7 @@ def benchmark(
         extra: clips to train on beside those of a fold, such as song or another
             corpus; never those of an actor whom the fold holds out.
         tables: name of an input -> a table made elsewhere, or its path.
-        cache: where features are kept; None keeps nothing.
+        cache: as for :func:`~multimodal_ser.workflows.inference.predict`.
         workers: processes, None for one per core, or an engine.
         folds_file: where to write which clip is tested in which fold, a table
             that is a ``scheme`` itself; None writes none.
@@ -292,6 +302,8 @@ def benchmark(
     recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
     if not recipes:
         raise SerError("there is nothing to measure; choose an audio or a video model")
+    clips = as_clips(clips)
+    extra = None if extra is None else as_clips(extra)
     scheme = scheme or usual(clips)
     if scheme == CORPORA:
         recipes = [_with_calm(recipe) for recipe in recipes]
@@ -307,7 +319,7 @@ def benchmark(
     if folds_file is not None:
         write_folds(folds, folds_file)
     engine = Engine.of(workers, several=len(clips) > 1)
-    work: Work = {"cache": cache or Cache(None), "workers": engine, "progress": progress}
+    work: Work = {"cache": as_cache(cache), "workers": engine, "progress": progress}
     data = extract(clips, recipes, extra=extra, tables=read_tables(tables), **work)
     store = Path(run_folder) / ".folds" if run_folder else None
     # A table of folds may be that of a leaky scheme, whose inner folds are leaky too.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import adaptation
@@ -35,7 +35,19 @@ class Work(TypedDict):
     progress: bool
 
 
-@dataclass(frozen=True)
+def as_cache(cache: Cache | str | Path | None) -> Cache:
+    """Return a cache, whatever way it was given; None is the user's own.
+
+    Example:
+        >>> as_cache("features").folder.name
+        'features'
+    """
+    if isinstance(cache, Cache):
+        return cache
+    return Cache(Path(cache) if cache is not None else default_folder())
+
+
+@dataclass(frozen=True, repr=False)
 class Data:
     """Everything that training reads.
 
@@ -51,6 +63,10 @@ class Data:
     inputs: Inputs
     failures: pd.DataFrame
     extra: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{key}: {len(found.clips)}" for key, found in self.inputs.items())
+        return f"Data({len(self.clips)} clips; {counts}; {len(self.failures)} failures)"
 
 
 def frame_params(recipe: Recipe, backbone: str) -> FrameParams:

@@ -20,10 +20,11 @@ from multimodal_ser.tables import MODALITIES, Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import under
 from multimodal_ser.workflows import label_sets
-from multimodal_ser.workflows.data import Work, read_tables
-from multimodal_ser.workflows.inference import as_cache, check_adapt, predict_clips
+from multimodal_ser.workflows.data import Work, as_cache, read_tables
+from multimodal_ser.workflows.inference import check_adapt, predict_clips
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.records import run_record
+from multimodal_ser.workflows.sources import Labelled, as_clips
 
 if TYPE_CHECKING:
     from multimodal_ser.workflows.inference import Changes, Tables
@@ -36,7 +37,7 @@ FOLD = PROTOCOL = "evaluate"
 
 
 def evaluate(
-    clips: pd.DataFrame,
+    clips: Labelled,
     model: Model | str | Path | None = None,
     *,
     tables: Mapping[str, Features | str | Path] | None = None,
@@ -57,8 +58,9 @@ def evaluate(
     know: the model's ``run.json`` names its actors.
 
     Args:
-        clips: a clips table; clips whose emotion is none of the model's labels are
-            left out, and said to be in the run's title.
+        clips: a clips table, or what :func:`~multimodal_ser.workflows.sources.as_clips` makes
+            one of; clips whose emotion is none of the model's labels are left out, and said to
+            be in the run's title.
         model: a model, its folder, or the name of a released one; None takes the
             released default.
         tables: name of an input -> a table made elsewhere, or its path.
@@ -87,6 +89,7 @@ def evaluate(
     from multimodal_ser.audio import conditions as suite
 
     started, names = time.monotonic(), suite.chosen(conditions)
+    clips = as_clips(clips)
     found = model if isinstance(model, Model) else load_model(model)
     found = check_adapt(found, adapt)
     if labels is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.compute.cache import Cache, default_folder
+from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
-from multimodal_ser.errors import MediaError, SerError, UnknownName
+from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.fusion.smoothing import Smoothing
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows import segmenting
-from multimodal_ser.workflows.data import Work, extract_inputs, read_tables
+from multimodal_ser.workflows.data import Work, as_cache, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
+from multimodal_ser.workflows.results import Result, keys_first
+from multimodal_ser.workflows.sources import gathered
 
 if TYPE_CHECKING:
     from multimodal_ser.audio.extract import Change
@@ -369,9 +371,12 @@ def _tidy(
 
 
 def predict(
-    sources: str | Path | pd.DataFrame | Iterable[str | Path],
+    sources: Any = None,
     model: Model | str | Path | None = None,
     *,
+    rate_hz: float | None = None,
+    frames: Iterable[np.ndarray] | None = None,
+    times_s: Sequence[float] | np.ndarray | None = None,
     tables: Mapping[str, Features | str | Path] | None = None,
     adapt: str | None = None,
     sampling: str | None = None,
@@ -383,11 +388,17 @@ def predict(
     cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Result:
     """Predict recordings.
 
     Args:
-        sources: a file or folder, several of them, or a clips table.
+        sources: a file or folder, a clips table, or a table with the column ``path``; samples,
+            an image, bytes or an open file (:func:`~multimodal_ser.workflows.sources.gathered`);
+            or several of these. What is in memory has the numbers of the same content in a file.
+        rate_hz: samples per second, of arrays of samples.
+        frames: images of one recording, whose sound ``sources`` may be: uint8 ``(height,
+            width)`` or ``(height, width, 3)``.
+        times_s: of the frames, in seconds.
         model: a model, its folder, or the name of a released one; None takes
             the released default.
         tables: name of an input -> a table made elsewhere, or its path, such as
@@ -419,7 +430,7 @@ def predict(
 
     Returns:
         The predictions (:func:`prediction_table`) and the failures
-        (``clip, path, stage, error``). Where a recording is in segments,
+        (``clip, path, stage, error``), which notebooks draw. Where a recording is in segments,
         :data:`SEGMENT_COLUMNS` follow ``path``: each segment has rows of its own, and the
         recording's rows, whose ``segment`` is missing, summarise them
         (:mod:`~multimodal_ser.workflows.segmenting`).
@@ -427,24 +438,19 @@ def predict(
     Raises:
         ModelError: the model cannot be loaded.
         TableError: the segments cannot be read, or it is not clear whose they are.
-        SerError: the model adapts otherwise, or has too few clips to adapt to, or has no
-            prediction sets of this coverage, or cannot look at such frames.
+        SerError: what is given is no recording, or the model adapts otherwise, or has too few
+            clips to adapt to, or has no prediction sets of this coverage, or cannot look at
+            such frames.
     """
-    from multimodal_ser.datasets import folder
-
     if not isinstance(model, Model):
         model = load_model(model)
     model = with_front_end(check_adapt(model, adapt), sampling=sampling, detector=detector)
     chosen: dict = {} if sets is None else {"sets": {}}  # of no clips
     if sets is not None:
         model.combiner.check_coverage(sets)
-    unusable: list[MediaError] = []
-    if isinstance(sources, pd.DataFrame):
-        clips = sources
-    else:
-        given = [sources] if isinstance(sources, str | Path) else list(sources)
-        clips, unusable = folder.gather(given)
-    failures = [failure_table((e.path, e.path, "index", str(e)) for e in unusable)]
+    given = gathered(sources, rate_hz=rate_hz, frames=frames, times_s=times_s)
+    clips = given.clips
+    failures = [failure_table((e.path, e.path, "index", str(e)) for e in given.unusable)]
     predictions = []
     work: Work = {"cache": as_cache(cache), "workers": workers, "progress": progress}
     how = segmenting.read_how(segments, clips)
@@ -466,7 +472,9 @@ def predict(
     table = pd.concat(predictions, ignore_index=True)
     if how == segmenting.WHOLE or (how is None and table["segment"].isna().all()):
         table = table.drop(columns=list(SEGMENT_COLUMNS))
-    return table, pd.concat(failures, ignore_index=True)
+    return Result(
+        keys_first(given.named(table)), given.named(pd.concat(failures, ignore_index=True))
+    )
 
 
 def _placed(found: Mapping[str, Any], clips: pd.DataFrame, timeline: bool) -> pd.DataFrame:
@@ -571,15 +579,3 @@ def given_groups(clips: pd.DataFrame, how: str) -> pd.DataFrame:
         return clips.assign(dataset="given") if how == "set" else clips
     whose = [folder.place_of(path_of(clip, "audio")) for _, clip in clips.iterrows()]
     return clips.assign(actor=clips["actor"].fillna(pd.Series(whose, clips.index)))
-
-
-def as_cache(cache: Cache | str | Path | None) -> Cache:
-    """Return a cache, whatever way it was given; None is the user's own.
-
-    Example:
-        >>> as_cache("features").folder.name
-        'features'
-    """
-    if isinstance(cache, Cache):
-        return cache
-    return Cache(Path(cache) if cache is not None else default_folder())

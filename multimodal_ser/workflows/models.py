@@ -87,6 +87,14 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({', '.join(self.learners)}; {len(self.labels)} labels)"
 
+    def _repr_html_(self) -> str:
+        from multimodal_ser.reports import notebook
+
+        facts = {"labels": ", ".join(self.labels), "fusion": self.combiner.fuser.method}
+        facts |= {"adapts by": self.adapt} if self.adapt != "none" else {}
+        rows = [(name, one.modality, one.input) for name, one in self.learners.items()]
+        return notebook.about("Model", facts, ("learner", "modality", "input"), rows)
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """Which of ``audio`` and ``video`` have a learner."""
@@ -346,6 +354,8 @@ def load_model(model: str | Path | None = None) -> Model:
         >>> load_model("my-model").labels[0]  # doctest: +SKIP
         'neutral'
     """
+    if model is not None and not isinstance(model, str | Path):
+        raise ModelError(f"a {type(model).__name__} is no model; give its folder or its name")
     folder = released.find(model)
     record = _read_params(folder)
     labels = tuple(record.labels)

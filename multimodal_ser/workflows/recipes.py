@@ -13,7 +13,7 @@ recipe is written as text: ``INPUT:CLASSIFIER``, several joined by ``+``, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import InitVar, asdict, dataclass, field, replace
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from multimodal_ser.errors import SerError, UnknownName
@@ -89,7 +89,7 @@ class Learner:
         return f"{FRAMES}:{self.classifier}" if self.input == FRAMES else self.input
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """What to train, how it is calibrated and fused.
 
@@ -134,6 +134,8 @@ class Recipe:
     Example:
         >>> [learner.name for learner in Recipe(audio="functionals:svc+mlp", video=None).learners]
         ['functionals:svc', 'mfcc_rms:mlp']
+        >>> Recipe(audio="functionals:vote", video=None, labels="four")
+        Recipe(audio='functionals:vote', video=None, labels='four')
     """
 
     audio: str | tuple[Learner, ...] | None = "svc"
@@ -172,6 +174,32 @@ class Recipe:
             raise SerError(f"{doubled} is in the recipe twice; name each learner once")
         if self.inner_folds < 0 or self.inner_folds == 1:
             raise SerError(f"{self.inner_folds} inner folds hold nobody out; give 0, or 2 or more")
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self._said().items())})"
+
+    def _repr_html_(self) -> str:
+        from multimodal_ser.reports import notebook
+
+        rows = [(name, str(value)) for name, value in self._said().items()]
+        return notebook.about("Recipe", {}, ("option", "value"), rows)
+
+    def _said(self) -> dict[str, object]:
+        """Return the learners, as texts where those name them, and what is not the default."""
+        said: dict[str, object] = {}
+        for modality, learners in (("audio", self.heard), ("video", self.seen)):
+            text = text_of(learners)
+            try:
+                plain = learners_in(text, modality) == learners
+            except UnknownName:
+                plain = False
+            said[modality] = (text or None) if plain else learners
+        rest = (one for one in fields(self) if one.name not in said)
+        return said | {
+            one.name: getattr(self, one.name)
+            for one in rest
+            if getattr(self, one.name) != one.default
+        }
 
     def _sample(self, text: str) -> None:
         from multimodal_ser.video.sampling import Sampling

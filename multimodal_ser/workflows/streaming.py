@@ -25,6 +25,7 @@ from multimodal_ser.workflows import inference, segmenting
 from multimodal_ser.workflows.data import measured_params
 from multimodal_ser.workflows.models import Model, add_notes, load_model
 from multimodal_ser.workflows.recipes import MEASURED
+from multimodal_ser.workflows.results import keys_first
 
 #: Sound before an utterance that may still become part of it, in seconds.
 _LEAD_S = 1.0
@@ -168,10 +169,11 @@ class Stream:
         rows = [self._predict(*self._pending.pop(0)) for _ in range(count)]
         self._forget()
         if rows:
-            return pd.concat(rows, ignore_index=True)
+            return keys_first(pd.concat(rows, ignore_index=True))
         nothing = {"fused": pd.DataFrame(columns=list(self.model.labels))}
         columns = list(inference.prediction_table(nothing, make_clips([])).columns)
-        return pd.DataFrame(columns=[*columns[:2], *inference.SEGMENT_COLUMNS, *columns[2:]])
+        columns[2:2] = inference.SEGMENT_COLUMNS
+        return keys_first(pd.DataFrame(columns=columns))
 
     def _forget(self) -> None:
         """Drop sound and frames that no later segment can need."""

@@ -43,11 +43,21 @@ from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import check_scheme, labels_among
 from multimodal_ser.workflows import combining
-from multimodal_ser.workflows.data import Data, extract, frame_params, owners, prepare
+from multimodal_ser.workflows.data import (
+    Data,
+    Work,
+    as_cache,
+    extract,
+    frame_params,
+    owners,
+    prepare,
+    read_tables,
+)
 from multimodal_ser.workflows.feature_model import FeatureModel
 from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import FRAMES, SEQUENCES, Learner, Recipe
 from multimodal_ser.workflows.records import run_record
+from multimodal_ser.workflows.sources import Labelled, as_clips
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameStore
@@ -88,6 +98,9 @@ def check(recipe: Recipe) -> None:
         multimodal_ser.errors.SerError: svc takes features of the shape (n_values,), these have \
 (300, 64); choose another feature set or classifier
     """
+    if not isinstance(recipe, Recipe):
+        kind = type(recipe).__name__
+        raise SerError(f"a {kind} is no recipe; give one, such as Recipe(audio='functionals:svc')")
     check_scheme(recipe.labels)
     methods.load(recipe.fusion)
     if recipe.pooling not in aggregate.NAMES:
@@ -531,13 +544,13 @@ def fit(
 
 
 def train(
-    clips: pd.DataFrame,
+    clips: Labelled,
     recipe: Recipe,
     output: str | Path,
     *,
-    extra: pd.DataFrame | None = None,
-    tables: Mapping[str, Features] | None = None,
-    cache: Cache | None = None,
+    extra: Labelled | None = None,
+    tables: Mapping[str, Features | str | Path] | None = None,
+    cache: Cache | str | Path | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
 ) -> tuple[Model, Data]:
@@ -549,14 +562,15 @@ def train(
     output folder: features come from the cache, epochs from the checkpoint.
 
     Args:
-        clips: a clips table; clips without a label are left out.
+        clips: a clips table, or what :func:`~multimodal_ser.workflows.sources.as_clips` makes
+            one of; clips without a label are left out.
         recipe: what to train.
         output: the model's folder.
         extra: clips to train on beside them, such as song or another corpus;
             none of an actor who is held out in an inner fold is learnt from there.
-        tables: name of an input -> a table made elsewhere, such as
-            ``action_units`` (:func:`multimodal_ser.read_tables`).
-        cache: where features are kept; None keeps nothing.
+        tables: name of an input -> a table made elsewhere, or its path, such as
+            ``{"action_units": "openface.csv"}``.
+        cache: as for :func:`~multimodal_ser.workflows.inference.predict`.
         workers: processes, None for one per core, or an engine.
         progress: whether to show bars on standard error.
 
@@ -568,14 +582,13 @@ def train(
             nothing to learn from.
     """
     check(recipe)
-    labelled, extra = prepare(clips, recipe, extra)
+    labelled, extra = prepare(as_clips(clips), recipe, None if extra is None else as_clips(extra))
     started = time.monotonic()
     engine = Engine.of(workers, several=len(labelled) > 1)
-    data = extract(
-        labelled, recipe, extra=extra, tables=tables, cache=cache, workers=engine, progress=progress
-    )
+    work: Work = {"cache": as_cache(cache), "workers": engine, "progress": progress}
+    data = extract(labelled, recipe, extra=extra, tables=read_tables(tables), **work)
     used = labelled if extra is None else pd.concat([labelled, extra])
-    identity = f"{table_hash(used)}-{hash_text(repr(recipe))}"[:40]
+    identity = f"{table_hash(used)}-{hash_text(repr(vars(recipe)))}"[:40]
     checkpoint = Path(output) / ".checkpoint" / identity
     model, told = fit(
         data,

@@ -87,7 +87,7 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     assert main(["predict", str(film), "--model", str(model), "--output", str(path)]) == 0
     table = tableio.read(path)
     assert list(table.columns) == [
-        "clip", "path", "modality", "emotion", "second", "confidence", *EMOTIONS,
+        "clip", "modality", "emotion", "second", "confidence", "path", *EMOTIONS,
         "audio_share", "video_share", "face_rate", "note",
     ]  # fmt: skip
     fused = table.iloc[2]

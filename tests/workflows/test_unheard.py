@@ -69,7 +69,7 @@ def black(count=40):
 
 def emotions(table, modality):
     row = table[table["modality"] == modality].iloc[0]
-    return row[list(table.columns[table.columns.get_loc("confidence") + 1 :][:8])].astype(float)
+    return row[list(table.columns[table.columns.get_loc("path") + 1 :][:8])].astype(float)
 
 
 @pytest.mark.parametrize("sound", NO_VOICE)
