@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from multimodal_ser.compute import workers as processes
 from multimodal_ser.compute.workers import Outcome, in_order
 from multimodal_ser.errors import SerError
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -61,13 +62,9 @@ def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
 
 
 def _connect(scheduler: str) -> Client:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise SerError(
-            "a scheduler needs Dask, which is not installed; "
-            "install it with: pip install 'multimodal-ser[cluster]'"
-        ) from error
+    require("distributed")
+    from distributed import Client
+
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

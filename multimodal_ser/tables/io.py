@@ -17,6 +17,7 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.plugins import require
 from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
@@ -64,6 +65,7 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
 
     Raises:
         SerError: the ending is not one of them.
+        MissingLibrary: Parquet is not installed.
     """
     ending = Path(path).suffix.lower()
     if ending not in endings:
@@ -71,6 +73,8 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
             f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
             f"use one of {', '.join(endings)}"
         )
+    if ending == ".parquet":
+        require("pyarrow")
     return ending
 
 
