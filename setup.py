@@ -1,4 +1,4 @@
-"""Puts the released models into the package when a wheel is built.
+"""What a wheel needs that depends on other files: its requirements, the released models.
 
 pyproject.toml says everything else. In a clone the models lie in
 ``models/``, where multimodal_ser/workflows/released.py finds them.
@@ -8,6 +8,30 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+
+#: The line of requirements.txt between what prediction needs and what training adds.
+TRAINING = "\n# Training:"
+
+
+def requirements(part: str) -> list[str]:
+    """Return a part of requirements.txt without its comments."""
+    return [line for line in part.splitlines() if line and not line.startswith("#")]
+
+
+LIGHT, _, MORE = Path(__file__).with_name("requirements.txt").read_text().partition(TRAINING)
+TRAIN = requirements("#" + MORE)
+EXTRAS = {
+    "train": TRAIN,
+    # Parquet tables without the rest of what training adds.
+    "parquet": [line for line in TRAIN if line.startswith("pyarrow")],
+    # The feature sets egemaps and compare2016. For research only: its licence
+    # excludes commercial products, so nothing else here may come to need it.
+    "opensmile": ["opensmile>=2.5,<3"],
+    # 'multimodal-ser extract --scheduler tcp://...': Dask spreads clips over machines.
+    "cluster": ["distributed>=2026.1,<2027", "tornado>=6.5.7,<7"],
+    # A search whose candidates Optuna proposes.
+    "search": ["optuna>=4,<6"],
+}
 
 
 class BuildWithModels(build_py):
@@ -32,4 +56,8 @@ class BuildWithModels(build_py):
         return [(str(path), str(package / path)) for path in files]
 
 
-setup(cmdclass={"build_py": BuildWithModels})
+setup(
+    install_requires=requirements(LIGHT),
+    extras_require=EXTRAS,
+    cmdclass={"build_py": BuildWithModels},
+)

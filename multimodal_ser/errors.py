@@ -58,6 +58,26 @@ class MissingWeights(SerError):
     """Weights that others made are not on this machine, or are not what they claim."""
 
 
+class MissingLibrary(SerError):
+    """What was asked for needs a library that a light installation leaves out.
+
+    Example:
+        >>> str(MissingLibrary("librosa", "train"))
+        "librosa is not installed; install it with: pip install 'multimodal-ser[train]'"
+    """
+
+    def __init__(self, library: str, extra: str, remark: str = "") -> None:
+        super().__init__(library, extra, remark)
+        self.library, self.extra, self.remark = library, extra, remark
+
+    def __str__(self) -> str:
+        ending = f" ({self.remark})" if self.remark else ""
+        return (
+            f"{self.library} is not installed; install it with: "
+            f"pip install 'multimodal-ser[{self.extra}]'{ending}"
+        )
+
+
 class DownloadError(SerError):
     """A file cannot be had from the network, or is not what was asked for."""
 

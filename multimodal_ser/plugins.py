@@ -1,11 +1,52 @@
-"""Rooms of plug-ins: one file each, named in the room's ``NAMES``."""
+"""What is loaded when it is needed: plug-ins, and libraries that may not be installed.
+
+A room of plug-ins has one file each, named in the room's ``NAMES``.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
-from multimodal_ser.errors import UnknownName
+from multimodal_ser.errors import MissingLibrary, UnknownName
+
+#: The libraries that prediction does without -> the extra of this package that brings them.
+#: They are imported inside functions, after :func:`require`.
+EXTRAS = {
+    **dict.fromkeys(("tensorflow", "keras", "tf2onnx", "librosa", "xgboost", "lightgbm"), "train"),
+    "pyarrow": "parquet",
+    "distributed": "cluster",
+    "optuna": "search",
+    "opensmile": "opensmile",
+}
+
+
+def require(*libraries: str, remark: str = "") -> None:
+    """Refuse to go on without libraries that a light installation leaves out.
+
+    Nothing is imported, so a request can be checked before any work is done.
+
+    Args:
+        libraries: keys of :data:`EXTRAS`.
+        remark: what to know before one of them is installed.
+
+    Raises:
+        MissingLibrary: one is not installed; the error names the extra that brings it.
+
+    Example:
+        >>> require()
+    """
+    for library in libraries:
+        if not _is_installed(library):
+            raise MissingLibrary(library, EXTRAS[library], remark)
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except (ImportError, ValueError):  # a finder refuses it; a module that was made by hand
+        return False
 
 
 def load_plugin(room: str, kind: str, name: str, names: tuple[str, ...]) -> ModuleType:

@@ -35,6 +35,7 @@ SLOW = (
     *("video/test_model", "video/test_classifiers", "video/test_backbones", "video/test_frames"),
     *("video/test_extract", "video/test_batches", "audio/test_classifiers", "reports/test_html"),
     *("estimators/test_keras_classifier", "test_safety", "test_packaging", "datasets/test_synth"),
+    "test_light_install",
     *("download/test_fetch", "download/test_ravdess_download"),
     *("workflows/test_scikit", "estimators/test_scikit_learn_checks"),
 )

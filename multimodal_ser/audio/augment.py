@@ -21,6 +21,7 @@ from multimodal_ser.audio.extract import clip_feature_sets
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.plugins import require
 from multimodal_ser.tables import Features
 
 #: Raised when the same draw changes a signal in another way than before.
@@ -120,6 +121,7 @@ def shift_pitch(signal: np.ndarray, rate_hz: int, *, semitones: float) -> np.nda
         >>> int(spectrum.argmax())
         440
     """
+    require("librosa")
     import librosa
 
     shifted = librosa.effects.pitch_shift(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multimodal_ser.audio.signal import check_signal
-from multimodal_ser.errors import SerError
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     import opensmile
@@ -40,15 +40,11 @@ def extractor(feature_set: str) -> opensmile.Smile:
         feature_set: a member of ``opensmile.FeatureSet``.
 
     Raises:
-        SerError: the package is not installed.
+        MissingLibrary: the package is not installed.
     """
-    try:
-        import opensmile
-    except ImportError as error:
-        raise SerError(
-            f"the feature set {feature_set} needs the package opensmile; install it with "
-            f"'pip install multimodal-ser[opensmile]' ({LICENCE})"
-        ) from error
+    require("opensmile", remark=LICENCE)
+    import opensmile
+
     _log.warning("%s: %s", feature_set, LICENCE)
     chosen = getattr(opensmile.FeatureSet, feature_set)
     level = opensmile.FeatureLevel.Functionals

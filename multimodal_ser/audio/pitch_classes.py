@@ -21,6 +21,7 @@ import functools
 import numpy as np
 
 from multimodal_ser.audio import filters
+from multimodal_ser.plugins import require
 
 BINS_PER_OCTAVE = 36
 N_OCTAVES = 7
@@ -68,6 +69,7 @@ def tuning(spectrum: np.ndarray, rate_hz: int, per_octave: int) -> float:
         >>> tuning(np.zeros((3, 1025), np.float32), 22050, 12)
         0.0
     """
+    require("librosa")
     import librosa
 
     hz, height = _peaks(spectrum, rate_hz)
@@ -114,6 +116,7 @@ def class_bank() -> np.ndarray:
         >>> class_bank().sum(axis=0).tolist() == [21.0] * 12
         True
     """
+    require("librosa")
     import librosa
 
     bank = librosa.filters.cq_to_chroma(
@@ -182,6 +185,7 @@ def _constant_q_banks(rate_hz: int, tuning: float) -> tuple[int, list, int, np.n
         ``(36, n_bins)``; the transform's length in samples; the root of all
         252 lengths.
     """
+    require("librosa")
     import librosa
     import scipy.fft
 

@@ -38,10 +38,11 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
         0.
 
     Raises:
-        SerError: the corpus could not be made.
+        SerError: the corpus could not be made, or what training needs is not installed.
     """
     started = time.monotonic()
-    output = Path(output)
+    output, recipe = Path(output), _recipe(seed)
+    training.check(recipe)
     _step(1, f"Synthesise {actors} actors, 8 emotions, sound and video")
     synthetic.make_corpus(output / "corpus", actors=actors, takes=takes, seed=seed)
     _step(2, "Index and validate")
@@ -51,7 +52,6 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     learn, test = split_validation(clips, TEST_SHARE, seed)
     held = ", ".join(sorted(test["actor"].unique()))
     _step(3, f"Extract and train; actors {held} are kept for the test")
-    recipe = _recipe(seed)
     cache = Cache(output / "cache")
     model, _ = training.train(learn, recipe, output / "model", cache=cache)
     _step(4, "Score the held-out actors")

@@ -26,6 +26,7 @@ from multimodal_ser.compute import versions
 from multimodal_ser.compute import workers as processes
 from multimodal_ser.compute.workers import Outcome, in_order
 from multimodal_ser.errors import ClusterError, SerError
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -99,13 +100,9 @@ def call_same(build: dict[str, str], function: bytes, *arguments: Any) -> Any:
 
 
 def _connect(scheduler: str) -> Client:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise SerError(
-            "a scheduler needs Dask, which is not installed; "
-            "install it with: pip install 'multimodal-ser[cluster]'"
-        ) from error
+    require("distributed")
+    from distributed import Client
+
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import ModelError
 from multimodal_ser.estimators.files import LARGEST_BYTES, check_archive
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     import keras
@@ -39,10 +40,14 @@ def load_keras(seed: int | None = None) -> ModuleType:
     Returns:
         The ``keras`` module.
 
+    Raises:
+        MissingLibrary: Keras or TensorFlow is not installed.
+
     Example:
         >>> load_keras(seed=0).__name__
         'keras'
     """
+    require("keras", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 

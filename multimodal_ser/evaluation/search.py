@@ -11,10 +11,13 @@ import pandas as pd
 
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import SerError
+from multimodal_ser.plugins import require
 
 #: How candidates are found: all of them, drawn, or proposed by Optuna's
 #: tree-structured Parzen estimator from how the earlier ones did.
 METHODS = ("grid", "random", "optuna")
+#: What to say where Optuna is not installed.
+WITHOUT_OPTUNA = "the other methods need nothing more"
 
 
 @dataclass(frozen=True)
@@ -177,13 +180,9 @@ class _Lazy:
 
 
 def _proposed(space: Mapping, n_draws: int, seed: int, score: Callable) -> Iterator[dict]:
-    try:
-        import optuna
-    except ImportError as error:
-        raise SerError(
-            "Optuna is not installed; pip install 'multimodal-ser[search]', or use the method "
-            "'random'"
-        ) from error
+    require("optuna", remark=WITHOUT_OPTUNA)
+    import optuna
+
     categorical = optuna.distributions.CategoricalDistribution
     distributions = {
         name: categorical(tuple(choices)) if isinstance(choices, Sequence) else choices

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from multimodal_ser.errors import ModelError
 from multimodal_ser.estimators.networks import load_keras
 from multimodal_ser.export.runtime import OPSET, NotExportable, check
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     import keras
@@ -49,6 +50,7 @@ def network_to_onnx(network: keras.Model) -> bytes:
     Example:
         >>> content = network_to_onnx(network)  # doctest: +SKIP
     """
+    require("tf2onnx")  # which Keras would miss in the middle of its export
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise NotExportable(
             f"{network.name} has {len(network.inputs)} inputs and {len(network.outputs)} outputs; "

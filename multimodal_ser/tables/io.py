@@ -16,6 +16,7 @@ import pandas as pd
 
 from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.plugins import require
 from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
 from multimodal_ser.tables.limits import (
     LARGEST_BYTES,
@@ -71,6 +72,7 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
 
     Raises:
         SerError: the ending is not one of them.
+        MissingLibrary: Parquet is not installed.
     """
     ending = Path(path).suffix.lower()
     if ending not in endings:
@@ -78,6 +80,8 @@ def check_ending(path: str | Path, endings: Sequence[str] = ENDINGS) -> str:
             f"{path}: cannot tell the format from the ending {ending or '(none)'!r}; "
             f"use one of {', '.join(endings)}"
         )
+    if ending == ".parquet":
+        require("pyarrow")
     return ending
 
 

@@ -19,6 +19,7 @@ from multimodal_ser.evaluation import adaptation, corpora, protocol, robustness
 from multimodal_ser.evaluation.folds import CORPORA, LEAKY, Fold, make_folds, usual, write_folds
 from multimodal_ser.evaluation.runs import Run, RunModel, check_place, fold_names
 from multimodal_ser.evaluation.significance import sign_flip_test
+from multimodal_ser.plugins import require
 from multimodal_ser.reports.wording import ADAPTED
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables import io as tableio
@@ -315,6 +316,7 @@ def benchmark(
     folds = make_folds(clips, scheme, seed=base.seed)
     identity = _identity(clips, extra, folds, base)
     if run_folder is not None:
+        require("pyarrow")  # a run's tables are Parquet
         check_place(run_folder, identity)
     if folds_file is not None:
         write_folds(folds, folds_file)

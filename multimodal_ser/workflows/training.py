@@ -17,7 +17,6 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
@@ -39,6 +38,7 @@ from multimodal_ser.evaluation.folds import (
     with_extra,
 )
 from multimodal_ser.fusion import aggregate, calibration, methods
+from multimodal_ser.plugins import require
 from multimodal_ser.tables import Features, actor_groups
 from multimodal_ser.tables.clips import hash_text, table_hash
 from multimodal_ser.tables.labels import check_scheme, labels_among
@@ -108,6 +108,8 @@ def check(recipe: Recipe) -> None:
     if recipe.adapt not in adaptation.TRAINED:
         raise UnknownName("adaptation", recipe.adapt, adaptation.TRAINED)
     check_front_ends(recipe)
+    if any(map(is_network, recipe.learners)):
+        require("keras", "tensorflow", "tf2onnx")
     if recipe.adapt == adaptation.BOTH and not any(map(_is_vector, recipe.learners)):
         raise SerError("vectors are adapted alone; choose a learner of them, or --adapt none")
     if recipe.copies and not recipe.heard:
@@ -160,10 +162,8 @@ def _check_search(recipe: Recipe) -> None:
         raise UnknownName("method of search", recipe.search_method, searching.METHODS)
     if recipe.search_metric not in get_scorer_names():
         raise UnknownName("metric", recipe.search_metric, tuple(get_scorer_names()))
-    if recipe.search_method == "optuna" and find_spec("optuna") is None:
-        raise SerError(
-            "Optuna is not installed; pip install 'multimodal-ser[search]', or search by 'random'"
-        )
+    if recipe.search_method == "optuna":
+        require("optuna", remark=searching.WITHOUT_OPTUNA)
 
 
 def inner_folds(train: pd.DataFrame, recipe: Recipe, scheme: str = "actors") -> list[Fold]:

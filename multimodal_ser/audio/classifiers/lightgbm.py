@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multimodal_ser.errors import SerError
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -42,19 +43,20 @@ def build(
     ``subsample`` is drawn anew for every tree.
 
     Raises:
-        SerError: LightGBM is not installed, or the OpenMP library of the
-            system that it needs is not there.
+        MissingLibrary: LightGBM is not installed.
+        SerError: the OpenMP library of the system that it needs is not there.
 
     Example:
         >>> build(num_leaves=7).num_leaves  # doctest: +SKIP
         7
     """
+    require("lightgbm")
     try:
         from lightgbm import LGBMClassifier
     except (ImportError, OSError) as error:
         raise SerError(
-            f"LightGBM cannot be loaded ({error}); install lightgbm, and on Linux the OpenMP "
-            "library libgomp (Debian: libgomp1), or use gradient_boosting or xgboost"
+            f"LightGBM cannot be loaded ({error}); on Linux install the OpenMP library libgomp "
+            "(Debian: libgomp1), or use gradient_boosting or xgboost"
         ) from error
     return LGBMClassifier(
         n_estimators=n_estimators,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from multimodal_ser.plugins import require
+
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
@@ -30,7 +32,12 @@ def build(
     subsample: float = 0.35,
     n_jobs: int | None = None,
 ) -> BaseEstimator:
-    """Return the unfitted estimator; parameters are XGBoost's own."""
+    """Return the unfitted estimator; parameters are XGBoost's own.
+
+    Raises:
+        MissingLibrary: XGBoost is not installed.
+    """
+    require("xgboost")
     from xgboost import XGBClassifier
 
     return XGBClassifier(

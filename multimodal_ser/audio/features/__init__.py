@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from multimodal_ser.plugins import load_plugin
+from multimodal_ser.plugins import load_plugin, require
 
 NAMES = (
     "mfcc_rms",
@@ -68,6 +68,8 @@ FORMER_NAMES = {
 }
 #: Sets that need the package opensmile, which is for research only.
 OPENSMILE = ("egemaps", "compare2016")
+#: Sets that need librosa, for pitch classes.
+LIBROSA = ("spectral_moments", "spectral_mean_std", "mfcc_chroma_mel")
 
 
 def load(name: str) -> ModuleType:
@@ -75,11 +77,14 @@ def load(name: str) -> ModuleType:
 
     Raises:
         UnknownName: there is none of this name.
+        MissingLibrary: it needs librosa, and that is not installed.
 
     Example:
         >>> len(load("mfcc_rms").names())
         157
     """
+    if name in LIBROSA:
+        require("librosa")
     return load_plugin(__name__, "feature set", name, NAMES)
 
 
