@@ -149,6 +149,7 @@ class NoveltyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     weights: Annotated[list[Annotated[float, Meta(ge=0, le=10)]], Meta(max_length=9)]
     bias: Annotated[float, Meta(ge=-10, le=10)]
     limit: Positive
+    most: Positive
 
 
 class ModelRecord(Struct, frozen=True, kw_only=True):

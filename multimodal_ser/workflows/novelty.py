@@ -51,7 +51,7 @@ class Novelty:
         """
         there = clips[clips.isin(features.clips)]
         values = self.neighbours.signs(features.take(there))
-        found = self.strangeness.temperatures(values) / self.strangeness.limit
+        found = self.strangeness.distances(values) / self.strangeness.limit
         return pd.Series(found, there, dtype=float).reindex(clips)
 
     def softening(self, scores: pd.Series) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -63,7 +63,8 @@ class Novelty:
         Returns:
             From a probability table of these clips to another.
         """
-        temperatures = (scores * self.strangeness.limit).fillna(1.0)
+        distances = (scores * self.strangeness.limit).fillna(1.0)
+        temperatures = distances.clip(upper=self.strangeness.most)
 
         def soften(table: pd.DataFrame) -> pd.DataFrame:
             own = temperatures.reindex(table.index).to_numpy()
@@ -94,5 +95,5 @@ class Novelty:
             raise ModelError(f"{folder}: its novelty is damaged; copy the model again")
         known = Neighbours.load(Path(folder) / FILE, record.n_values)
         centre, spread, weights = map(tuple, (record.centre, record.spread, record.weights))
-        far = Strangeness(centre, spread, weights, record.bias, record.limit)
+        far = Strangeness(centre, spread, weights, record.bias, record.limit, record.most)
         return cls(record.learner, known, far, tuple(record.together))

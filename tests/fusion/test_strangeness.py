@@ -30,7 +30,8 @@ def test_it_calibrates_near_and_far_where_one_temperature_cannot(said):
     table, truth, signs, far = said
     found = strangeness.fit(table, truth, signs, far, ~far)
     temperatures = found.temperatures(signs.to_numpy())
-    softened = calibration.soften(table, temperatures)
+    softened = calibration.soften(table, found.distances(signs.to_numpy()))
+    assert (temperatures <= strangeness.MOST).all() and temperatures[~far].mean() < 1.1
     one = calibration.soften(table, calibration.fit_temperature(table, truth))
     for where in (far, ~far):
         right = (table[where].idxmax(axis=1) == truth[where]).mean()
@@ -52,11 +53,11 @@ def test_distance_that_says_nothing_or_the_contrary_is_not_used(said):
     turned = 1 / signs
     found = strangeness.fit(table, truth, turned, far, ~far)
     assert found.weights == (0.0,)
-    np.testing.assert_allclose(found.temperatures(signs.to_numpy()), np.exp(found.bias))
+    np.testing.assert_allclose(found.distances(signs.to_numpy()), np.exp(found.bias))
 
 
-def test_far_beyond_all_that_is_known_nothing_is_sure():
-    found = strangeness.Strangeness((0.0,), (1.0,), (1.0,), 0.0, 2.0)
+def test_far_beyond_all_that_is_known_nothing_is_sure_but_for_the_bound():
+    found = strangeness.Strangeness((0.0,), (1.0,), (1.0,), 0.0, 2.0, most=20.0)
     sure = pd.DataFrame([[0.98, 0.01, 0.01]], ["a"], LABELS)
     temperature = found.temperatures(np.array([[1e9]]))
     assert calibration.soften(sure, temperature).to_numpy().max() < 0.42
