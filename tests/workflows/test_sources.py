@@ -242,7 +242,9 @@ def test_clips_are_the_same_however_they_are_named(corpus, tmp_path):
     table = rows.rename(columns={"audio": "file", "emotion": "label", "actor": "speaker"})
     table.to_csv(tmp_path / "list.csv", index=False)
     for given in (corpus, [str(corpus)], clips):
-        pd.testing.assert_frame_equal(sources.as_clips(given), clips)
+        pd.testing.assert_frame_equal(mser.index(given), clips)
+    for way in ("ravdess", ["ravdess"]):
+        pd.testing.assert_frame_equal(mser.index(corpus, dataset=way), clips)
     listed = sources.as_clips(table.dropna())
     pd.testing.assert_frame_equal(sources.as_clips(tmp_path / "list.csv"), listed)
     assert listed["emotion"].value_counts().to_dict() == clips["emotion"].value_counts().to_dict()
