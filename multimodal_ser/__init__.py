@@ -23,7 +23,7 @@ _HOMES = {
     "SerError": "multimodal_ser.errors",
     "MediaError": "multimodal_ser.errors",
     "Cache": "multimodal_ser.compute.cache",
-    "index": "multimodal_ser.datasets",
+    "index": "multimodal_ser.workflows.sources",
     "read_tables": "multimodal_ser.workflows.data",
     "Learner": "multimodal_ser.workflows.recipes",
     "Recipe": "multimodal_ser.workflows.recipes",

@@ -163,13 +163,14 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
 
 
 def prediction_labels(predictions: pd.DataFrame) -> list[str]:
-    """Return the labels of a table of predictions that has no columns of segments.
+    """Return the labels of a table of predictions.
 
     Raises:
         TableError: a column is missing, there is no row, or a row holds no probabilities.
     """
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
     known += ["audio_share", "video_share", "face_rate", "note", "set"]
+    known += ["person", "segment", "start_s", "end_s"]
     labels = [column for column in predictions.columns if column not in known]
     for column in ("clip", "modality", "confidence"):
         if column not in predictions or len(labels) < 2:

@@ -40,7 +40,7 @@ def result(predictions: pd.DataFrame, failures: pd.DataFrame) -> str:
         >>> "&lt;i&gt;" in html, "<i>" in html, "70" in html
         (True, False, True)
     """
-    labels = [] if predictions.empty else prediction_labels(_untimed(predictions))
+    labels = [] if predictions.empty else prediction_labels(predictions)
     every = list(dict.fromkeys(predictions["clip"]))
     clips = [_clip(predictions[predictions["clip"] == clip], labels) for clip in every[:SHOWN]]
     return TEMPLATES.get_template("notebook.html").render(
@@ -69,10 +69,6 @@ def about(title: str, facts: Mapping[str, str], header: Sequence[str], rows: Ite
     return template.render(title=title, facts=facts, header=header, rows=list(rows))
 
 
-def _untimed(predictions: pd.DataFrame) -> pd.DataFrame:
-    return predictions.drop(columns=["segment", "start_s", "end_s"], errors="ignore")
-
-
 def _colours(count: int) -> list[str]:
     return [COLOURS[at % len(COLOURS)] for at in range(count)]
 
@@ -81,8 +77,10 @@ def _clip(rows: pd.DataFrame, labels: list[str]) -> dict:
     nothing = pd.Series(pd.NA, rows.index)
     inner = rows.get("segment", nothing).notna()
     sampled = rows.get("frame", nothing).notna()
-    whole = rows[~inner & ~sampled].drop_duplicates("modality").set_index("modality")
-    whole = whole.reindex([name for name in MODALITIES if name in whole.index])
+    person = rows.get("person", nothing)
+    named = rows["modality"] + (" of " + person.astype("string")).fillna("")
+    whole = rows.assign(whose=named)[~inner & ~sampled].drop_duplicates("whose").set_index("whose")
+    whole = whole.sort_values("modality", key=lambda m: m.map(MODALITIES.index), kind="stable")
     notes = whole.get("note", pd.Series(dtype=object)).dropna()
     return {
         "name": str(rows["clip"].iloc[0]),
@@ -90,8 +88,14 @@ def _clip(rows: pd.DataFrame, labels: list[str]) -> dict:
         "values": whole[labels].astype(float).T.to_numpy().tolist(),
         "modalities": list(whole.index),
         "notes": [note for note in dict.fromkeys(notes) if note],
-        "course": _course(rows[inner], rows[sampled], labels),
+        "course": _course(rows[inner], _of_one(rows[sampled], person), labels),
     }
+
+
+def _of_one(frames: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
+    """Return the frames of whoever is in most of them, where there are several people."""
+    whose = person[frames.index].dropna()
+    return frames[person[frames.index] == whose.mode()[0]] if len(whose) else frames
 
 
 def _best(row: pd.Series, labels: list[str]) -> tuple[str, float]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 #: What a reader looks for first; of these, what a table has is printed.
 KEY_COLUMNS = (
-    *("clip", "segment", "start_s", "end_s", "frame", "time_s"),
+    *("clip", "person", "segment", "start_s", "end_s", "frame", "time_s"),
     *("modality", "emotion", "confidence", "second", "set", "note"),
 )
 #: Rows that are printed; all are in the table.
@@ -54,7 +54,7 @@ class Result(NamedTuple):
             lines.append(
                 shown.head(_ROWS)
                 .drop(columns=empty)
-                .astype({c: float for c in ("segment", "frame") if c in shown})
+                .astype({c: float for c in ("person", "segment", "frame") if c in shown})
                 .to_string(index=False, max_colwidth=32, na_rep="", float_format="{:.4g}".format)
             )
         if len(shown) > _ROWS:

@@ -22,8 +22,9 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from multimodal_ser import datasets
 from multimodal_ser.audio import signal
-from multimodal_ser.datasets import folder, index, joined
+from multimodal_ser.datasets import folder
 from multimodal_ser.datasets.files import is_audio, is_video
 from multimodal_ser.errors import MediaError, SerError, TableError
 from multimodal_ser.tables import CLIP_COLUMNS, check_clips, make_clips
@@ -426,13 +427,14 @@ def _checked(frames: Iterable[Any], count: int) -> Iterator[np.ndarray]:
         raise SerError(f"there are {many} frames and {count} times; give a time for each")
 
 
-def as_clips(data: Any, dataset: str | None = None) -> pd.DataFrame:
+def as_clips(data: Any, dataset: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Return the clips table of recordings with labels, however they are named.
 
     Args:
         data: a clips table, a table with the column ``path`` (and ``label``, ``actor``,
             ``sex``), the file of such a table, a folder, recordings, or several of these.
-        dataset: how a folder is read, one of ``datasets.NAMES``; None recognises it.
+        dataset: how folders are read: one of ``datasets.NAMES``, or one for each; None
+            recognises each by the names of its files.
 
     Raises:
         TableError: the table is neither.
@@ -460,13 +462,18 @@ def as_clips(data: Any, dataset: str | None = None) -> pd.DataFrame:
     paths = [Path(one) for one in paths]
     places = [one for one in paths if one.is_dir() or tableio.is_table(one)]
     files = [one for one in paths if one not in places]
-    parts: list[tuple[str | Path, pd.DataFrame]] = [(one, _read(one, dataset)) for one in places]
+    ways = zip(places, datasets.paired(places, dataset), strict=True)
+    parts: list[tuple[str | Path, pd.DataFrame]] = [(one, _read(one, way)) for one, way in ways]
     if files:
         clips, unusable = folder.gather(files)
         if unusable:
             raise unusable[0]
         parts.append(("files", clips))
-    return joined(parts)
+    return datasets.joined(parts)
+
+
+#: What :func:`as_clips` is called by users.
+index = as_clips
 
 
 def _listing(table: pd.DataFrame) -> pd.DataFrame | None:
@@ -479,5 +486,5 @@ def _listing(table: pd.DataFrame) -> pd.DataFrame | None:
 
 def _read(place: Path, dataset: str | None) -> pd.DataFrame:
     if not tableio.is_table(place):
-        return index(place, dataset)
+        return datasets.index(place, dataset)
     return folder.read_list(place) if folder.is_list(place) else tableio.read_clips(place)

@@ -35,7 +35,7 @@ def predicted(given: list[dict], failures=()) -> Result:
     table["emotion"] = np.where(sad > 0.5, *LABELS)
     table["confidence"] = np.maximum(sad, 1 - sad)
     table[LABELS] = np.stack([sad, 1 - sad], axis=1)
-    for name in ("segment", "frame"):
+    for name in ("segment", "frame", "person"):
         if name in table:
             table[name] = table[name].astype("Int64")
     return Result(table, failure_table(failures))
@@ -84,6 +84,22 @@ def test_windows_that_overlap_and_gaps_between_utterances():
     bars = list(drawn(Result(table, failure_table([]))._repr_html_()).iter("rect"))
     spans = sorted({(float(b.get("x")) / 80, float(b.get("width")) / 80) for b in bars})
     np.testing.assert_allclose(spans, [(0, 1), (1, 3), (6, 2)], atol=0.01)
+
+
+def test_several_people_each_have_a_column():
+    given = rows("a")[:1]
+    given += [{"clip": "a", "modality": "video", "person": at} for at in (0, 1)]
+    given += [{"clip": "a", "modality": "fused", "person": 1}]
+    given += [
+        {"clip": "a", "modality": "video", "person": at % 3 // 2, "frame": at, "time_s": at / 9}
+        for at in range(9)
+    ]
+    result = predicted(given)
+    root = drawn(result._repr_html_())
+    heads = [cell.text for cell in root.iter("th") if cell.text]
+    assert heads == ["audio", "video of 0", "video of 1", "fused of 1"]
+    assert len({bar.get("x") for bar in root.iter("rect")}) == 6  # the frames of person 0
+    assert "<NA>" not in repr(result)
 
 
 def test_without_segments_there_is_no_course():

@@ -176,3 +176,11 @@ def _table(speech) -> pd.DataFrame:
 def test_labels_that_do_not_fit_are_refused(speech, labels):
     with pytest.raises(SerError):
         mser.EmotionClassifier(workers=1).fit(speech[0][:2], labels)
+
+
+def test_labels_may_be_numbers(speech):
+    paths, labels, actors = speech
+    codes = np.unique(labels, return_inverse=True)[1] * 10
+    made = mser.EmotionClassifier("mfcc_rms:knn", workers=1).fit(paths, codes, actors)
+    assert made.classes_.tolist() == [0, 10, 20, 30]
+    assert set(made.predict(paths)) <= {0, 10, 20, 30}
