@@ -127,7 +127,7 @@ def _of_learner(
     learner: Learner, data: Data, recipe: Recipe, fold: Fold, options: argparse.Namespace
 ) -> dict[str, pd.DataFrame]:
     """Return a learner's probabilities by way of adapting, read again where they were kept."""
-    about = [repr(learner), repr(recipe), options.seed, WAYS, *fold.train, "", *fold.test]
+    about = [repr(learner), repr(vars(recipe)), options.seed, WAYS, *fold.train, "", *fold.test]
     digest = hashlib.sha256("\n".join(map(str, about)).encode()).hexdigest()[:32]
     kept = Path(options.resume) / f"adapted-{digest}.parquet" if options.resume else None
     if kept is not None and kept.exists():
