@@ -11,7 +11,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Bytes of a network's description, and parts of its weights that wait at a time; those here
 #: have some 100 kB, and some hundred.
 _LONGEST_CONFIG, _MOST_PARTS = 2**22, 10_000
+#: Values that all layers give of one input; 1 GB of them.
+_MOST_VALUES = 2**28
 
 
 def load_keras(seed: int | None = None) -> ModuleType:
@@ -107,7 +109,10 @@ def load_network(path: str | Path) -> keras.Model:
     try:
         _check_content(check_archive(path))
         with _bounded(keras):
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if _n_values(network) > _MOST_VALUES:
+            raise ModelError(f"{path}: its layers give more values than fit; train it again")
+        return network
     except ModelError:
         raise
     except Exception as error:
@@ -140,6 +145,17 @@ def _check_content(path: Path) -> None:
             waiting.append(node[name])
         if len(waiting) > _MOST_PARTS:
             raise ModelError(f"{path}: it has too many parts; train the model again")
+
+
+def _n_values(network: keras.Model) -> int:
+    """Return how many values all layers give of one input, as far as that is known."""
+    count = 0
+    for layer in network.layers:
+        with suppress(AttributeError, ValueError):  # of a layer that is used several times
+            outputs = layer.output if isinstance(layer.output, list) else [layer.output]
+            count += sum(math.prod(size or 1 for size in one.shape[1:]) for one in outputs)
+        count += _n_values(layer) if hasattr(layer, "layers") else 0
+    return count
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from multimodal_ser.errors import ModelError
 from multimodal_ser.export.graph import Graph
-from multimodal_ser.export.limits import Outline, Unbounded
+from multimodal_ser.export.limits import Outline, Unbounded, structure_bytes
 from multimodal_ser.export.runtime import LightNetwork
 
 ONES = np.ones((1, 4), np.float32)
@@ -149,3 +149,28 @@ def test_an_output_that_is_no_number_is_refused(value):
     content = built.content(built.add("Add", built.input, built.number(value)), (3,))
     with pytest.raises(ModelError):
         LightNetwork(content).predict_on_batch(np.zeros((2, 3)))
+
+
+def test_a_file_of_many_small_parts_is_refused_before_it_is_read():
+    """Read, each node of two bytes takes 140."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for field in (b"\x0a\x00", b"\x2a\x00", b"\x0a\x02\x0a\x00"):  # nodes, weights, inputs
+        graph_part = field * (40_000_000 // len(field))
+        size = len(graph_part)
+        length = bytes(size >> shift & 127 | (128 if size >> shift + 7 else 0)
+                       for shift in range(0, 35, 7) if size >> shift)  # fmt: skip
+        with pytest.raises(ModelError):
+            LightNetwork(b"\x08\x08\x3a" + length + graph_part)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
+
+
+def test_bytes_beside_the_weights_are_counted():
+    small, large = (
+        graph([("MatMul", "x c", "y", {})], c=np.ones((4, size), np.float32)) for size in (10, 9999)
+    )
+    assert len(large) - len(small) > 150_000
+    assert abs(structure_bytes(large) - structure_bytes(small)) < 10
+    assert structure_bytes(small) < len(small) - 150
+    for content in (b"\x08", b"\x3a\xff\x01a", b"\x0b", b"\x80"):
+        with pytest.raises(Unbounded):
+            structure_bytes(content)

@@ -63,7 +63,7 @@ def as_format_1(folder: Path, former: tuple[str, str]) -> None:
         shutil.move(folder / entry.pop("folder"), folder / modality)
         entry.pop("kind")
     shutil.rmtree(folder / "learners")
-    del params["adapt"]
+    del params["adapt"], params["files"]
     text = json.dumps(params).replace(json.dumps(heard.pop("name")), '"audio"')
     params = json.loads(text.replace(json.dumps(seen.pop("name")), '"video"'))
     feature_set, classifier = former

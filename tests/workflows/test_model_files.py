@@ -213,6 +213,22 @@ def test_a_keras_file_that_claims_too_much_is_refused(tmp_path, claim, monkeypat
     assert networks.load_network(keras_file(tmp_path / "whole.keras")).count_params() == 520
 
 
+def test_a_keras_file_whose_layers_give_too_much_is_refused(tmp_path):
+    """It has no weights at all, and pads an image of 64 pixels."""
+    layers = networks.load_keras().layers
+
+    def padded(width):
+        network = networks.load_keras().Sequential(
+            [layers.Input((8, 8, 1)), layers.ZeroPadding2D(width), layers.GlobalMaxPooling2D()]
+        )
+        networks.save_network(network, tmp_path / "network.keras")
+        return networks.load_network(tmp_path / "network.keras")
+
+    assert padded(4).output_shape == (None, 1)
+    with pytest.raises(ModelError):
+        padded(20_000)
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_BYTES", 2**20)
     np.savez_compressed(tmp_path / "a.npz", mean=np.zeros(2**20))
