@@ -127,7 +127,7 @@ def test_tables(tmp_path, ending, fuzz_cases):
     for seed in range(fuzz_cases):
         path.write_bytes(damaged(content, seed))
         outcomes.add(told(read, path))
-    assert outcomes == {True, False}
+    assert False in outcomes
 
 
 def test_pages_of_a_workbook(tmp_path, fuzz_cases):
@@ -169,7 +169,7 @@ def test_run_folders(run_folder, fuzz_cases):
             outcomes.add(told(read_run, run_folder))
         finally:
             path.write_bytes(whole)
-    assert outcomes == {True, False}
+    assert False in outcomes
     read_run(run_folder)
 
 
