@@ -20,13 +20,19 @@ locale.setlocale(locale.LC_ALL, "")
 from multimodal_ser.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+LITTLE = 'ulimit -s 4096 && ulimit -n 128 && exec "$@"'
 NO_SHM = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
 #: What stands before the command; a way that a machine does not have is skipped.
 WAYS = {
     "no root": ["unshare", "--user"],
     "one core": ["taskset", "-c", str(min(os.sched_getaffinity(0)))],
     "no /dev/shm": ["unshare", "--mount", "sh", "-c", NO_SHM, "sh"],
-    "a small stack and few files": ["sh", "-c", 'ulimit -s 4096 && ulimit -n 128 && exec "$@"', "sh"],
+    "a small stack and few files": [
+        "sh",
+        "-c",
+        'ulimit -s 4096 && ulimit -n 128 && exec "$@"',
+        "sh",
+    ],
 }
 
 
