@@ -130,3 +130,13 @@ def fits(monkeypatch) -> list:
 
     monkeypatch.setattr(FeatureModel, "fit", spy)
     return seen
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fuzz-cases", type=int, default=300, help="damaged files per format")
+
+
+@pytest.fixture
+def fuzz_cases(request) -> int:
+    """How many damaged files of each format are tried."""
+    return request.config.getoption("--fuzz-cases")

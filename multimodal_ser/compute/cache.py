@@ -91,13 +91,13 @@ def content_key(path: str | Path, name: str, version: int, params: Mapping[str, 
         64 hexadecimal digits.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is a pipe or a device.
 
     Example:
         >>> len(content_key(__file__, "mfcc", 1, {"rate_hz": 22050}))
         64
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256")
     made_by = json.dumps([name, version, dict(params)], sort_keys=True)
     digest.update(made_by.encode())

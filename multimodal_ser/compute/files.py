@@ -10,6 +10,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +23,7 @@ _DRAFT = re.compile(re.escape(WRITING) + r"[a-z0-9_]{3,12}")
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 
-def open_regular(path: str | Path, limit_bytes: int | None = None) -> IO[bytes]:
+def open_regular(path: str | Path, limit_bytes: int | None = None) -> BufferedReader:
     """Open a regular file for reading.
 
     Opening a pipe would wait for its writer and reading a device never end; and what is looked

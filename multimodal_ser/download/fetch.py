@@ -214,7 +214,7 @@ class ResumingDownloader:
     def _ask(self, session: requests.Session, url: str, start: int) -> requests.Response:
         """Return the answer: 200, or 206 with what was asked for."""
         headers = {"Range": f"bytes={start}-"} if start else {}
-        how = {"headers": headers, "stream": True, "timeout": TIMEOUT_SECONDS}
+        how: dict[str, Any] = {"headers": headers, "stream": True, "timeout": TIMEOUT_SECONDS}
         with _network_errors(url):
             response = _within(TIMEOUT_SECONDS, lambda: session.get(url, **how))
         status = response.status_code

@@ -25,6 +25,7 @@ import pandas as pd
 from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.limits import to_numbers
 from multimodal_ser.tables.probabilities import MODALITIES
 
 #: What is written, by ending in small letters.
@@ -123,7 +124,7 @@ def check_segments(table: pd.DataFrame, name: str = "the segments") -> pd.DataFr
 
 
 def _seconds(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    numbers = to_numbers(values)
     if pd.api.types.is_timedelta64_dtype(values):
         return values.dt.total_seconds()
     if numbers.isna().any() and not pd.api.types.is_numeric_dtype(values):

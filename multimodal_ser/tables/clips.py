@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import TableError
+from multimodal_ser.tables.limits import to_numbers
 
 #: The eight emotions in the order of their RAVDESS codes 01 to 08. Every
 #: probability table and every network output keeps this order.
@@ -81,7 +82,7 @@ def make_clips(rows: Iterable[dict], labels: Sequence[str] | None = EMOTIONS) ->
     for column in CLIP_COLUMNS:
         if column not in ("emotion", "duration"):
             table[column] = table[column].astype("string")
-    table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
+    table["duration"] = to_numbers(table["duration"])
     given = table["emotion"]
     if labels is None:
         there = label_order(given.dropna())

@@ -23,6 +23,7 @@ from multimodal_ser.tables.limits import (
     check_cells,
     check_parquet,
     check_workbook,
+    to_numbers,
 )
 
 ENDINGS = (".csv", ".json", ".parquet")
@@ -271,7 +272,7 @@ def _read_separated(file: IO[bytes]) -> pd.DataFrame:
     for name in table.columns:
         if not (pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().all()):
             dots = table[name].astype("string").str.replace(",", ".", regex=False)
-            numbers = pd.to_numeric(dots, errors="coerce").astype(float)
+            numbers = to_numbers(dots)
             is_text = _CANONICAL.get(_plain(name)) in _TEXT
             table[name] = (
                 numbers if numbers.count() == dots.count() and not is_text else table[name]

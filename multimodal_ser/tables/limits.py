@@ -113,5 +113,24 @@ def check_cells(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def to_numbers(values: pd.Series) -> pd.Series:
+    """Return values as float64, NaN for what is no number or none that a float can hold.
+
+    Example:
+        >>> to_numbers(pd.Series(["1.5", "one", 10**400])).tolist()
+        [1.5, nan, nan]
+    """
+    try:
+        return pd.to_numeric(values, errors="coerce").astype(float)
+    except OverflowError:  # pandas lets an integer of hundreds of digits be
+        return pd.to_numeric(values.map(_held), errors="coerce").astype(float)
+
+
+def _held(value: Any) -> Any:
+    if isinstance(value, int):
+        return value if abs(value) < 2**1000 else None
+    return value if len(str(value)) < 300 else None
+
+
 def _is_odd(value: Any) -> bool:
     return isinstance(value, bytes) or not pd.api.types.is_scalar(value)
