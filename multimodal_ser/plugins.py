@@ -14,7 +14,8 @@ from multimodal_ser.errors import MissingLibrary, UnknownName
 #: The libraries that prediction does without -> the extra of this package that brings them.
 #: They are imported inside functions, after :func:`require`.
 EXTRAS = {
-    **dict.fromkeys(("tensorflow", "keras", "tf2onnx", "librosa", "xgboost", "lightgbm"), "train"),
+    **dict.fromkeys(("tensorflow", "keras", "h5py", "tf2onnx"), "train"),
+    **dict.fromkeys(("librosa", "xgboost", "lightgbm"), "train"),
     "pyarrow": "parquet",
     "distributed": "cluster",
     "optuna": "search",

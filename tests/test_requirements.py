@@ -23,7 +23,7 @@ PACKAGE = ROOT / "multimodal_ser"
 FILES = ("requirements.txt", "requirements-dev.txt")
 LOCK = ROOT / "requirements.lock"
 #: The distribution of an import, where the two have other names.
-DISTRIBUTION = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
+DISTRIBUTION = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 #: What a POSIX system has and Windows lacks, as it is imported or called.
 POSIX_MODULES = {"fcntl", "grp", "pwd", "resource", "termios"}
 POSIX_CALLS = re.compile(
@@ -105,7 +105,7 @@ def test_every_import_is_required_and_an_extras_is_asked_for_first(path, metadat
     own, text = names(metadata[0]), path.read_text()
     for name in set(third_party_imports(ast.parse(text))):
         if name in EXTRAS:
-            asked = {"keras": r"load_keras\(|require\("}.get(name, r"require\(")
+            asked = r"load_keras\(|require\(" if name in ("keras", "h5py") else r"require\("
             assert re.search(asked, text), f"{path.name} imports {name} without plugins.require"
         elif name not in sys.stdlib_module_names and name != "multimodal_ser":
             assert canonicalize_name(DISTRIBUTION.get(name, name)) in own, name
