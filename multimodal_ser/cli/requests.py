@@ -72,8 +72,9 @@ def _read(dataset: str | None, data: str, numbers: Sequence[str] = ()) -> pd.Dat
     from multimodal_ser.tables import io as tableio
 
     if not tableio.is_table(data):
-        clips = datasets.index(data, dataset)
-        _say_skipped(data, clips)
+        name = dataset or datasets.recognise(data)
+        clips = datasets.index(data, name, numbers)
+        _say_skipped(data, name, clips)
         return clips
     if folder.is_list(data):
         return folder.read_list(data, numbers)
@@ -365,17 +366,21 @@ def say_other_files(folder: str | Path) -> None:
         print(f"passed over in {folder}: {found.total()} other file(s): {endings}", file=sys.stderr)
 
 
-def _say_skipped(folder: str, clips: pd.DataFrame) -> None:
+def _say_skipped(folder: str, name: str, clips: pd.DataFrame) -> None:
     """Say what of a folder is not among its clips: other files, and recordings of other names."""
-    from multimodal_ser.datasets.files import walk
+    from multimodal_ser import datasets
+    from multimodal_ser.datasets.files import absolute, walk
 
-    if (clips["dataset"] == "folder").any():
+    if name == "folder":
         say_other_files(folder)
-    there = {str(path) for path in walk(folder)}
-    unused = there - set(clips["audio"]) - set(clips["video"])
-    if unused and not (clips["dataset"] == "folder").any():
+        return
+    there = {str(absolute(path)) for path in walk(folder)}
+    used = set(clips["audio"].dropna()) | set(clips["video"].dropna())
+    unused = there - {str(absolute(path)) for path in used}
+    listed = "which no table names" if name in datasets.OWN else "for their names or as copies"
+    if unused:
         print(
-            f"passed over in {folder}: {len(unused)} of {len(there)} recordings, for their names "
-            "or as further copies; 'multimodal-ser validate' names them",
+            f"passed over in {folder}: {len(unused)} of {len(there)} recordings, {listed}"
+            + ("" if name in datasets.OWN else "; 'multimodal-ser validate' names them"),
             file=sys.stderr,
         )

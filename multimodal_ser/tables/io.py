@@ -1,4 +1,4 @@
-"""Tables to and from files: CSV, JSON or Parquet, by the file's ending; Excel can be read too."""
+"""Tables to and from files: CSV, JSON, Parquet or Excel, by the file's ending."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import pandas as pd
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
-from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, SPAN_COLUMNS, Features, failure_table, make_clips
 
 ENDINGS = (".csv", ".json", ".parquet")
 EXCEL = ".xlsx"
 #: A path that was made of an address has one slash left.
 _URL = re.compile(r"(https?|s?ftps?|s3|gs|hf|rtmps?|rtsp|file):/", re.IGNORECASE)
-#: Endings of tables that can be read; :data:`ENDINGS` can be written too.
-READABLE = (*ENDINGS, EXCEL)
+#: Endings of tables that can be read.
+READABLE = (*ENDINGS, EXCEL, ".jsonl")
 #: Between the values of a CSV file; the one that its first line holds most of.
 SEPARATORS = (",", ";", "\t")
 #: What is written beside them: a JSON object a line, and a workbook.
@@ -203,8 +203,9 @@ def read(path: str | Path) -> pd.DataFrame:
             return _texts_changed(_read_csv(path), _QUOTED_FORMULA, "")
         if ending == EXCEL:
             return _read_excel(path)
-        if ending == ".json":
-            return pd.read_json(path, orient="records", dtype={name: "string" for name in _TEXT})
+        if ending in (".json", ".jsonl"):
+            texts = {name: "string" for name in _CANONICAL}
+            return pd.read_json(path, orient="records", lines=ending == ".jsonl", dtype=texts)
         return pd.read_parquet(path)
     except FileNotFoundError as error:
         raise TableError(f"{path}: there is no such file; check the path") from error
@@ -274,22 +275,33 @@ def read_as(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises:
         TableError: as for :func:`read`.
     """
-    table = read(path)
-    plain = {_plain(str(name)): name for name in reversed(table.columns)}
-    found = {}
-    for wanted in columns:
-        if wanted not in table.columns:
-            names = (plain[name] for name in (wanted, *OTHER_NAMES[wanted]) if name in plain)
-            if (name := next(names, None)) is not None and name not in found:
-                found[name] = wanted
+    table, found = renamed(read(path), columns)
     if found:
         said = ", ".join(f"{name!r} is the {wanted}" for name, wanted in found.items())
         warnings.warn(f"{path}: read so: {said}", stacklevel=2)
+    return table
+
+
+def renamed(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return a table about recordings with wanted columns by their names, and what was renamed.
+
+    Args:
+        table: as it was read.
+        columns: those that are wanted, see :func:`read_as`.
+    """
+    plain = {_plain(str(name)): name for name in reversed(table.columns)}
+    found: dict[str, str] = {}
+    for wanted in columns:
+        if wanted not in table.columns:
+            names = (wanted, *OTHER_NAMES.get(wanted, ()))
+            name = next((plain[name] for name in names if name in plain), None)
+            if name is not None and name not in found:
+                found[name] = wanted
     table = table.rename(columns=found)
     if "sex" in table:
         known = table["sex"].astype("string").str.strip().str.lower()
         table["sex"] = known.replace(SEX_WORDS)
-    return table
+    return table, found
 
 
 #: A text that a spreadsheet runs when a CSV file is opened in it, and one that was
@@ -450,7 +462,7 @@ def _clip_rows(path: str | Path, numbers: Sequence[str] = ()) -> list[dict]:
             f"{path}: a clips table needs the column clip and one of audio and video; "
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
-    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *numbers))
+    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *SPAN_COLUMNS, *numbers))
     known = table[[name for name in wanted if name in table.columns]].copy()
     for column in {"audio", "video"} & set(known):
         known[column] = known[column].map(lambda value: located(value, path), na_action="ignore")

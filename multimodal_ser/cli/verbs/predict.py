@@ -51,7 +51,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         metavar="HOW",
         help="predict each part of a recording: speech (utterances of 2 to 8 s, cut at pauses), "
         "window=3,hop=1 (seconds), those of a FILE (.csv, .json or .parquet with start and end, "
-        ".TextGrid, .eaf), or none (default: speech where a recording is longer than 10 s)",
+        ".TextGrid, .eaf, a database in audformat), or none (default: speech where a recording is "
+        "longer than 10 s)",
     )
     verb.add_argument(
         "--smoothing",
@@ -67,8 +68,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
     output_argument(
         verb,
         "the predictions",
-        ", .jsonl or .xlsx; or segments as subtitles (.srt, .vtt), for Praat (.TextGrid) or for "
-        "ELAN (.eaf)",
+        ", .jsonl or .xlsx; as a database in audformat (FOLDER.audformat); or segments as "
+        "subtitles (.srt, .vtt), for Praat (.TextGrid) or for ELAN (.eaf)",
     )
     verb.add_argument(
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     import pandas as pd
 
-    from multimodal_ser.tables import annotations
+    from multimodal_ser.tables import annotations, audformat
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import inference, regression
     from multimodal_ser.workflows.data import read_tables
@@ -91,7 +92,8 @@ def run(options: argparse.Namespace) -> int:
         return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
-        tableio.check_ending(options.output, (*tableio.WRITTEN, *annotations.ENDINGS))
+        endings = (*tableio.WRITTEN, *annotations.ENDINGS, audformat.ENDING)
+        tableio.check_ending(options.output, endings)
         if annotations.is_annotation(options.output):
             options.segments = options.segments or "speech"
     tables = read_tables(requests.tables_of(options))
@@ -170,7 +172,7 @@ def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFr
 
 def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
     from multimodal_ser.cli import terminal
-    from multimodal_ser.tables import annotations, widened
+    from multimodal_ser.tables import annotations, audformat, widened
     from multimodal_ser.tables import io as tableio
 
     # A page wants the timeline; that must not change the table.
@@ -185,6 +187,8 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         written = [options.output]
         if annotations.is_annotation(options.output):
             written = annotations.write_predictions(shown, options.output)
+        elif audformat.is_named_so(options.output):
+            audformat.write_predictions(shown, options.output)
         else:
             tableio.write(widened(shown) if options.wide else shown, options.output)
         places = ", ".join(map(str, written))
