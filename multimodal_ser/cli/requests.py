@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from multimodal_ser.evaluation.runs import Run
+    from multimodal_ser.tables import Features
     from multimodal_ser.workflows.data import Data
     from multimodal_ser.workflows.recipes import Preset, Recipe
 
@@ -243,6 +244,20 @@ def _noted(text: str, options: argparse.Namespace) -> str:
             options.tables[name] = path
         parts.append(f"{name}:{classifier}" if classifier else name)
     return "+".join(parts)
+
+
+def face_of(
+    options: argparse.Namespace, clips: pd.DataFrame
+) -> tuple[str | None, dict[str, Features]]:
+    """Return what a regressor knows a face by, and its table made elsewhere, if it is one."""
+    from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows.data import read_tables
+
+    if options.video is None:
+        return (regression.FACE if clips["video"].notna().any() else None), {}
+    options.tables = {}
+    name = _noted(options.video, options)
+    return (None if name == "none" else name), read_tables(options.tables)
 
 
 def tables_of(options: argparse.Namespace) -> dict[str, str]:

@@ -124,16 +124,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
-    """Predict numbers of the voice."""
+    """Predict numbers."""
     import pandas as pd
 
     from multimodal_ser.cli import terminal
     from multimodal_ser.compute.parallel import Engine
     from multimodal_ser.datasets import folder
-    from multimodal_ser.tables import failure_table
+    from multimodal_ser.tables import audformat, failure_table
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows.data import read_tables
 
+    if options.output:
+        tableio.check_ending(options.output, (*tableio.WRITTEN, audformat.ENDING))
     given = [name for name in ("report", "timeline", "sets") if getattr(options, name)]
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
@@ -147,16 +150,19 @@ def _run_regressor(options: argparse.Namespace) -> int:
     work = requests.work_of(options)
     engine = Engine.of(work["workers"], several=len(sources) > 1)
     model = regression.load(options.model)
-    table, failed = regression.predict(model, sources, {**work, "workers": engine})  # type: ignore[typeddict-item]
+    work |= {"workers": engine}
+    tables = read_tables(requests.tables_of(options))
+    table, failed = regression.predict(model, sources, work, tables)  # type: ignore[arg-type]
     failures = pd.concat([left_out, rest, failed], ignore_index=True)
     if options.output:
-        tableio.write(table, options.output)
-        print(f"{len(table)} clip(s) predicted, written to {options.output}")
+        as_database = audformat.is_named_so(options.output)
+        (audformat.write_predictions if as_database else tableio.write)(table, options.output)
+        print(f"{table['clip'].nunique()} clip(s) predicted, written to {options.output}")
     else:
-        terminal.show(table[["path", *model.targets]].rename(columns={"path": "file"}))
+        terminal.show(table[["path", "modality", *model.targets]].rename(columns={"path": "file"}))
     if options.failures:
         tableio.write(failures, options.failures)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, set(table["clip"]))
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:
