@@ -141,6 +141,15 @@ def say_unknown_speakers(clips: pd.DataFrame) -> None:
         )
 
 
+def held_out_words(unknown: bool) -> str:
+    """Return whom scores at the end of a training are of.
+
+    Args:
+        unknown: whether somebody is not known.
+    """
+    return "held-out clips, those that sound alike together," if unknown else "held-out speakers"
+
+
 def _usual_labels(clips: pd.DataFrame) -> str:
     from multimodal_ser import datasets
     from multimodal_ser.tables import EMOTIONS

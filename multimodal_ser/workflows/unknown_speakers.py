@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 #: Clips in a group, on average, and the fewest groups, which folds need.
 CLIPS_IN_GROUP, FEWEST_GROUPS = 20, 8
-#: Main directions of the features that are looked at.
-DIRECTIONS = 20
+#: Main directions of the features that are looked at, and standard deviations beyond which a
+#: value is not. Of what was tried (not clipped, not whitened, groups of 8 and 12 clips), these made
+#: confidence most right on new speakers, for few speakers and for many, on CREMA-D.
+DIRECTIONS, FARTHEST = 20, 2.5
 #: What names of groups begin with: no data set has such a speaker.
 MARK = "sounds like #"
 
@@ -73,8 +75,9 @@ def clusters(values: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
-    rows = StandardScaler().fit_transform(values)
+    # Without outliers, which would be groups of their own, and in directions of equal weight.
+    rows = np.clip(StandardScaler().fit_transform(values), -FARTHEST, FARTHEST)
     directions = min(DIRECTIONS, *rows.shape)
-    rows = PCA(directions, random_state=0).fit_transform(rows)
+    rows = PCA(directions, whiten=True, random_state=0).fit_transform(rows)
     count = max(FEWEST_GROUPS, len(rows) // CLIPS_IN_GROUP)
     return AgglomerativeClustering(count).fit_predict(rows)

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     for name, chosen in told["chosen"].items():
         words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
         print(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
-    _say_held_out(told["held_out"])
+    _say_held_out(told["held_out"], bool(clips["actor"].isna().any()))
     print(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
@@ -87,20 +87,21 @@ def _run_regressor(options: argparse.Namespace) -> int:
     voice = None if options.audio else options.features or "functionals"
     how = {"features": voice, "face": face, "tables": tables, "seed": options.seed}
     scores, failures = regression.train(clips, targets, options.output, **how, work=work)
-    print("How good is it? On held-out speakers of the training clips:")
+    unknown = bool(clips["actor"].isna().any())
+    print(f"How good is it? On {requests.held_out_words(unknown)} of the training clips:")
     terminal.show_numbers(scores)
     print(f"model saved in {options.output}")
     print(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     return requests.say_failures(failures)
 
 
-def _say_held_out(rows: list[dict]) -> None:
+def _say_held_out(rows: list[dict], unknown: bool) -> None:
     from multimodal_ser.cli import terminal
 
     if not rows:
         print("nobody could be held out, so how good it is was not measured")
         return
-    print("How good is it? On held-out speakers of the training clips:")
+    print(f"How good is it? On {requests.held_out_words(unknown)} of the training clips:")
     terminal.show_held_out(rows)
 
 
