@@ -97,11 +97,13 @@ def validate(
     """
     from multimodal_ser.datasets.files import walk
 
-    n_files = sum(1 for _ in walk(root))
+    name = dataset or recognise(root)
+    module = load(name)
+    listed = hasattr(module, "is_one")  # whose recordings may be anywhere
+    n_files = len(load("folder").recordings(module.index(root))) if listed else len([*walk(root)])
     if not n_files:
         raise SerError(f"{root}: no recording in this folder; check the path")
-    name = dataset or recognise(root)
-    return Validated(name, n_files, load(name).validate(root, probe))
+    return Validated(name, n_files, module.validate(root, probe))
 
 
 def paired(roots: Sequence[str | Path], dataset: str | Sequence[str] | None) -> list[str | None]:

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.datasets import folder
+from multimodal_ser.datasets import folder, takes
 from multimodal_ser.errors import SerError
 from multimodal_ser.tables import audformat as databases
 
 NAME = "audformat"
 is_one = databases.is_database
-validate = folder.validate
 
 
 def index(root: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
@@ -43,3 +42,19 @@ def index(root: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
     if table.empty:
         raise SerError(f"{root}: its tables name no file; check the database")
     return folder.listed(table, root, root, numbers)
+
+
+def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame:
+    """Say what is missing, unlabelled, identical or unreadable in a database.
+
+    Args:
+        root: its folder.
+        probe: as for ``folder.validate``.
+
+    Returns:
+        As ``folder.validate`` does.
+
+    Raises:
+        SerError: as for :func:`index`.
+    """
+    return folder.validate_listed(index(root), root, probe)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser.datasets import folder
+from multimodal_ser.datasets import folder, takes
 from multimodal_ser.datasets.files import absolute, expanded, walk
 from multimodal_ser.errors import SerError
 from multimodal_ser.tables import io as tableio
@@ -23,7 +23,6 @@ NAME = "audiofolder"
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 #: Words that a split's folder is called by, as the library knows them.
 SPLITS = ("train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval")
-validate = folder.validate
 
 
 def is_one(root: str | Path) -> bool:
@@ -86,3 +85,19 @@ def _label(path: Path, top: Path) -> str | None:
     place = absolute(path).parent
     is_label = place != absolute(top) and place.name.lower() not in SPLITS
     return place.name if is_label else None
+
+
+def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame:
+    """Say what is missing, unlabelled, identical or unreadable in such a folder.
+
+    Args:
+        root: its folder.
+        probe: as for ``folder.validate``.
+
+    Returns:
+        As ``folder.validate`` does.
+
+    Raises:
+        SerError: as for :func:`index`.
+    """
+    return folder.validate_listed(index(root), root, probe)

@@ -138,6 +138,38 @@ def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame
     return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
 
 
+def validate_listed(
+    clips: pd.DataFrame, root: str | Path, probe: takes.Probe | None = None
+) -> pd.DataFrame:
+    """Say what is missing, unlabelled, identical or unreadable of recordings that tables list.
+
+    Args:
+        clips: what the tables were read as.
+        root: their folder.
+        probe: as for :func:`validate`.
+
+    Returns:
+        As :func:`validate` does.
+    """
+    paths = recordings(clips)
+    there = [path for path in paths if path.exists()]
+    lost = [path for path in paths if not path.exists()]
+    problems = [("missing", str(path), "a table names it, and it is not there") for path in lost]
+    unlabelled = clips.index[clips["emotion"].isna()]
+    if 0 < len(unlabelled) < len(clips):
+        text = f"{len(unlabelled)} of {len(clips)} clips have no label"
+        problems.append(("unlabelled", str(root), f"{text}: {takes.some(list(unlabelled))}"))
+    problems += takes.identical(there)
+    problems += takes.unreadable(there, probe) if probe else []
+    return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
+
+
+def recordings(clips: pd.DataFrame) -> list[Path]:
+    """Return the files of some clips, each once."""
+    files = pd.concat([clips["audio"], clips["video"]]).dropna()
+    return [Path(path) for path in dict.fromkeys(files)]
+
+
 def is_list(path: str | Path) -> bool:
     """Tell whether a table lists recordings by ``path`` and is no clips table.
 

@@ -58,6 +58,8 @@ def test_from_a_list_of_parts_to_predictions_in_audformat(table, tmp_path, capsy
     found = audformat.read_table(said, "audio.segments")
     assert found["emotion"].tolist() == ["bored", "Freude"] * 3
     assert "3 clip(s) predicted" in capsys.readouterr().out
+    assert done("predict", database, "--model", model, "--output", tmp_path / "p.csv") == 0
+    assert pd.read_csv(tmp_path / "p.csv")["path"].nunique() == 8
     # What is predicted is a database, and may be taken as segments in turn.
     assert len(audformat.read_segments(said)) == 6
 

@@ -102,6 +102,22 @@ def test_segments_of_a_database_are_clips_and_those_of_one_recording_one_speaker
     pd.testing.assert_frame_equal(again[["start_s", "end_s"]], clips[["start_s", "end_s"]])
 
 
+@pytest.mark.parametrize("kind", ["audformat", "audiofolder"])
+def test_what_a_table_names_and_is_not_there_is_a_problem(tmp_path, kind):
+    if kind == "audformat":
+        root, gone = database(tmp_path / "d"), "audio/b.wav"
+    else:
+        root, gone = touch(tmp_path / "d", "a.wav", "b.wav"), "b.wav"
+        (root / "metadata.csv").write_text(METADATA["csv"])
+    found = datasets.validate(root)
+    assert (found.dataset, found.n_files) == (kind, 2)
+    assert set(found.problems["kind"]) == {"identical"}  # both are one byte
+    (root / gone).unlink()
+    found = datasets.validate(root)
+    assert found.problems["kind"].tolist() == ["missing"]
+    assert found.problems["path"].item().endswith(gone)
+
+
 def test_two_databases_are_kept_apart(tmp_path):
     roots = [database(tmp_path / name) for name in ("one", "two")]
     clips = datasets.index(roots)

@@ -38,7 +38,10 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
     )
     verb.add_argument(
-        "sources", metavar="SOURCE", nargs="+", help="wav or mp4 files, folders, or a clips table"
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="wav or mp4 files, folders, a clips table, or a database in audformat",
     )
     verb.add_argument(
         "--model",
@@ -98,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             options.segments = options.segments or "speech"
     tables = read_tables(requests.tables_of(options))
     sources, left_out = options.sources, None
-    if len(sources) == 1 and tableio.is_table(sources[0]):
+    if len(sources) == 1 and (tableio.is_table(sources[0]) or audformat.is_database(sources[0])):
         sources, left_out = _listed(sources[0], model.adapt)
     for folder in sources if isinstance(sources, list) else []:
         if Path(folder).is_dir():
@@ -141,7 +144,7 @@ def _run_regressor(options: argparse.Namespace) -> int:
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
     sources, left_out = options.sources, None
-    if len(sources) == 1 and tableio.is_table(sources[0]):
+    if len(sources) == 1 and (tableio.is_table(sources[0]) or audformat.is_database(sources[0])):
         sources, left_out = _listed(sources[0], "none")
     unusable: list = []
     if not isinstance(sources, pd.DataFrame):
@@ -166,10 +169,18 @@ def _run_regressor(options: argparse.Namespace) -> int:
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:
-    """Return the recordings of a table, and its rows that are none."""
+    """Return the recordings of a table or a database, and its rows that are none."""
+    from multimodal_ser import datasets
     from multimodal_ser.datasets import folder
+    from multimodal_ser.tables import audformat
     from multimodal_ser.tables import io as tableio
 
+    if audformat.is_database(path):
+        clips = datasets.index(path, "audformat")
+        if adapt == "person":
+            return clips, None
+        files = clips["video"].fillna(clips["audio"])
+        return [Path(name) for name in dict.fromkeys(files)], None
     if not folder.is_list(path):
         return tableio.read_usable_clips(path)
     # Whose a recording is matters to nothing else.
