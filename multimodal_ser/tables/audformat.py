@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
+from msgspec import Struct
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import TableError
@@ -31,6 +33,25 @@ ENDING = ".audformat"
 INDEX = ("file", "start", "end")
 _LARGEST_BYTES = 2**24
 _TABLE_ID = re.compile(r"[\w.-]+")
+
+
+class _Column(Struct):
+    scheme_id: str | None = None
+
+
+class _Table(Struct):
+    columns: dict[str, _Column] | None = None
+
+
+class _Scheme(Struct):
+    labels: Any = None
+
+
+class _Header(Struct):
+    """What of a header is looked at; the rest may be anything."""
+
+    tables: dict[str, _Table]
+    schemes: dict[str, _Scheme] | None = None
 
 
 def is_database(path: str | Path) -> bool:
@@ -66,11 +87,10 @@ def read_header(root: str | Path) -> dict[str, Any]:
         if path.stat().st_size > _LARGEST_BYTES:
             raise TableError(f"{path}: it is larger than any header; check the path")
         header = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        msgspec.convert(header, _Header)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TableError(f"{path}: not a readable header of audformat ({reason})") from None
-    if not isinstance(header, dict) or not isinstance(header.get("tables", {}), dict):
-        raise TableError(f"{path}: not a header of audformat; it names no tables")
     return header
 
 
@@ -113,7 +133,7 @@ def read(root: str | Path, wanted: Sequence[str]) -> pd.DataFrame:
     """
     header = read_header(root)
     files, segments, scheme = pd.DataFrame(), pd.DataFrame(), None
-    for name, about in header.get("tables", {}).items():
+    for name, about in header["tables"].items():
         raw = read_table(root, str(name))
         table = tableio.renamed(raw, wanted)[0]
         table = table[[c for c in (*INDEX, *wanted) if c in table]]
@@ -143,7 +163,7 @@ def read_segments(root: str | Path) -> pd.DataFrame:
     Raises:
         TableError: the header or a table is damaged, or none is segmented.
     """
-    names = read_header(root).get("tables", {})
+    names = read_header(root)["tables"]
     tables = [read_table(root, str(name)) for name in names]
     found = [table[list(INDEX)] for table in tables if set(INDEX) <= set(table)]
     if not found:
@@ -151,13 +171,12 @@ def read_segments(root: str | Path) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True).drop_duplicates()
 
 
-def _scheme_of(raw: pd.DataFrame, table: pd.DataFrame, wanted: str, about: object) -> str | None:
+def _scheme_of(raw: pd.DataFrame, table: pd.DataFrame, wanted: str, about: Mapping) -> str | None:
     """Return the scheme of the column that became a wanted one."""
-    if wanted not in table or not isinstance(about, dict):
+    if wanted not in table:
         return None
     name = raw.columns[list(tableio.renamed(raw, (wanted,))[0].columns).index(wanted)]
-    column = (about.get("columns") or {}).get(name)
-    return column.get("scheme_id") if isinstance(column, dict) else None
+    return (about.get("columns") or {}).get(name, {}).get("scheme_id")
 
 
 def _merged(known: pd.DataFrame, table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -182,11 +201,11 @@ def _with_sex(
     table: pd.DataFrame, header: Mapping, scheme: str | None, root: str | Path
 ) -> pd.DataFrame:
     """Return the table with the sex that the scheme of the speakers says."""
-    about = (header.get("schemes") or {}).get(scheme) if scheme else None
-    labels = about.get("labels") if isinstance(about, dict) else None
+    labels = (header.get("schemes") or {}).get(scheme, {}).get("labels")
     if isinstance(labels, str):  # the name of a miscellaneous table
         people = read_table(root, labels)
-        labels = people.set_index(people.columns[0]).to_dict("index")
+        first = people.columns[0]
+        labels = people.drop_duplicates(first).set_index(first).to_dict("index")
     if not isinstance(labels, dict) or "actor" not in table:
         return table
     told = {}
