@@ -138,8 +138,9 @@ def read(root: str | Path, wanted: Sequence[str]) -> pd.DataFrame:
         table = tableio.renamed(raw, wanted)[0]
         table = table[[c for c in (*INDEX, *wanted) if c in table]]
         kind = [c for c in INDEX if c in table]
-        if "file" not in kind:
-            raise TableError(f"{root}: the table {name} has no column file; mend or remove it")
+        if kind not in (["file"], list(INDEX)):
+            need = "file, or file, start and end"
+            raise TableError(f"{root}: the table {name} has not the columns {need}; mend it")
         if (speaker := _scheme_of(raw, table, "actor", about)) is not None:
             scheme = scheme or speaker
         table = table.set_index(kind)

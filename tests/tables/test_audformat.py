@@ -125,12 +125,14 @@ def test_who_speaks_may_stand_in_a_table_of_its_own(tmp_path):
         "tables: {pickled: {}}",
         "tables: {fileless: {}}",
         "tables: {doubled: {}}",
+        "tables: {endless: {}}",
     ],
 )
 def test_damaged_and_dangerous_databases_are_refused(tmp_path, header):
     (tmp_path / audformat.HEADER).write_text(header)
     (tmp_path / "db.pickled.pkl").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
     (tmp_path / "db.fileless.csv").write_text("emotion\nsad\n")
+    (tmp_path / "db.endless.csv").write_text("file,start,emotion\na.wav,0,sad\n")
     (tmp_path / "db.doubled.csv").write_text("file,emotion\na.wav,sad\na.wav,sad\n")
     with pytest.raises(TableError):
         audformat.read(tmp_path, ("label",))
