@@ -49,8 +49,9 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
         "data",
         metavar="DATA",
         nargs="*",
-        help="a folder of recordings, a clips table, or a table of path, label, actor and sex "
-        "(the latter three where known); several are taken together",
+        help="a folder of recordings, a clips table, a table of path, label, actor and sex "
+        "(the latter three where known; with start and end of parts of recordings), or a database "
+        "in audformat; several are taken together",
     )
     verb.add_argument(
         "--data", metavar="DATA", dest="data_option", action="append", help="the same, by name"
@@ -59,9 +60,10 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
         "--dataset",
         choices=datasets.NAMES,
         action="append",
-        help="how to read a folder: by the names of CREMA-D, nEMO, RAVDESS or TESS, or as own "
-        "recordings in folders named after their labels (default: as most of its files are named); "
-        "may be given once for each DATA",
+        help="how to read a folder: by the names of CREMA-D, nEMO, RAVDESS or TESS, by the tables "
+        "of audformat or of Hugging Face's AudioFolder, or as own recordings in folders named "
+        "after their labels (default: by its tables, or as most of its files are named); may be "
+        "given once for each DATA",
     )
     verb.add_argument(
         "--channel",

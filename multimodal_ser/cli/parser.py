@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from multimodal_ser import VERSION
 from multimodal_ser.cli import verbs
@@ -29,6 +31,15 @@ user's cache folder, or in $MULTIMODAL_SER_CACHE, or where --cache says.
 class Parser(argparse.ArgumentParser):
     """A parser whose errors ask whether another verb, option or value was meant."""
 
+    _words: Sequence[str] = ()
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Remember what was asked for, of which an error may be about one word."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print usage and the error, and end with status 2."""
         meant = ""
@@ -36,16 +47,21 @@ class Parser(argparse.ArgumentParser):
             names = [name.strip(" '") for name in wrong[2].split(",")]
             meant = did_you_mean(wrong[1], names)
         elif wrong := re.search(r"unrecognized arguments: (--[^ =]+)", message):
-            meant = did_you_mean(wrong[1], self._every_option())
+            meant = self._other_option(wrong[1])
         super().error(printable(f"{message}; {meant}" if meant else message))
 
-    def _every_option(self) -> set[str]:
-        found = set(self._option_string_actions)
+    def _other_option(self, option: str) -> str:
+        """Return which option of the verb was meant, or which verbs have the one that was given."""
+        verbs: dict[str, argparse.ArgumentParser] = {}
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                for verb in action.choices.values():
-                    found |= set(verb._option_string_actions)
-        return found
+                verbs |= action.choices
+        asked = next((word for word in self._words if word in verbs), None)
+        owners = [name for name, verb in verbs.items() if option in verb._option_string_actions]
+        if owners:
+            return f"{option} is an option of {', '.join(owners)}"
+        of_verb = set(verbs[asked]._option_string_actions) if asked else set()
+        return did_you_mean(option, of_verb | set(self._option_string_actions))
 
 
 def build() -> argparse.ArgumentParser:

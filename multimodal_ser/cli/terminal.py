@@ -174,7 +174,7 @@ def show_numbers(scores: pd.DataFrame) -> None:
     Args:
         scores: what ``regression.score_table`` gives.
     """
-    shown = scores[["target"]].copy()
+    shown = scores[["answer", "target"]].copy()
     for metric, name in (("ccc", "CCC"), ("pearson", "Pearson")):
         columns = scores[[metric, f"{metric}_low", f"{metric}_high"]].astype(float)
         shown[f"{name} (95 % interval)"] = [

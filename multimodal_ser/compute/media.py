@@ -23,6 +23,8 @@ FORMATS = (
     *("wav", "w64", "flac", "mp3", "aac", "amr", "amrnb", "amrwb", "aiff", "au", "caf", "wv"),
     *("ac3", "eac3", "dts", "ape", "tta", "h264", "hevc", "m4v", "mjpeg", "ivf", "obu", "dv"),
     *("nut", "gif", "yuv4mpegpipe"),
+    # Single images.
+    *("png_pipe", "jpeg_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe"),
 )
 #: The most pixels of an image: those of 8K as cinemas have it, and a margin for blocks that
 #: codecs fill up. Four values of 16 bits each of them take 290 MB.

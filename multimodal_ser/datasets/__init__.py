@@ -15,7 +15,9 @@ from multimodal_ser.plugins import load_plugin
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("cremad", "folder", "nemo", "ravdess", "tess")
+NAMES = ("audformat", "audiofolder", "cremad", "folder", "nemo", "ravdess", "tess")
+#: Ways to keep own recordings: their clips are of the data set ``folder``.
+OWN = ("audformat", "audiofolder", "folder")
 
 
 def load(name: str) -> ModuleType:
@@ -32,7 +34,9 @@ def load(name: str) -> ModuleType:
 
 
 def index(
-    root: str | Path | Sequence[str | Path], dataset: str | Sequence[str] | None = None
+    root: str | Path | Sequence[str | Path],
+    dataset: str | Sequence[str] | None = None,
+    numbers: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the clips table of a folder of recordings, or of several together.
 
@@ -40,6 +44,7 @@ def index(
         root: folder to walk, or several, whose clips and actors :func:`joined` keeps apart.
         dataset: one of :data:`NAMES`, or one for each folder: how it is read. None
             recognises each by the names of its files.
+        numbers: further columns to keep of the tables of ``audformat`` and ``audiofolder``.
 
     Raises:
         UnknownName: there is no such data set.
@@ -51,10 +56,11 @@ def index(
     """
     if isinstance(root, (str, Path)):
         names = paired([root], dataset)
-        return load(names[0] or recognise(root)).index(root)
+        module = load(names[0] or recognise(root))
+        return module.index(root, numbers) if hasattr(module, "is_one") else module.index(root)
     roots = list(root)
-    names = paired(roots, dataset)
-    return joined((where, index(where, name)) for where, name in zip(roots, names, strict=True))
+    pairs = zip(roots, paired(roots, dataset), strict=True)
+    return joined((where, index(where, name, numbers)) for where, name in pairs)
 
 
 class Validated(NamedTuple):
@@ -91,11 +97,13 @@ def validate(
     """
     from multimodal_ser.datasets.files import walk
 
-    n_files = sum(1 for _ in walk(root))
+    name = dataset or recognise(root)
+    module = load(name)
+    listed = hasattr(module, "is_one")  # whose recordings may be anywhere
+    n_files = len(load("folder").recordings(module.index(root))) if listed else len([*walk(root)])
     if not n_files:
         raise SerError(f"{root}: no recording in this folder; check the path")
-    name = dataset or recognise(root)
-    return Validated(name, n_files, load(name).validate(root, probe))
+    return Validated(name, n_files, module.validate(root, probe))
 
 
 def paired(roots: Sequence[str | Path], dataset: str | Sequence[str] | None) -> list[str | None]:
@@ -121,7 +129,7 @@ def paired(roots: Sequence[str | Path], dataset: str | Sequence[str] | None) -> 
 
 
 def recognise(root: str | Path) -> str:
-    """Return the data set that at least half of a folder's recordings are named by.
+    """Return what a folder is, by its tables, or by what at least half of its files are named.
 
     Args:
         root: folder to walk; no recording is opened.
@@ -138,7 +146,10 @@ def recognise(root: str | Path) -> str:
     """
     from multimodal_ser.datasets.files import walk
 
-    parsers = {name: load(name).parse_name for name in NAMES if name != "folder"}
+    for name in ("audformat", "audiofolder"):
+        if load(name).is_one(root):
+            return name
+    parsers = {name: load(name).parse_name for name in NAMES if name not in OWN}
     found: Counter[str] = Counter()
     paths = list(walk(root))
     for path in paths:
@@ -207,9 +218,10 @@ def _named(clips: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return clips with a name before the ids and as the data set of those that have none."""
     import pandas as pd
 
-    from multimodal_ser.tables import CLIP_COLUMNS
+    from multimodal_ser.tables import CLIP_COLUMNS, SPAN_COLUMNS
 
     own = (clips["dataset"].isna() | (clips["dataset"] == "folder")).to_numpy(dtype=bool)
     ids = clips.index.to_series().astype(object).mask(own, f"{name}/" + clips.index)
-    named = clips[list(CLIP_COLUMNS)].set_axis(pd.Index(ids, dtype=object, name="clip"))
+    columns = [name for name in (*CLIP_COLUMNS, *SPAN_COLUMNS) if name in clips]
+    named = clips[columns].set_axis(pd.Index(ids, dtype=object, name="clip"))
     return named.assign(dataset=clips["dataset"].mask(own, name).to_numpy())

@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -46,8 +46,9 @@ from multimodal_ser.datasets.files import (
     walk,
 )
 from multimodal_ser.errors import MediaError, SerError, TableError
-from multimodal_ser.tables import failure_table, make_clips
+from multimodal_ser.tables import SPAN_COLUMNS, failure_table, make_clips
 from multimodal_ser.tables import io as tableio
+from multimodal_ser.tables.annotations import check_segments as segments_in
 from multimodal_ser.tables.io import is_url
 from multimodal_ser.tables.labels import emotion_of
 
@@ -137,6 +138,38 @@ def validate(root: str | Path, probe: takes.Probe | None = None) -> pd.DataFrame
     return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
 
 
+def validate_listed(
+    clips: pd.DataFrame, root: str | Path, probe: takes.Probe | None = None
+) -> pd.DataFrame:
+    """Say what is missing, unlabelled, identical or unreadable of recordings that tables list.
+
+    Args:
+        clips: what the tables were read as.
+        root: their folder.
+        probe: as for :func:`validate`.
+
+    Returns:
+        As :func:`validate` does.
+    """
+    paths = recordings(clips)
+    there = [path for path in paths if path.exists()]
+    lost = [path for path in paths if not path.exists()]
+    problems = [("missing", str(path), "a table names it, and it is not there") for path in lost]
+    unlabelled = clips.index[clips["emotion"].isna()]
+    if 0 < len(unlabelled) < len(clips):
+        text = f"{len(unlabelled)} of {len(clips)} clips have no label"
+        problems.append(("unlabelled", str(root), f"{text}: {takes.some(list(unlabelled))}"))
+    problems += takes.identical(there)
+    problems += takes.unreadable(there, probe) if probe else []
+    return pd.DataFrame(problems, columns=list(takes.PROBLEM_COLUMNS))
+
+
+def recordings(clips: pd.DataFrame) -> list[Path]:
+    """Return the files of some clips, each once."""
+    files = pd.concat([clips["audio"], clips["video"]]).dropna()
+    return [Path(path) for path in dict.fromkeys(files)]
+
+
 def is_list(path: str | Path) -> bool:
     """Tell whether a table lists recordings by ``path`` and is no clips table.
 
@@ -195,37 +228,74 @@ def read_list(path: str | Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def listed(
-    table: pd.DataFrame, name: str | Path, folder: str | Path, numbers: Sequence[str] = ()
+    table: pd.DataFrame,
+    name: str | Path,
+    folder: str | Path,
+    numbers: Sequence[str] = (),
+    label: Callable[[Path], str | None] | None = None,
 ) -> pd.DataFrame:
     """Return the clips table of a list of recordings that was read.
 
     Args:
-        table: of the columns that :func:`read_list` takes.
+        table: of the columns that :func:`read_list` takes. Where it has ``start`` and ``end``, in
+            seconds or as ``0 days 00:00:01.5``, a row is that part of its recording, its id ending
+            in ``@start-end``; a missing end is the recording's.
         name: of the list, for errors.
         folder: from which relative paths count.
         numbers: further columns to keep, as they are.
+        label: of a recording that the table has none for; None takes that of its folder, where
+            this is named after an emotion.
 
     Raises:
         TableError: as for :func:`read_list`.
     """
     said: dict[Path, dict] = {}
     files: list[tuple[Path, Path]] = []
-    for number, row in enumerate(table.to_dict("records"), start=1):
+    parts: dict[Path, list[dict]] = defaultdict(list)
+    for number, row in enumerate(_with_spans(table, name).to_dict("records"), start=1):
         what = f"{name}: row {number}"
         if pd.isna(row["path"]):
             raise TableError(f"{what} has no path; give it one, or leave it out")
         file = Path(folder) / expanded(row["path"])
         if not (is_audio(file) or is_video(file)):
             raise TableError(f"{what}: {row['path']} has not the ending of a recording")
-        if absolute(file) in said:
-            raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
-        said[absolute(file)] = _said(row) | {
+        about = _said(row) | {
             name: None if pd.isna(row[name]) else row[name] for name in numbers if name in row
         }
-        inside = absolute(file).is_relative_to(absolute(folder))
+        place = absolute(file)
+        if row.get("start_s") or pd.notna(row.get("end_s")):
+            parts[place].append(about | {name: row[name] for name in SPAN_COLUMNS})
+        elif place in said:
+            raise TableError(f"{what}: {row['path']} is in a row above too; keep one")
+        else:
+            said[place] = about
+        inside = place.is_relative_to(absolute(folder))
         files.append((Path(folder) if inside else file.parent, file))
-    rows = [_row_of(clip, paths, said) for clip, paths in _groups(files).items()]
+    label = label or _label
+    rows = []
+    for clip, paths in _groups(files).items():
+        if any(absolute(path) in said for path in paths):
+            rows.append(_row_of(clip, paths, said, label))
+        spans = [one for path in paths for one in parts.get(absolute(path), ())]
+        rows += [_part(clip, paths, one, label) for one in spans]
     return tableio.with_numbers(make_clips(rows, labels=None), rows, numbers)
+
+
+def _with_spans(table: pd.DataFrame, name: str | Path) -> pd.DataFrame:
+    """Return the list with start and end in seconds, where it has them; 0 and NaN: all of it."""
+    if not {"start", "end", *SPAN_COLUMNS} & set(table.columns):
+        return table
+    spans = segments_in(table, str(name))
+    return table.drop(columns=[c for c in ("start", "end") if c in table]).assign(
+        **{column: spans[column].to_numpy() for column in SPAN_COLUMNS}
+    )
+
+
+def _part(clip: str, paths: list[Path], said: dict, label: Callable[[Path], str | None]) -> dict:
+    """Return the row of a part of a recording, of which the sound alone is learnt from."""
+    end = "" if pd.isna(said["end_s"]) else f"{said['end_s']:.3f}"
+    row = _row(clip, paths, label(paths[0]))
+    return row | said | {"clip": f"{row['clip']}@{said['start_s']:.3f}-{end}", "video": None}
 
 
 def _said(row: dict) -> dict:
@@ -235,12 +305,14 @@ def _said(row: dict) -> dict:
     return known | ({"emotion": label} if label else {})
 
 
-def _row_of(clip: str, paths: list[Path], said: dict[Path, dict]) -> dict:
-    first = said[absolute(paths[0])]
-    if any(said[absolute(path)] != first for path in paths):
+def _row_of(
+    clip: str, paths: list[Path], said: dict[Path, dict], label: Callable[[Path], str | None]
+) -> dict:
+    first = said.get(absolute(paths[0]))
+    if first is None or any(said.get(absolute(path)) != first for path in paths):
         names = " and ".join(map(str, paths))
         raise TableError(f"{names} are one clip, but the list says different things of them")
-    return {**_row(clip, paths, _label(paths[0])), **first}
+    return {**_row(clip, paths, label(paths[0])), **first}
 
 
 def _files(source: Path, unusable: list[MediaError]) -> list[Path]:

@@ -7,6 +7,7 @@ not :class:`Markup` already shows as text, and is never run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -28,6 +29,19 @@ TEMPLATES.filters |= {"counted": wording.count, "grouped": lambda number: f"{num
 TEMPLATES.tests["missing"] = pd.isna
 
 
+def breakable(name: object) -> Markup:
+    """Return a name that may go on in the next line after ``:``, ``+``, ``_`` and ``/``.
+
+    Example:
+        >>> print(breakable("functionals:svc"), breakable("<a_b>"))
+        functionals:<wbr>svc &lt;a_<wbr>b&gt;
+    """
+    return join(
+        Markup("{}<wbr>").format(part) if part in tuple(":+_/") else part
+        for part in re.split("([:+_/])", str(name))
+    )
+
+
 def join(parts: Iterable[str]) -> Markup:
     """Return the parts one after another, each escaped unless it is markup.
 
@@ -36,3 +50,6 @@ def join(parts: Iterable[str]) -> Markup:
         &lt;i&gt;<b>
     """
     return Markup("").join(parts)
+
+
+TEMPLATES.filters["breakable"] = breakable

@@ -24,6 +24,7 @@ import pandas as pd
 
 from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
+from multimodal_ser.tables import audformat
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.limits import to_numbers
 from multimodal_ser.tables.probabilities import MODALITIES
@@ -48,7 +49,8 @@ def read_segments(path: str | Path) -> pd.DataFrame:
     Args:
         path: a table (CSV, JSON, Parquet) with the columns ``start`` and ``end``, in seconds
             or as ``0 days 00:00:01.5``, and ``clip`` or ``file`` where there are several
-            recordings, such as audformat's; a ``.TextGrid``, whose first tier of intervals
+            recordings, such as audformat's; a database in audformat, whose segmented tables
+            count, all of them; a ``.TextGrid``, whose first tier of intervals
             with text counts; or an ``.eaf``, whose aligned tiers count, all of them.
 
     Returns:
@@ -62,6 +64,8 @@ def read_segments(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     ending = path.suffix.lower()
+    if audformat.is_database(path):
+        return check_segments(audformat.read_segments(path), str(path))
     if ending not in (".textgrid", ".eaf"):
         if ending not in tableio.ENDINGS:
             raise TableError(
@@ -94,7 +98,8 @@ def check_segments(table: pd.DataFrame, name: str = "the segments") -> pd.DataFr
         name: what to call it in an error.
 
     Returns:
-        ``start_s`` and ``end_s`` in seconds, and ``clip`` where the recordings are named.
+        ``start_s`` and ``end_s`` in seconds, NaN where it is empty: that of the recording; and
+        ``clip`` where the recordings are named.
 
     Raises:
         TableError: a column is missing, or a segment does not end after it begins.
@@ -106,14 +111,14 @@ def check_segments(table: pd.DataFrame, name: str = "the segments") -> pd.DataFr
     if any(table.index.names):
         table = table.reset_index()
     found = pd.DataFrame(index=table.index)
-    for column, others in (("start_s", ("start",)), ("end_s", ("end",))):
-        there = next((one for one in (column, *others) if one in table), None)
-        if there is None:
-            raise TableError(f"{name}: no column {others[0]}; give start and end in seconds")
-        found[column] = _seconds(table[there])
-    wrong = ~((found["start_s"] >= 0) & (found["end_s"] > found["start_s"])) | np.isinf(
-        found["end_s"]
-    )
+    for column in ("start", "end"):
+        if _there(table, column) not in table:
+            raise TableError(f"{name}: no column {column}; give start and end in seconds")
+        found[f"{column}_s"] = _seconds(table[_there(table, column)])
+    # audformat leaves the end empty where it is the recording's.
+    open_ended = found["end_s"].isna() & pd.isna(table[_there(table, "end")])
+    ends = (found["end_s"] > found["start_s"]) | open_ended
+    wrong = ~((found["start_s"] >= 0) & ends) | np.isinf(found["end_s"])
     if wrong.any() or not len(found):
         problem = "there is none" if not len(found) else f"row {int(np.argmax(wrong)) + 1} is none"
         raise TableError(f"{name}: {problem}; a segment begins at 0 s or later and ends after that")
@@ -121,6 +126,10 @@ def check_segments(table: pd.DataFrame, name: str = "the segments") -> pd.DataFr
     if whose is not None:
         found["clip"] = table[whose].astype(str)
     return found.reset_index(drop=True)
+
+
+def _there(table: pd.DataFrame, column: str) -> str:
+    return f"{column}_s" if f"{column}_s" in table else column
 
 
 def _seconds(values: pd.Series) -> pd.Series:

@@ -29,6 +29,9 @@ CLIP_COLUMNS = (
     "channel",
     "duration",
 )
+#: What a clips table has beside them where some clips are parts of recordings: start and end in
+#: seconds, NaN where the recording begins and ends.
+SPAN_COLUMNS = ("start_s", "end_s")
 FAILURE_COLUMNS = ("clip", "path", "stage", "error")
 
 
@@ -60,8 +63,8 @@ def make_clips(rows: Iterable[dict], labels: Sequence[str] | None = EMOTIONS) ->
     recording about which nothing is known but its path is a valid clip.
 
     Args:
-        rows: one dictionary a clip; keys are ``clip`` and any of
-            :data:`CLIP_COLUMNS`.
+        rows: one dictionary a clip; keys are ``clip``, any of :data:`CLIP_COLUMNS`, and
+            :data:`SPAN_COLUMNS` of a clip that is a part of a recording.
         labels: what ``emotion`` may be; others than :data:`EMOTIONS` under
             another label scheme. None takes any words: where one is no emotion, the
             labels are those that occur, in the order of :func:`label_order`.
@@ -77,12 +80,15 @@ def make_clips(rows: Iterable[dict], labels: Sequence[str] | None = EMOTIONS) ->
         >>> make_clips([{"clip": "a", "audio": "a.wav", "emotion": "sad"}]).loc["a", "emotion"]
         'sad'
     """
-    table = pd.DataFrame(list(rows), columns=["clip", *CLIP_COLUMNS])
+    rows = list(rows)
+    spans = SPAN_COLUMNS if any(pd.notna(row.get(c)) for row in rows for c in SPAN_COLUMNS) else ()
+    table = pd.DataFrame(rows, columns=["clip", *CLIP_COLUMNS, *spans])
     table = table.set_index("clip").sort_index()
     for column in CLIP_COLUMNS:
         if column not in ("emotion", "duration"):
             table[column] = table[column].astype("string")
-    table["duration"] = to_numbers(table["duration"])
+    for column in ("duration", *spans):
+        table[column] = to_numbers(table[column])
     given = table["emotion"]
     if labels is None:
         there = label_order(given.dropna())
@@ -135,7 +141,8 @@ def actor_groups(clips: pd.DataFrame) -> np.ndarray:
     """Return one text per clip that names its speaker across datasets.
 
     Two datasets may both have an actor ``01``; the data set's name keeps them
-    apart. Clips without a known actor are each a speaker of their own.
+    apart. Clips without a known actor are each a speaker of their own, the parts of one
+    recording together.
 
     Returns:
         object array ``(n_clips,)``.
@@ -150,8 +157,22 @@ def actor_groups(clips: pd.DataFrame) -> np.ndarray:
     """
     check_clips(clips)
     named = clips["dataset"].fillna("") + "/" + clips["actor"].fillna("")
-    alone = pd.Series([f"clip/{clip}" for clip in clips.index], index=clips.index)
+    whole = pd.Series(clips.index, clips.index, dtype=object)
+    if is_part(clips).any():
+        whole = whole.mask(is_part(clips), clips["audio"].fillna(clips["video"]))
+    alone = "clip/" + whole
     return named.where(clips["actor"].notna(), alone).to_numpy(dtype=object)
+
+
+def is_part(clips: pd.DataFrame) -> pd.Series:
+    """Tell of each clip whether it is a part of a recording.
+
+    Example:
+        >>> is_part(make_clips([{"clip": "a", "end_s": 2.5}, {"clip": "b"}])).tolist()
+        [True, False]
+    """
+    there = [name for name in SPAN_COLUMNS if name in clips]
+    return clips[there].notna().any(axis=1)
 
 
 def known_actors(clips: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables to and from files: CSV, JSON or Parquet, by the file's ending; Excel can be read too."""
+"""Tables to and from files: CSV, JSON, Parquet or Excel, by the file's ending."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ import pandas as pd
 from multimodal_ser.compute.files import open_regular, write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.plugins import require
-from multimodal_ser.tables import CLIP_COLUMNS, Features, failure_table, make_clips
+from multimodal_ser.tables import CLIP_COLUMNS, SPAN_COLUMNS, Features, failure_table, make_clips
 from multimodal_ser.tables.limits import (
     LARGEST_BYTES,
     check_cells,
@@ -33,7 +34,7 @@ _URL = re.compile(
     r"(\w+::)*(https?|s?ftps?|s3|gs|gcs|az|abfss?|hf|hdfs|rtmps?|rtsp|file):/", re.IGNORECASE
 )
 #: Endings of tables that can be read; :data:`ENDINGS` can be written too.
-READABLE = (*ENDINGS, EXCEL)
+READABLE = (*ENDINGS, EXCEL, ".jsonl")
 #: Between the values of a CSV file; the one that its first line holds most of.
 SEPARATORS = (",", ";", "\t")
 #: What is written beside them: a JSON object a line, and a workbook.
@@ -248,10 +249,11 @@ def _read_parquet(file: IO[bytes]) -> pd.DataFrame:
     return table.reset_index(drop=not any(table.index.names))
 
 
-def _read_json(file: IO[bytes]) -> pd.DataFrame:
+def _read_json(file: IO[bytes], lines: bool = False) -> pd.DataFrame:
     # As objects first: as a string, a list would be the text of one.
-    table = check_cells(pd.read_json(file, orient="records", dtype=dict.fromkeys(_TEXT, object)))
-    return table.astype({name: "string" for name in _TEXT if name in table})
+    objects = dict.fromkeys(_CANONICAL, object)
+    table = check_cells(pd.read_json(file, orient="records", lines=lines, dtype=objects))
+    return table.astype({name: "string" for name in _CANONICAL if name in table})
 
 
 def _read_csv(file: IO[bytes]) -> pd.DataFrame:
@@ -288,9 +290,10 @@ def _read_excel(file: IO[bytes]) -> pd.DataFrame:
     return _texts_changed(table, _QUOTED_FORMULA, "")
 
 
-_READERS = {
+_READERS: dict[str, Callable[[IO[bytes]], pd.DataFrame]] = {
     ".csv": _read_csv,
     ".json": _read_json,
+    ".jsonl": partial(_read_json, lines=True),
     ".parquet": _read_parquet,
     EXCEL: _read_excel,
 }
@@ -522,7 +525,7 @@ def _clip_rows(path: str | Path, numbers: Sequence[str] = ()) -> list[dict]:
             f"{path}: a clips table needs the column clip and one of audio and video; "
             "make one with 'multimodal-ser index DATA --output clips.csv'"
         )
-    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *numbers))
+    wanted = dict.fromkeys(("clip", *CLIP_COLUMNS, *SPAN_COLUMNS, *numbers))
     known = table[[name for name in wanted if name in table.columns]].copy()
     for column in {"audio", "video"} & set(known):
         known[column] = known[column].map(lambda value: located(value, path), na_action="ignore")

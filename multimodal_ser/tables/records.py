@@ -34,12 +34,19 @@ Value = None | bool | int | float | str | list[_Values] | dict[str, _Values]
 Kind = TypeVar("Kind", bound=Struct)
 
 
+class InputRecord(Struct, frozen=True, kw_only=True):
+    """What a regressor of one modality reads."""
+
+    input: Name
+    version: Count
+
+
 class RegressorRecord(Struct, frozen=True, kw_only=True):
     """A regressor's description; see ``workflows.regression``."""
 
-    input: Name
-    input_version: Count
     targets: list[Name]
+    inputs: dict[Name, InputRecord]
+    weights: dict[Name, dict[Name, float]] = {}
 
 
 class RunModelRecord(Struct, frozen=True, kw_only=True):

@@ -231,13 +231,19 @@ def fit_sets(
     return label_sets.fit(answered, clips["emotion"], actors)
 
 
-def scored(answered: Mapping[str, pd.DataFrame], clips: pd.DataFrame, seed: int) -> list[dict]:
+def scored(
+    answered: Mapping[str, pd.DataFrame],
+    clips: pd.DataFrame,
+    seed: int,
+    named: pd.Series | None = None,
+) -> list[dict]:
     """Return how good held-out answers are, as JSON values.
 
     Args:
         answered: of :func:`held_out`.
         clips: the training clips, with labels.
         seed: of the bootstrap over actors.
+        named: by clip, whether its actor is a person; None where all known ones are.
 
     Returns:
         One dictionary for each of ``audio``, ``video`` and, of both, ``fused``: ``answer``, what
@@ -247,7 +253,8 @@ def scored(answered: Mapping[str, pd.DataFrame], clips: pd.DataFrame, seed: int)
     from multimodal_ser.evaluation import metrics, protocol
 
     names = [name for name in answered if name != "fused" or len(answered) > 2]
-    groups = pd.Series(actor_groups(clips), clips.index)[clips["actor"].notna()]
+    named = clips["actor"].notna() if named is None else named
+    groups = pd.Series(actor_groups(clips), clips.index)[named]
     rows = []
     for name in names:
         table = answered[name].dropna(how="all")

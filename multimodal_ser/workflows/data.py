@@ -15,8 +15,9 @@ from multimodal_ser.compute.cache import Cache, default_folder
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError, UnknownName
 from multimodal_ser.evaluation import adaptation
-from multimodal_ser.tables import Features, check_clips, failure_table, selection
+from multimodal_ser.tables import SPAN_COLUMNS, Features, check_clips, failure_table, selection
 from multimodal_ser.tables import labels as label_scheme
+from multimodal_ser.tables.clips import is_part
 from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def prepare(
             f"{len(nameless)} clip(s) have no known actor, among them {nameless[0]!r}, and a "
             "changed copy could be of somebody who is tested; fill the column actor"
         )
+    if recipe.copies and is_part(labelled).any():
+        raise SerError("copies are made of whole recordings; cut the parts out, or take no copies")
     if recipe.adapt == adaptation.BOTH:
         adaptation.groups(labelled, "person")
     if extra is not None:
@@ -221,9 +224,14 @@ def extract_inputs(
     if heard:
         from multimodal_ser.audio.extract import extract_many
 
-        found, failed = extract_many(clips, heard, change=change, speech_only=True, **shared)
-        inputs |= found
+        parts = is_part(clips)
+        whole = clips[~parts]
+        found, failed = extract_many(whole, heard, change=change, speech_only=True, **shared)
         failures.append(failed)
+        if parts.any():
+            found, failed = _with_parts(found, clips[parts], heard, shared, change)
+            failures.append(failed)
+        inputs |= found
     stores: dict[FrameParams, FrameStore] = {}
     for one in learners:
         if one.input in TABLES:
@@ -241,6 +249,54 @@ def extract_inputs(
     failed = pd.concat(failures, ignore_index=True)
     # An mp4 that holds a voice alone is a recording of it.
     return inputs, failed[~failed["error"].astype(str).str.contains(NO_IMAGE, regex=False)]
+
+
+def _with_parts(
+    found: dict[str, Features],
+    clips: pd.DataFrame,
+    names: list[str],
+    shared: Work,
+    change: Callable[[str], Change] | None,
+) -> tuple[dict[str, Features], pd.DataFrame]:
+    """Return features of whole clips with those of the parts of recordings; and what failed."""
+    every, failures = [found], [failure_table([])]
+    for path, part in clips.dropna(subset=["audio"]).groupby("audio", sort=False):
+        part = part.sort_values(list(SPAN_COLUMNS))
+        happens = change(str(part.index[0])) if change else None  # to the whole recording
+        given, failed = _of_one_recording(str(path), part, names, shared, happens)
+        every.append(given)
+        failures.append(failed)
+    there = [one for one in every if one]
+    return {name: _stacked([one[name] for one in there]) for name in names}, pd.concat(failures)
+
+
+def _of_one_recording(
+    path: str, parts: pd.DataFrame, names: list[str], shared: Work, change: Change | None
+) -> tuple[dict[str, Features], pd.DataFrame]:
+    """Return the features of the parts of a recording, which are sorted by time."""
+    from multimodal_ser.audio import extract as extracting
+    from multimodal_ser.audio import segments
+
+    spans = tuple(zip(parts["start_s"].fillna(0.0), parts["end_s"], strict=True))
+    work: dict[str, Any] = {"cache": shared["cache"], "workers": shared["workers"]}
+    try:
+        plan = segments.plan(path, spans, shared["cache"].folder)
+    except SerError as error:
+        return {}, failure_table((str(clip), path, "audio", str(error)) for clip in parts.index)
+    # The plan lacks those that begin after the recording's end: they are the last.
+    count = 0 if plan.spans is None else len(plan.spans)
+    given, silent, failed = extracting.extract_spans(
+        parts.iloc[0], plan, parts.index[:count], names, change=change, **work
+    )
+    rows = [(clip, path, extracting.SPEECH_STAGE, f"{path}: {why}") for clip, why in silent.items()]
+    lost = f"{path}: it ends before the part begins; mend its start"
+    rows += [(str(clip), path, "audio", lost) for clip in parts.index[count:]]
+    return given, pd.concat([failed, failure_table(rows)])
+
+
+def _stacked(parts: list[Features]) -> Features:
+    ids = pd.Index([clip for part in parts for clip in part.clips], name="clip", dtype=object)
+    return Features(ids, np.concatenate([part.values for part in parts]), parts[0].names)
 
 
 def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):

@@ -7,6 +7,7 @@ its first label). Segments that overlap count for what they hold, each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,10 @@ SEGMENTS_HELD = 64
 How = str | segments.Windows | Mapping[str, tuple[tuple[float, float], ...]] | None
 #: From features of a recording's segments, by input, to those that learners get.
 Normalise = Callable[[dict[str, Features], pd.DataFrame], dict[str, Features]]
+
+
+#: Steps at the beginning of a path that lead out of a folder.
+_UPWARDS = re.compile(r"^(\.{1,2}/)+")
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,12 @@ def read_how(given: str | Path | pd.DataFrame | None, clips: pd.DataFrame) -> Ho
 def _spans_of(table: pd.DataFrame, clip: object, row: pd.Series) -> tuple:
     """Return those segments of a table that are a clip's, by its id, path or file name."""
     if "clip" in table:
-        paths = [str(path) for path in row[["audio", "video"]].dropna()]
-        names = {str(clip), *paths, *(Path(path).name for path in paths)}
-        names |= {Path(path).stem for path in paths}
-        table = table[table["clip"].isin(names)]
+        paths = [Path(path) for path in row[["audio", "video"]].dropna()]
+        names = {str(clip), *map(str, paths), *(path.stem for path in paths)}
+        # And every end of its path: 'a.wav', 'may/a.wav', ...; what a database has is relative.
+        names |= {"/".join(path.parts[at:]) for path in paths for at in range(len(path.parts))}
+        named = table["clip"].str.replace(_UPWARDS, "", regex=True)
+        table = table[named.isin(names) | table["clip"].isin(names)]
     return tuple(zip(table["start_s"].tolist(), table["end_s"].tolist(), strict=True))
 
 

@@ -58,6 +58,7 @@ from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import FRAMES, SEQUENCES, Learner, Recipe
 from multimodal_ser.workflows.records import run_record
 from multimodal_ser.workflows.sources import Labelled, as_clips
+from multimodal_ser.workflows.unknown_speakers import grouped
 
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameStore
@@ -503,7 +504,8 @@ def fit(
     Args:
         data: extracted; only the rows of ``train`` are read, and those of its
             extra clips whose actor has no other clips in it.
-        train: a clips table with labels.
+        train: a clips table with labels; clips of unknown speakers are held out with those
+            that sound alike (``workflows.unknown_speakers``).
         recipe: what to fit.
         scheme: of the folds that ``train`` comes from, see :func:`inner_folds`.
         checkpoint: folder from which interrupted network trainings resume.
@@ -518,6 +520,8 @@ def fit(
     Raises:
         SerError: there are too few clips or classes to learn from.
     """
+    named = train["actor"].notna()
+    train = grouped(train, data.inputs)
     folds = inner_folds(train, recipe, scheme)
     learners = {one.name: one for one in usable(data, recipe, train)}
     fitted, crossed, chosen = {}, {}, {}
@@ -540,7 +544,7 @@ def fit(
     )
     measured = combining.measured(crossed, learners, train, recipe.fusion) if folds else []
     told = {"chosen": {name: one for name, one in chosen.items() if one}, "calibration": measured}
-    return model, {**told, "held_out": combining.scored(answered, train, recipe.seed)}
+    return model, {**told, "held_out": combining.scored(answered, train, recipe.seed, named)}
 
 
 def train(

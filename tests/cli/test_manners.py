@@ -30,6 +30,14 @@ def test_a_wrong_word_gets_the_one_that_was_meant(words, meant, capsys):
     assert f"did you mean '{meant}'?" in capsys.readouterr().err
 
 
+def test_an_option_of_other_verbs_is_not_offered_as_this_ones(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "x", "--crop", "frame"])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert "did you mean" not in said and "train" in said.rpartition("--crop is")[2]
+
+
 def test_a_wrong_name_of_a_plug_in_gets_the_one_that_was_meant():
     assert "'logistic_regression'?" in str(
         UnknownName("classifier", "logistic_regresion", ("svc", "logistic_regression"))

@@ -93,6 +93,22 @@ def test_evaluate_benchmark_and_report_keep_the_words(model, folder, tmp_path, c
     assert all(word in page.read_text(encoding="utf-8") for word in WORDS)
 
 
+def test_five_commands_from_a_folder_to_a_report(folder, tmp_path, capsys, monkeypatch):
+    """Each takes what the one before made; who speaks is not known."""
+    monkeypatch.chdir(tmp_path)
+    assert told(capsys, "index", folder, "--output", "clips.csv")[0] == 0
+    assert told(capsys, "train", "clips.csv", *QUICK, "--output", "model")[0] == 0
+    words = ["benchmark", "clips.csv", *QUICK, "--modalities", "audio", "--run", "run"]
+    status, _, said = told(capsys, *words)
+    assert status == 0 and "marked leaky" in said
+    asked = ["predict", folder / "joy", "--model", "model", "--output", "said.csv"]
+    assert told(capsys, *asked)[0] == 0
+    assert told(capsys, "report", "run", "--output", "report.html")[0] == 0
+    assert set(pd.read_csv("said.csv")["emotion"]) == {"joy"}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(word in page for word in WORDS) and "leaky" in page
+
+
 def test_synonyms_are_mapped_when_asked_and_the_rest_is_counted_and_named(folder, tmp_path, capsys):
     for take in range(6):
         tone(tmp_path / "data" / "sad" / f"{take}.wav", 300 + take)

@@ -26,6 +26,11 @@ def test_text_is_escaped_and_markup_is_not():
     )
 
 
+def test_a_long_name_may_break_at_its_joints_alone_and_is_escaped():
+    shown = TEMPLATES.from_string("{{ name|breakable }}").render(name="<b>functionals:mlp+a_b")
+    assert shown == "&lt;b&gt;functionals:<wbr>mlp+<wbr>a_<wbr>b"
+
+
 def test_a_name_that_a_template_does_not_know_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
         TEMPLATES.from_string("{{ nothing }}").render()

@@ -13,7 +13,9 @@ from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.evaluation import agreement
-from multimodal_ser.tables import make_clips
+from multimodal_ser.evaluation.folds import make_folds
+from multimodal_ser.tables import Features, make_clips
+from multimodal_ser.video.features import openface
 from multimodal_ser.workflows import regression
 
 pytestmark = pytest.mark.usefixtures("any_sound")
@@ -143,9 +145,94 @@ def test_a_text_among_the_numbers_is_named():
 
 
 @pytest.mark.parametrize(
-    "harm", ["{}", "no json", '{"input": "x", "input_version": 1, "targets": ["a"]}']
+    "harm",
+    [
+        "{}",
+        "no json",
+        '{"targets": ["a"], "inputs": {"audio": {"input": "x", "version": 1}}}',
+        '{"targets": ["a"], "inputs": {"smell": {"input": "mfcc_rms", "version": 1}}}',
+        '{"targets": ["a"], "inputs": {"audio": {"input": "mfcc_rms", "version": 999}}}',
+        '{"targets": ["a"], "inputs": {"audio": {"input": "mfcc_rms", "version": 1}, '
+        '"video": {"input": "action_units", "version": 0}}, "weights": {"a": {"audio": 1.0}}}',
+    ],
 )
 def test_a_damaged_regressor_is_refused(model, tmp_path, harm):
     (tmp_path / regression.NAME).write_text(harm)
     with pytest.raises(ModelError):
         regression.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def two(table, tmp_path_factory):
+    """A model of two modalities: the face says pitch with some noise, and is not always seen."""
+    from multimodal_ser.datasets import folder
+
+    clips = folder.read_list(table, ("pitch",))
+    seen = clips.index[:34]
+    rng = np.random.default_rng(1)
+    pitch = clips["pitch"].loc[seen].astype(float).fillna(5).to_numpy()
+    values = np.stack([pitch + rng.normal(0, 1, 34), rng.normal(size=34)], axis=1)
+    face = {"action_units": Features(seen, values.astype(np.float32), ("AU01", "AU02"))}
+    work = requests.work_of(None)
+    output = tmp_path_factory.mktemp("two") / "m"
+    how = {"features": "mfcc_rms", "face": "action_units", "tables": face, "work": work}
+    scores, _ = regression.train(clips, ["pitch"], output, **how)
+    return output, clips, face, work, scores.set_index("answer")
+
+
+def test_of_two_modalities_the_fused_number_is_the_better(two):
+    _, _, _, _, scores = two
+    assert list(scores.index) == ["audio", "video", "fused"]
+    assert scores.loc["fused", "ccc"] > scores.loc[["audio", "video"], "ccc"].max() - 0.02
+    assert (scores["ccc_low"] < scores["ccc"]).all() and scores.loc["video", "n"] < 39
+
+
+def test_a_fused_number_is_the_weighted_sum_or_the_one_that_is_there(two):
+    output, clips, face, work, _ = two
+    model = regression.load(output)
+    weights = model.weights["pitch"]
+    assert min(weights["audio"], weights["video"]) >= 0 and weights["video"] > 0
+    said, failures = regression.predict(model, clips, work, face)
+    assert failures.empty
+    wide = said.pivot(index="clip", columns="modality", values="pitch")
+    total = weights["audio"] * wide["audio"] + weights["video"] * wide["video"] + weights["bias"]
+    np.testing.assert_allclose(wide["fused"], total.fillna(wide["audio"]))
+    # Without the table, which not everybody has, the voice answers alone.
+    alone, _ = regression.predict(model, clips, work)
+    assert set(alone["modality"]) == {"audio", "fused"}
+    of = alone[alone["modality"] == "fused"].set_index("clip")["pitch"]
+    np.testing.assert_allclose(of, wide["audio"].loc[of.index])
+
+
+def test_nothing_of_a_held_out_actor_changes_what_is_said_of_them(two):
+    _, clips, face, work, _ = two
+    clips = regression.numbers_of(clips, ["pitch"])
+    face_of = regression.learner_of("video", "action_units")
+    inputs, _ = regression.inputs_of(clips, [face_of], work, face)
+    folds = make_folds(clips, "actors", n_folds=5)
+    changed = clips.copy()
+    changed.loc[folds[0].test, "pitch"] = -99.0
+    one, other = (
+        regression._cross_fit(face_of, inputs["action_units"], table, ["pitch"], folds)
+        for table in (clips, changed)
+    )
+    test = one.index[one.index.isin(folds[0].test)]
+    pd.testing.assert_frame_equal(one.loc[test], other.loc[test])
+    assert not one.equals(other)
+
+
+def test_the_command_takes_a_face(two, table, tmp_path, capsys):
+    _, clips, face, _, _ = two
+    units = pd.DataFrame(0.0, clips.index[:34].rename("name"), list(openface.ACTION_UNITS))
+    units.iloc[:, 0] = face["action_units"].values[:, 0].clip(0)
+    units.to_csv(tmp_path / "units.csv", sep=";")
+    how = ["--targets", "pitch", "--audio", "none", "--output", str(tmp_path / "m")]
+    named = f"action_units={tmp_path / 'units.csv'}"
+    assert main(["train", str(table), *how, "--video", named]) == 0
+    record = json.loads((tmp_path / "m" / "run.json").read_text())
+    assert [row["answer"] for row in record["held_out"]] == ["video"]
+    words = ["predict", str(table), "--model", str(tmp_path / "m"), "--table", named]
+    assert main([*words, "--output", str(tmp_path / "p.csv")]) == 0
+    assert set(pd.read_csv(tmp_path / "p.csv")["modality"]) == {"video"}
+    wrong = ["train", str(table), *how, "--video", "fer_resnet"]
+    assert main(wrong) == 2 and "estimated_action_units" in capsys.readouterr().err

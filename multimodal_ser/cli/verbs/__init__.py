@@ -14,4 +14,5 @@ NAMES = (
     "report",
     "predict",
     "demo",
+    "completion",
 )

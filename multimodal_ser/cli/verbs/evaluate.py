@@ -124,15 +124,21 @@ def _run_regressor(options: argparse.Namespace) -> int:
     from multimodal_ser.compute.parallel import Engine
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows.data import read_tables
 
     model = regression.load(options.model)
     options.targets = ",".join(model.targets)
     clips = regression.numbers_of(requests.clips_of(options), model.targets)
     work = requests.work_of(options)
     engine = Engine.of(work["workers"], several=len(clips) > 1)
-    table, failures = regression.predict(model, clips, {**work, "workers": engine})  # type: ignore[typeddict-item]
-    scores = regression.score_table(table.set_index("clip"), clips, model.targets, options.seed)
+    work |= {"workers": engine}
+    tables = read_tables(requests.tables_of(options))
+    table, failures = regression.predict(model, clips, work, tables)  # type: ignore[arg-type]
+    said = {
+        str(name): part.set_index("clip") for name, part in table.groupby("modality", sort=False)
+    }
+    scores = regression.score_table(said, clips, model.targets, options.seed)
     if options.output:
         tableio.write(scores, options.output)
     terminal.show_numbers(scores)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, set(table["clip"]))

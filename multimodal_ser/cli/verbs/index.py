@@ -17,20 +17,24 @@ def add(verbs: argparse._SubParsersAction) -> None:
     """Describe the verb."""
     verb = add_verb(verbs, "index", run, "list the clips of a folder as a table")
     data_argument(verb)
-    output_argument(verb, "the clips table")
+    output_argument(verb, "the clips table", ", or as a database in audformat, FOLDER.audformat")
     verb.add_argument("--durations", action="store_true", help="open every file for its length")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
+    from multimodal_ser.tables import audformat
     from multimodal_ser.tables import io as tableio
 
+    as_database = bool(options.output) and audformat.is_named_so(options.output)
+    if options.output and not as_database:
+        tableio.check_ending(options.output, tableio.WRITTEN)
     clips = requests.clips_of(options)
     failed = 0
     if options.durations:
         clips, failed = _with_durations(clips)
     if options.output:
-        tableio.write_clips(clips, options.output)
+        (audformat if as_database else tableio).write_clips(clips, options.output)
     _say_clips(clips)
     return 1 if failed else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,10 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
     )
     verb.add_argument(
-        "sources", metavar="SOURCE", nargs="+", help="wav or mp4 files, folders, or a clips table"
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="wav or mp4 files, folders, a clips table, or a database in audformat",
     )
     verb.add_argument(
         "--model",
@@ -56,7 +58,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         metavar="HOW",
         help="predict each part of a recording: speech (utterances of 2 to 8 s, cut at pauses), "
         "window=3,hop=1 (seconds), those of a FILE (.csv, .json or .parquet with start and end, "
-        ".TextGrid, .eaf), or none (default: speech where a recording is longer than 10 s)",
+        ".TextGrid, .eaf, a database in audformat), or none (default: speech where a recording is "
+        "longer than 10 s)",
     )
     verb.add_argument(
         "--smoothing",
@@ -72,8 +75,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
     output_argument(
         verb,
         "the predictions",
-        ", .jsonl or .xlsx; or segments as subtitles (.srt, .vtt), for Praat (.TextGrid) or for "
-        "ELAN (.eaf)",
+        ", .jsonl or .xlsx; as a database in audformat (FOLDER.audformat); or segments as "
+        "subtitles (.srt, .vtt), for Praat (.TextGrid) or for ELAN (.eaf)",
     )
     verb.add_argument(
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
@@ -87,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     import pandas as pd
 
-    from multimodal_ser.tables import annotations
+    from multimodal_ser.tables import annotations, audformat
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import inference, regression
     from multimodal_ser.workflows.data import read_tables
@@ -96,12 +99,13 @@ def run(options: argparse.Namespace) -> int:
         return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
-        tableio.check_ending(options.output, (*tableio.WRITTEN, *annotations.ENDINGS))
+        endings = (*tableio.WRITTEN, *annotations.ENDINGS, audformat.ENDING)
+        tableio.check_ending(options.output, endings)
         if annotations.is_annotation(options.output):
             options.segments = options.segments or "speech"
     tables = read_tables(requests.tables_of(options))
     sources, left_out = options.sources, None
-    if len(sources) == 1 and tableio.is_table(sources[0]):
+    if len(sources) == 1 and (tableio.is_table(sources[0]) or audformat.is_database(sources[0])):
         sources, left_out = _listed(sources[0], model.adapt)
     for folder in sources if isinstance(sources, list) else []:
         if Path(folder).is_dir():
@@ -129,21 +133,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
-    """Predict numbers of the voice."""
+    """Predict numbers."""
     import pandas as pd
 
     from multimodal_ser.cli import terminal
     from multimodal_ser.compute.parallel import Engine
     from multimodal_ser.datasets import folder
-    from multimodal_ser.tables import failure_table
+    from multimodal_ser.tables import audformat, failure_table
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows.data import read_tables
 
+    if options.output:
+        tableio.check_ending(options.output, (*tableio.WRITTEN, audformat.ENDING))
     given = [name for name in ("report", "timeline", "sets") if getattr(options, name)]
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
     sources, left_out = options.sources, None
-    if len(sources) == 1 and tableio.is_table(sources[0]):
+    if len(sources) == 1 and (tableio.is_table(sources[0]) or audformat.is_database(sources[0])):
         sources, left_out = _listed(sources[0], "none")
     unusable: list = []
     if not isinstance(sources, pd.DataFrame):
@@ -152,16 +159,19 @@ def _run_regressor(options: argparse.Namespace) -> int:
     work = requests.work_of(options)
     engine = Engine.of(work["workers"], several=len(sources) > 1)
     model = regression.load(options.model)
-    table, failed = regression.predict(model, sources, {**work, "workers": engine})  # type: ignore[typeddict-item]
+    work |= {"workers": engine}
+    tables = read_tables(requests.tables_of(options))
+    table, failed = regression.predict(model, sources, work, tables)  # type: ignore[arg-type]
     failures = pd.concat([left_out, rest, failed], ignore_index=True)
     if options.output:
-        tableio.write(table, options.output)
-        say(f"{len(table)} clip(s) predicted, written to {options.output}")
+        as_database = audformat.is_named_so(options.output)
+        (audformat.write_predictions if as_database else tableio.write)(table, options.output)
+        say(f"{table['clip'].nunique()} clip(s) predicted, written to {options.output}")
     else:
-        terminal.show(table[["path", *model.targets]].rename(columns={"path": "file"}))
+        terminal.show(table[["path", "modality", *model.targets]].rename(columns={"path": "file"}))
     if options.failures:
         tableio.write(failures, options.failures)
-    return requests.say_failures(failures)
+    return requests.say_failures(failures, set(table["clip"]))
 
 
 def _advise(predictions: pd.DataFrame) -> None:
@@ -169,18 +179,26 @@ def _advise(predictions: pd.DataFrame) -> None:
     heard = predictions[predictions["modality"] == "audio"]
     strange = int((heard["novelty"] > 1).sum())
     if len(heard) >= _MANY and strange >= _STRANGE_SHARE * len(heard):
-        print(
+        say(
             f"{strange} of {len(heard)} sounds are unlike the recordings that the voice has learnt "
             "from; if all were made in the same way, '--adapt set' hears each beside the others",
-            file=sys.stderr,
+            error=True,
         )
 
 
 def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFrame | None]:
-    """Return the recordings of a table, and its rows that are none."""
+    """Return the recordings of a table or a database, and its rows that are none."""
+    from multimodal_ser import datasets
     from multimodal_ser.datasets import folder
+    from multimodal_ser.tables import audformat
     from multimodal_ser.tables import io as tableio
 
+    if audformat.is_database(path):
+        clips = datasets.index(path, "audformat")
+        if adapt == "person":
+            return clips, None
+        files = clips["video"].fillna(clips["audio"])
+        return [Path(name) for name in dict.fromkeys(files)], None
     if not folder.is_list(path):
         return tableio.read_usable_clips(path)
     # Whose a recording is matters to nothing else.
@@ -189,7 +207,7 @@ def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFr
 
 def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
     from multimodal_ser.cli import terminal
-    from multimodal_ser.tables import annotations, widened
+    from multimodal_ser.tables import annotations, audformat, widened
     from multimodal_ser.tables import io as tableio
 
     # A page wants the timeline; that must not change the table.
@@ -204,6 +222,8 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         written = [options.output]
         if annotations.is_annotation(options.output):
             written = annotations.write_predictions(shown, options.output)
+        elif audformat.is_named_so(options.output):
+            audformat.write_predictions(shown, options.output)
         else:
             tableio.write(widened(shown) if options.wide else shown, options.output)
         places = ", ".join(map(str, written))

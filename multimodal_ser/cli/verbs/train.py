@@ -30,8 +30,9 @@ def add(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument(
         "--targets",
         metavar="COLUMNS",
-        help="learn numbers instead of labels: columns of a table, such as valence,arousal; a "
-        "regressor of the voice, by --features (default: functionals), scored by CCC",
+        help="learn numbers instead of labels: columns of a table, such as valence,arousal; "
+        "regressors of the voice, by --features (default: functionals), and of the face, by "
+        "--video (default: estimated_action_units, where there are videos), scored by CCC",
     )
     training_arguments(verb)
     work_arguments(verb)
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     for name, chosen in told["chosen"].items():
         words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
         say(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
-    _say_held_out(told["held_out"])
+    _say_held_out(told["held_out"], bool(clips["actor"].isna().any()))
     say(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
     say(f"model saved in {options.output}")
     say(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
@@ -77,30 +78,31 @@ def _run_regressor(options: argparse.Namespace) -> int:
     from multimodal_ser.workflows import regression
     from multimodal_ser.workflows.data import Work
 
-    if options.audio or options.video or options.extra or options.copies or options.search:
-        raise SerError("--targets takes --features alone; leave out the other learners and options")
+    if options.extra or options.copies or options.search or options.audio not in (None, "none"):
+        raise SerError("--targets takes --features and --video alone; leave out the other options")
     clips, targets = requests.clips_of(options), requests.targets_of(options)
+    face, tables = requests.face_of(options, clips)
     requests.say_unknown_speakers(clips)
     given = requests.work_of(options)
     work: Work = {**given, "workers": Engine.of(given["workers"], several=len(clips) > 1)}  # type: ignore[typeddict-item]
-    features = options.features or "functionals"
-    scores, failures = regression.train(
-        clips, targets, options.output, features=features, seed=options.seed, work=work
-    )
-    say("How good is it? On held-out speakers of the training clips:")
+    voice = None if options.audio else options.features or "functionals"
+    how = {"features": voice, "face": face, "tables": tables, "seed": options.seed}
+    scores, failures = regression.train(clips, targets, options.output, **how, work=work)
+    unknown = bool(clips["actor"].isna().any())
+    say(f"How good is it? On {requests.held_out_words(unknown)} of the training clips:")
     terminal.show_numbers(scores)
     say(f"model saved in {options.output}")
     say(f"predict with it: multimodal-ser predict CLIP --model {options.output}")
     return requests.say_failures(failures)
 
 
-def _say_held_out(rows: list[dict]) -> None:
+def _say_held_out(rows: list[dict], unknown: bool) -> None:
     from multimodal_ser.cli import terminal
 
     if not rows:
         say("nobody could be held out, so how good it is was not measured")
         return
-    say("How good is it? On held-out speakers of the training clips:")
+    say(f"How good is it? On {requests.held_out_words(unknown)} of the training clips:")
     terminal.show_held_out(rows)
 
 
