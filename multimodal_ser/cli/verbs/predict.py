@@ -74,6 +74,12 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
     )
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
+    verb.add_argument(
+        "--annotate",
+        metavar="FILE",
+        help="write the film with its reading drawn in: boxes, bars, a line of text (.mp4, .mov, "
+        ".mkv)",
+    )
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
     work_arguments(verb)
 
@@ -108,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         adapt=options.adapt,
         sampling=options.sampling,
         detector=options.detector,
-        timeline=options.timeline or bool(options.report),
+        timeline=options.timeline or bool(options.report or options.annotate),
         segments=options.segments,
         smoothing=options.smoothing,
         sets=options.sets,
@@ -132,7 +138,7 @@ def _run_regressor(options: argparse.Namespace) -> int:
     from multimodal_ser.tables import io as tableio
     from multimodal_ser.workflows import regression
 
-    given = [name for name in ("report", "timeline", "sets") if getattr(options, name)]
+    given = [name for name in ("report", "timeline", "sets", "annotate") if getattr(options, name)]
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
     sources, left_out = options.sources, None
@@ -195,3 +201,9 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         from multimodal_ser.reports.html import clip_report
 
         print(f"report written: {clip_report(predictions, options.report)}")
+    if options.annotate and len(predictions):
+        from multimodal_ser.compute.progress import media_bar
+        from multimodal_ser.workflows.annotating import annotated
+
+        with media_bar("drawing", None, not options.quiet):
+            print(f"film written: {annotated(predictions, options.annotate)}")
