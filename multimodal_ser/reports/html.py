@@ -6,7 +6,7 @@ page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,7 @@ import pandas as pd
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.reports import figures, findings
+from multimodal_ser.reports import figures, findings, lanes
 from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.reports.sections import SECTIONS
@@ -150,9 +150,6 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
             probabilities.
         OSError: the file cannot be written.
     """
-    if "segment" in predictions:  # the page shows whole recordings and frames
-        predictions = predictions[predictions["segment"].isna()]
-        predictions = predictions.drop(columns=["segment", "start_s", "end_s"])
     labels = _prediction_labels(predictions)
     clips = [
         _clip(clip, predictions[predictions["clip"] == clip], labels)
@@ -165,6 +162,7 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
 def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
     known += ["audio_share", "video_share", "face_rate", "note", "set"]
+    known += ["person", "segment", "start_s", "end_s"]
     labels = [column for column in predictions.columns if column not in known]
     for column in ("clip", "modality", "confidence"):
         if column not in predictions or len(labels) < 2:
@@ -183,27 +181,70 @@ def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
 
 
 def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
+    rows = rows.assign(source=[_source(*one) for one in _persons(rows)])
     timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
-    whole = rows[~timed].drop_duplicates("modality").set_index("modality")[labels].astype(float)
-    whole = whole.reindex([name for name in MODALITIES if name in whole.index])
-    colours = {name: MODALITIES.index(name) for name in whole.index}
+    cut = rows["segment"].notna() if "segment" in rows else timed & False
+    whole = rows[~timed & ~cut].drop_duplicates("source").set_index("source")
+    places = whole["modality"].map(MODALITIES.index).sort_values(kind="stable")
+    whole = whole.loc[places.index, labels].astype(float)
     ranked = {
         name: row.sort_values(ascending=False, kind="stable") for name, row in whole.iterrows()
     }
+    colours = places.where(~places.duplicated(), len(MODALITIES) + places.duplicated().cumsum() - 1)
+    said = rows.loc[~cut & ~timed] if cut.any() else rows
+    notes = said.get("note", [])
     return {
         "name": str(clip),
-        "notes": list(
-            dict.fromkeys(note for note in rows.get("note", []) if note == note and note)
-        ),
+        "notes": list(dict.fromkeys(note for note in notes if note == note and note)),
         "results": ranked,
-        "colours": colours,
-        "timelines": [
-            _timeline(clip, str(modality), part, labels)
-            for modality, part in rows[timed].groupby("modality", sort=False)
+        "colours": colours.to_dict(),
+        "lanes": _lanes(clip, rows[cut | timed], labels) if cut.any() else None,
+        "segments": _segments(rows[cut]) if cut.any() else None,
+        "timelines": []
+        if cut.any()
+        else [
+            _timeline(clip, str(source), part, labels)
+            for source, part in rows[timed].groupby("source", sort=False)
         ],
-        "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
+        "bars": figures.bars(whole.T, colours.to_dict(), "probability, %") if ranked else None,
         "rows": [[label, *map(percent, whole[label])] for label in labels],
     }
+
+
+def _persons(rows: pd.DataFrame) -> Iterator[tuple[str, object]]:
+    persons = rows["person"] if "person" in rows else [pd.NA] * len(rows)
+    return zip(rows["modality"], persons, strict=True)
+
+
+def _source(modality: str, person: object) -> str:
+    """Return what a row rests on; whose voice it is changes from segment to segment."""
+    return modality if modality != "video" or pd.isna(person) else f"person {person}: {modality}"
+
+
+def _lanes(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
+    ends = [rows[name].max() for name in ("end_s", "time_s") if name in rows]
+    length_s = float(pd.Series(ends, dtype=float).max())
+    drawing = lanes.drawing(lanes.of_rows(rows, labels), labels, length_s, clip)
+    return {"drawing": drawing, "width": f"{lanes.width_s(length_s):.0f}"}
+
+
+def _segments(rows: pd.DataFrame) -> dict:
+    """Return the table of segments: the fused answer of each, or the only one."""
+    order = rows["modality"].map(MODALITIES.index)
+    last = rows.loc[order.groupby(rows["segment"]).idxmax()]
+    head = ["from", "to", "person", "label", "confidence, %", "note"]
+    persons = last["person"] if "person" in last else pd.Series(pd.NA, last.index)
+    cells = [
+        last["start_s"].map(lanes.clock),
+        last["end_s"].map(lanes.clock),
+        persons.map(lambda who: "" if pd.isna(who) else str(who)),
+        last["emotion"],
+        last["confidence"].astype(float).map(percent),
+        last["note"].fillna("") if "note" in last else pd.Series("", last.index),
+    ]
+    kept = [at for at, cell in enumerate(cells) if (cell != "").any()]
+    table = list(zip(*(cells[at] for at in kept), strict=True))
+    return {"head": [head[at] for at in kept], "rows": table}
 
 
 def _timeline(clip: str, modality: str, frames: pd.DataFrame, labels: list[str]) -> dict:

@@ -219,11 +219,11 @@ def predict(
         people.put(crowd, inner)
     whole: dict[str, Any] = summary(inner, recording)
     inner |= _smooth(inner, recording.units, smoothed)
-    whole["segments"] = {**inner, "units": recording.units}
     if crowd is not None:
-        whole["person_frames"] = crowd.frames
+        whole["person_frames"] = inner.pop("person_frames")
     elif frames is not None:
         whole["frames"] = frames
+    whole["segments"] = {**inner, "units": recording.units}
     if rate is not None:
         whole["face_rates"] = rate
     return whole, pd.concat([failures, failed], ignore_index=True).drop_duplicates()
