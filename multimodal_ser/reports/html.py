@@ -6,7 +6,7 @@ page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +19,7 @@ from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.reports.sections import SECTIONS
 from multimodal_ser.reports.wording import is_leaky, percent
-from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE
+from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE, sources
 
 #: Columns of a timeline; more would be thinner than a pixel.
 SHOWN_SAMPLES = 240
@@ -181,7 +181,7 @@ def _prediction_labels(predictions: pd.DataFrame) -> list[str]:
 
 
 def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
-    rows = rows.assign(source=[_source(*one) for one in _persons(rows)])
+    rows = rows.assign(source=sources(rows))
     timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
     cut = rows["segment"].notna() if "segment" in rows else timed & False
     whole = rows[~timed & ~cut].drop_duplicates("source").set_index("source")
@@ -190,14 +190,17 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
     ranked = {
         name: row.sort_values(ascending=False, kind="stable") for name, row in whole.iterrows()
     }
-    colours = places.where(~places.duplicated(), len(MODALITIES) + places.duplicated().cumsum() - 1)
+    more = len(MODALITIES) - 1 + places.duplicated().cumsum()
+    colours = dict(
+        zip(whole.index.astype(str), places.where(~places.duplicated(), more), strict=True)
+    )
     said = rows.loc[~cut & ~timed] if cut.any() else rows
-    notes = said.get("note", [])
+    notes: Iterable = said.get("note", [])
     return {
         "name": str(clip),
         "notes": list(dict.fromkeys(note for note in notes if note == note and note)),
         "results": ranked,
-        "colours": colours.to_dict(),
+        "colours": colours,
         "lanes": _lanes(clip, rows[cut | timed], labels) if cut.any() else None,
         "segments": _segments(rows[cut]) if cut.any() else None,
         "timelines": []
@@ -206,19 +209,9 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
             _timeline(clip, str(source), part, labels)
             for source, part in rows[timed].groupby("source", sort=False)
         ],
-        "bars": figures.bars(whole.T, colours.to_dict(), "probability, %") if ranked else None,
+        "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
         "rows": [[label, *map(percent, whole[label])] for label in labels],
     }
-
-
-def _persons(rows: pd.DataFrame) -> Iterator[tuple[str, object]]:
-    persons = rows["person"] if "person" in rows else [pd.NA] * len(rows)
-    return zip(rows["modality"], persons, strict=True)
-
-
-def _source(modality: str, person: object) -> str:
-    """Return what a row rests on; whose voice it is changes from segment to segment."""
-    return modality if modality != "video" or pd.isna(person) else f"person {person}: {modality}"
 
 
 def _lanes(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.reports import svg
-from multimodal_ser.tables import MODALITIES
+from multimodal_ser.tables import MODALITIES, source_order, sources
 
 #: Places on a line, and the width of the Gaussian as a part of the recording's length.
 PLACES, WIDTH_SHARE, LEAST_WIDTH_S = 400, 1 / 150, 1.0
@@ -92,26 +92,20 @@ def of_rows(rows: pd.DataFrame, labels: Sequence[str]) -> dict[str, pd.DataFrame
         is of its frames, where there are frames.
     """
     found = {}
-    middles = rows[["start_s", "end_s"]].mean(axis=1, skipna=False)
-    lengths = rows["end_s"] - rows["start_s"]
     timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
-    person = rows["person"] if "person" in rows else pd.Series(pd.NA, rows.index)
-    for modality in reversed(MODALITIES):
-        own = rows["modality"] == modality
-        # Whose voice it is, is in the table; a lane each would be full of gaps.
-        whose = person.where(own & (modality == "video"))
-        for who in [None] if whose[own].isna().all() else sorted(whose[own].dropna().unique()):
-            some = own & (whose == who).fillna(False) if who is not None else own
-            some &= timed if (some & timed).any() else ~timed
-            part = rows.loc[some, list(labels)].astype(float)
-            if "time_s" in rows and timed[some].any():
-                times, weights = rows.loc[some, "time_s"].astype(float), 1.0
-            else:
-                times, weights = middles[some].astype(float), lengths[some].astype(float)
-            name = modality if who is None else f"person {who}: {modality}"
-            part = part.assign(time_s=times, weight=weights)
-            if len(part):
-                found[name] = part.sort_values("time_s")
+    source = sources(rows)
+    for name in sorted(source_order(source), key=lambda name: -MODALITIES.index(name.split()[-1])):
+        own = source == name
+        seen = own & timed
+        if seen.any():
+            times, weights = rows.loc[seen, "time_s"], pd.Series(1.0, rows.index[seen])
+        else:
+            seen = own
+            spans = rows.loc[seen, ["start_s", "end_s"]]
+            times, weights = spans.mean(axis=1), spans["end_s"] - spans["start_s"]
+        part = rows.loc[seen, list(labels)].astype(float)
+        part = part.assign(time_s=times.astype(float), weight=weights.astype(float))
+        found[name] = part.sort_values("time_s")
     return found
 
 

@@ -41,6 +41,8 @@ from multimodal_ser.tables.probabilities import (
     MODALITIES,
     SUM_TOLERANCE,
     check_probabilities,
+    source_order,
+    sources,
     top,
     widened,
 )
@@ -62,6 +64,8 @@ __all__ = [
     "failure_table",
     "known_actors",
     "make_clips",
+    "source_order",
+    "sources",
     "top",
     "widened",
 ]

@@ -187,8 +187,8 @@ def draw(image: np.ndarray, reading: Reading) -> None:
     height, width = image.shape[:2]
     unit = max(9, round((height * width) ** 0.5 / 42))  # pixels of a line of text
     for person, box in reading.boxes.items():
-        corners = [(round(box.x), round(box.y)), (round(box.x + box.w), round(box.y + box.h))]
-        cv2.rectangle(image, *corners, _colour(person), max(1, unit // 9))
+        low, high = (round(box.x), round(box.y)), (round(box.x + box.w), round(box.y + box.h))
+        cv2.rectangle(image, low, high, _colour(person), max(1, unit // 9))
         if person >= 0:
             name = _text(f"person {person}", unit, _colour(person), ())
             _paste(image, name, round(box.y) - name.shape[0], round(box.x))

@@ -59,7 +59,8 @@ class Story:
     def __init__(self, predictions: pd.DataFrame, found: tracks.Tracks) -> None:
         self.labels = labels_of(predictions)
         self.tracks = found
-        rows = predictions.assign(person=predictions.get("person", pd.NA))
+        nobody = pd.Series(pd.NA, predictions.index, dtype="Int64")
+        rows = predictions if "person" in predictions else predictions.assign(person=nobody)
         timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
         self.frames = rows[timed].sort_values("time_s") if timed.any() else rows[timed]
         rows = rows[~timed]

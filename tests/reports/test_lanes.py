@@ -45,15 +45,15 @@ def test_smoothing_is_that_of_all_weights():
 def test_each_person_has_a_lane():
     segments = recording()[lambda rows: rows["segment"].notna()]
     found = lanes.of_rows(segments, LABELS)
-    assert list(found) == ["fused", "person 0: video", "person 1: video", "audio"]
-    assert found["person 1: video"]["happy"].unique().tolist() == [0.2]
+    assert list(found) == ["fused", "person 0 video", "person 1 video", "audio"]
+    assert found["person 1 video"]["happy"].unique().tolist() == [0.2]
     assert found["fused"]["time_s"].tolist() == [10.0 * at + 2.5 for at in range(50)]
 
 
 @pytest.mark.parametrize(("count", "last"), [(50, "8:00"), (420, "1:00:00")])
 def test_a_page_has_minutes_and_stays_small(tmp_path, count, last):
     page = clip_report(recording(count), tmp_path / "page.html").read_text()
-    assert f">{last}<" in page and "person 1: video" in page
+    assert f">{last}<" in page and "person 1 video" in page
     assert f"{count} segments" in page
     assert len(page) < 400_000 and "http://" not in page.replace("http://www.w3.org", "")
 
