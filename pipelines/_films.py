@@ -43,3 +43,23 @@ def write(
                 out.mux(audio.encode(piece))
             out.mux(audio.encode(None))
     return path
+
+
+def repeated(part: Path, path: Path, seconds: float) -> Path:
+    """Write a film again and again, without coding it anew, until it is so long."""
+    with av.open(str(path), "w") as out:
+        streams: dict[int, av.stream.Stream] = {}
+        start_s = 0.0
+        while start_s < seconds:
+            with av.open(str(part)) as source:
+                for one in source.streams if not streams else ():
+                    streams[one.index] = out.add_stream_from_template(one)
+                for packet in source.demux():
+                    if packet.dts is None or packet.pts < 0:
+                        continue
+                    moved = round(start_s / packet.time_base)
+                    packet.dts, packet.pts = packet.dts + moved, packet.pts + moved
+                    packet.stream = streams[packet.stream.index]
+                    out.mux(packet)
+                start_s += source.duration / av.time_base
+    return path

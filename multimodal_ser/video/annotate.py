@@ -24,9 +24,9 @@ from multimodal_ser.video.faces import Box
 
 #: Endings of what is written.
 ENDINGS = (".mp4", ".mov", ".mkv")
-#: One per person in turn (Okabe and Ito, "Color Universal Design", 2008), and for no person.
+#: One per person in turn (Okabe and Ito, "Color Universal Design", 2008).
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
-NOBODY = (235, 235, 235)
+_PAPER = (235, 235, 235)
 _DARK = (18, 18, 18)
 #: BT.709 in FFmpeg's numbers; what larger films are coded in.
 _BT709 = 1
@@ -201,12 +201,12 @@ def draw(image: np.ndarray, reading: Reading) -> None:
             _paste(image, panel, corner, unit // 2)
             corner += panel.shape[0] + unit // 2
     if reading.subtitle:
-        line = _text(reading.subtitle, round(1.4 * unit), NOBODY, (width - unit,))
+        line = _text(reading.subtitle, round(1.4 * unit), _PAPER, (width - unit,))
         _paste(image, line, height - line.shape[0] - unit, (width - line.shape[1]) // 2)
 
 
 def _colour(person: int) -> tuple[int, int, int]:
-    return COLOURS[person % len(COLOURS)] if person >= 0 else NOBODY
+    return COLOURS[max(person, 0) % len(COLOURS)]
 
 
 def _beside(
