@@ -84,9 +84,10 @@ class Story:
     def _face(self, now: pd.DataFrame, person: int, time_s: float) -> pd.Series | None:
         """Return what is said of a face: by the last sampled frame, or the segment."""
         last = self.frames[_of(self.frames, person)]
-        at = int(np.searchsorted(last["time_s"].to_numpy(float), time_s + 1e-6)) - 1
-        if len(last) and at >= 0 and time_s - last["time_s"].iloc[at] <= STALE_S:
-            return last.iloc[at]
+        if len(last):
+            at = int(np.searchsorted(last["time_s"].to_numpy(float), time_s + 1e-6)) - 1
+            if at >= 0 and time_s - last["time_s"].iloc[at] <= STALE_S:
+                return last.iloc[at]
         own = now[_of(now, person) & (now["modality"] == "video")]
         return own.iloc[-1] if len(own) else None
 

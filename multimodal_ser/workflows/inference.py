@@ -337,9 +337,12 @@ def prediction_table(
         face rate, 0 to 1, is that of a video row whose model looks at faces.
     """
     chosen = tables.get("sets", {})
-    parts = [_tidy(tables[name], name, chosen.get(name)) for name in MODALITIES if name in tables]
-    if "persons" in tables:
-        parts.append(_tidy(tables["persons"], "video", chosen.get("persons")))
+    parts = [
+        _tidy(tables[name], modality, chosen.get(name))
+        for modality in MODALITIES
+        for name in (modality, *(["persons"] if modality == "video" else []))
+        if name in tables
+    ]
     if timeline and "frames" in tables:
         parts.append(_tidy(tables["frames"], "video"))
     if timeline and "person_frames" in tables:

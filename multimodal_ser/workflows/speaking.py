@@ -63,6 +63,7 @@ def who_speaks(
         1
     """
     wide = [widened(*span) for span in spans]
+    own = {person: tracks.of(person) for person in tracks.persons}
     found = []
     for (start_s, _), (sound, rate) in zip(wide, signal.read_spans(path, wide), strict=True):
         if len(sound) < rate:  # too short for syllables
@@ -70,7 +71,7 @@ def who_speaks(
             continue
         heard = articulation.expected(sound, rate)
         times = start_s + np.arange(len(heard)) / articulation.RATE_HZ
-        seen = {person: mouth(tracks.of(person), times) for person in tracks.persons}
+        seen = {person: mouth(one, times) for person, one in own.items()}
         scores = {who: score(heard, move) for who, move in seen.items() if move is not None}
         found.append(Speaking(named(scores), scores))
     return found

@@ -145,3 +145,9 @@ def test_a_fused_row_joins_the_voice_with_the_face_that_speaks(films):
             0,
             1,
         ]
+
+
+def test_a_film_of_one_person_is_as_before(shared_data):
+    path = next((shared_data / "ravdess/video/Actor_05").glob("01-*.mp4"))
+    table, _ = inference.predict(path, cache=Cache(None), workers=1)
+    assert "person" not in table and table["modality"].tolist() == ["audio", "video", "fused"]
