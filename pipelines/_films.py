@@ -55,11 +55,11 @@ def repeated(part: Path, path: Path, seconds: float) -> Path:
                 for one in source.streams if not streams else ():
                     streams[one.index] = out.add_stream_from_template(one)
                 for packet in source.demux():
-                    if packet.dts is None or packet.pts < 0:
+                    if packet.dts is None or packet.pts is None or packet.pts < 0:
                         continue
-                    moved = round(start_s / packet.time_base)
+                    moved = round(start_s / float(packet.time_base))
                     packet.dts, packet.pts = packet.dts + moved, packet.pts + moved
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
-                start_s += source.duration / av.time_base
+                start_s += (source.duration or av.time_base) / av.time_base
     return path

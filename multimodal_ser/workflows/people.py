@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.errors import MediaError
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.tables import Features
 from multimodal_ser.workflows import speaking
@@ -95,11 +96,23 @@ def read(
         normalise: how features are adapted, or None.
 
     Returns:
-        None where there are not two persons who stay for a second or more.
-
-    Raises:
-        MediaError: the film cannot be decoded.
+        None where there are not two persons who stay for a second or more, or the film or its
+        sound cannot be read once more: what was said of the face that was followed stays.
     """
+    try:
+        return _read(model, clip, units, heard, shared, normalise)
+    except MediaError:
+        return None
+
+
+def _read(
+    model: Model,
+    clip: pd.Series,
+    units: pd.DataFrame,
+    heard: Mapping[str, pd.DataFrame],
+    shared: Work,
+    normalise: Normalise | None,
+) -> Crowd | None:
     from multimodal_ser.video.tracks import tracks_of
 
     eyes = {name: one for name, one in model.learners.items() if one.kind == "frames"}

@@ -7,9 +7,12 @@ import soundfile
 
 from multimodal_ser.audio import articulation
 from multimodal_ser.compute.cache import Cache
+from multimodal_ser.video.extract import FrameParams
 from multimodal_ser.video.features import blendshapes
+from multimodal_ser.video.model import VideoModel
 from multimodal_ser.video.tracks import Tracks
 from multimodal_ser.workflows import inference, people, speaking
+from multimodal_ser.workflows.models import Model
 
 RATE = 16000
 
@@ -151,3 +154,12 @@ def test_a_film_of_one_person_is_as_before(shared_data):
     path = next((shared_data / "ravdess/video/Actor_05").glob("01-*.mp4"))
     table, _ = inference.predict(path, cache=Cache(None), workers=1)
     assert "person" not in table and table["modality"].tolist() == ["audio", "video", "fused"]
+
+
+def test_a_film_that_cannot_be_read_again_stays_as_it_was(tmp_path):
+    (tmp_path / "a.mp4").write_text("no film")
+    clip = pd.Series({"audio": None, "video": str(tmp_path / "a.mp4")}, name="a")
+    units = pd.DataFrame({"start_s": [0.0], "end_s": [1.0]}, pd.Index(["a"], name="clip"))
+    learner = VideoModel("fer_cnn", params=FrameParams(size_px=48, crop="face"))
+    model = Model({learner.name: learner})
+    assert people.read(model, clip, units, {}, {"cache": Cache(None)}) is None

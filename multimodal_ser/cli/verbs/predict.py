@@ -22,6 +22,8 @@ from multimodal_ser.errors import SerError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from multimodal_ser.workflows.models import Model
+
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Describe the verb."""
@@ -121,10 +123,19 @@ def run(options: argparse.Namespace) -> int:
         **requests.work_of(options),
     )
     failures = pd.concat([left_out, failures], ignore_index=True)
+    options.detector = options.detector or _detector(model)  # persons are numbered by it
     _write(predictions, options)
     if options.failures:
         tableio.write(failures, options.failures)
     return requests.say_failures(failures, set(predictions["clip"]))
+
+
+def _detector(model: Model) -> str:
+    """Return what finds a model's faces."""
+    from multimodal_ser.video import detectors
+
+    seen = [one.params.detector for one in model.learners.values() if one.kind == "frames"]
+    return seen[0] if seen else detectors.DEFAULT
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
@@ -206,4 +217,5 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         from multimodal_ser.workflows.annotating import annotated
 
         with media_bar("drawing", None, not options.quiet):
-            print(f"film written: {annotated(predictions, options.annotate)}")
+            made = annotated(predictions, options.annotate, detector=options.detector)
+        print(f"film written: {made}")
