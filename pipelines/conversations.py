@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -218,22 +219,34 @@ def film(clips: pd.DataFrame, path: Path, rng: np.random.Generator, faces: int =
     level = 10 ** (-rng.uniform(*NOISE_DB) / 20)
     for at, (clip, row) in enumerate(clips.iterrows()):
         one = cache[str(row["video"])]
-        still = np.repeat(one.images[-1:], round(rng.uniform(*PAUSES_S) * fps), axis=0)
-        part, side = np.concatenate([one.images, still]), at % faces
+        size = len(one.images) + round(rng.uniform(*PAUSES_S) * fps)
+        side = at % faces
         begin_s, end_s = spoken(one.sound)
         rows.append((clip, frames / fps + begin_s, frames / fps + end_s, side))
         beside = {**{other: one.images[0] for other in range(faces)}, **shown}
-        both = [part if k == side else np.broadcast_to(beside[k], part.shape) for k in range(faces)]
-        images.append(both)
-        shown[side], frames = part[-1], frames + len(part)
+        images.append((one.images, size, side, beside))
+        shown[side], frames = one.images[-1], frames + size
         length = round(frames / fps * RATE_HZ) - sum(map(len, sound))
         sound.append(np.pad(one.sound, (0, max(0, length - len(one.sound))))[:length])
     voice = np.concatenate(sound)
     loud = np.sqrt(np.mean(voice[np.abs(voice) > 0.01] ** 2))
     voice = voice + (level * loud * rng.standard_normal(len(voice))).astype(np.float32)
-    every = (np.concatenate(one, axis=1) for both in images for one in zip(*both, strict=True))
-    _films.write(path, every, np.clip(voice, -1, 1).astype(np.float32), RATE_HZ)
+    _films.write(
+        path,
+        (one for part in images for one in _pictures(*part)),
+        np.clip(voice, -1, 1).astype(np.float32),
+        RATE_HZ,
+    )
     return pd.DataFrame(rows, columns=["clip", "start_s", "end_s", "side"])
+
+
+def _pictures(
+    images: np.ndarray, size: int, side: int, beside: dict[int, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Yield so many pictures of a clip, of which the last stays, and of those beside it."""
+    for at in range(size):
+        now = {**beside, side: images[min(at, len(images) - 1)]}
+        yield np.concatenate([now[one] for one in sorted(now)], axis=1)
 
 
 def spoken(sound: np.ndarray) -> tuple[float, float]:
