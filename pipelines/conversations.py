@@ -14,25 +14,33 @@ off first but for 50 ms, so that the true segments are where somebody speaks. ``
   to four actors take turns and each clip's is drawn anew, where they ``last`` one actor speaks and
   keeps one for five clips, which smoothing expects: real talk lies between.
 
-``--minutes`` reads one sound of such a length instead, and prints time and peak memory.
+``--minutes`` reads one sound of such a length instead, and prints time and peak memory. With
+``--films`` the clips are films: all that there are follow on each other in each conversation, the
+last image of one standing through the pause, and face, voice and both are judged.
 
     python pipelines/conversations.py --data TESS
     python pipelines/conversations.py --data CREMA-D --minutes 60
+    python pipelines/conversations.py --films RAVDESS/Video_Speech_Actor_05 --faces 2
+    python pipelines/conversations.py --films RAVDESS/Video_Speech_Actor_05 --minutes 20
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _films
 import numpy as np
 import pandas as pd
 import soundfile
+import speaking_faces
 
 from multimodal_ser import datasets
 from multimodal_ser.audio import signal
@@ -41,7 +49,7 @@ from multimodal_ser.cli import terminal
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.fusion.smoothing import parse, smooth
-from multimodal_ser.tables import labels
+from multimodal_ser.tables import EMOTIONS, labels
 from multimodal_ser.workflows import inference
 from multimodal_ser.workflows.models import Model
 
@@ -51,6 +59,8 @@ PAUSES_S, NOISE_DB = (0.2, 2.0), (20.0, 40.0)
 KEPT_S = 0.05
 #: For how many clips an emotion stays where it lasts.
 RUN_CLIPS = 5
+#: Height of a film's images.
+HEIGHT_PX = 360
 SMOOTHINGS = ("2", "5", "15", "2,causal", "5,causal", "15,causal")
 
 
@@ -193,6 +203,133 @@ def long_sound(model: Model, clips: pd.DataFrame, options: argparse.Namespace) -
     }
 
 
+def film(clips: pd.DataFrame, path: Path, rng: np.random.Generator, faces: int = 1) -> pd.DataFrame:
+    """Write a film of films; return where each clip's utterance lies in it, and on which side.
+
+    Args:
+        clips: with sound and image.
+        path: an mp4.
+        rng: of pauses and noise.
+        faces: 2 puts clip after clip to the left and to the right in turn, and beside each
+            the last image of the other's before.
+    """
+    images, sound, rows = [], [], []
+    fps, shown, frames = float(_films.FPS), {}, 0
+    cache = {str(p): speaking_faces.Film.read(Path(p), HEIGHT_PX) for p in clips["video"].unique()}
+    level = 10 ** (-rng.uniform(*NOISE_DB) / 20)
+    for at, (clip, row) in enumerate(clips.iterrows()):
+        one = cache[str(row["video"])]
+        size = len(one.images) + round(rng.uniform(*PAUSES_S) * fps)
+        side = at % faces
+        begin_s, end_s = spoken(one.sound)
+        rows.append((clip, frames / fps + begin_s, frames / fps + end_s, side))
+        beside = {**{other: one.images[0] for other in range(faces)}, **shown}
+        images.append((one.images, size, side, beside))
+        shown[side], frames = one.images[-1], frames + size
+        length = round(frames / fps * RATE_HZ) - sum(map(len, sound))
+        sound.append(np.pad(one.sound, (0, max(0, length - len(one.sound))))[:length])
+    voice = np.concatenate(sound)
+    loud = np.sqrt(np.mean(voice[np.abs(voice) > 0.01] ** 2))
+    voice = voice + (level * loud * rng.standard_normal(len(voice))).astype(np.float32)
+    _films.write(
+        path,
+        (one for part in images for one in _pictures(*part)),
+        np.clip(voice, -1, 1).astype(np.float32),
+        RATE_HZ,
+    )
+    return pd.DataFrame(rows, columns=["clip", "start_s", "end_s", "side"])
+
+
+def _pictures(
+    images: np.ndarray, size: int, side: int, beside: dict[int, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Yield so many pictures of a clip, of which the last stays, and of those beside it."""
+    for at in range(size):
+        now = {**beside, side: images[min(at, len(images) - 1)]}
+        yield np.concatenate([now[one] for one in sorted(now)], axis=1)
+
+
+def spoken(sound: np.ndarray) -> tuple[float, float]:
+    """Return where in a clip's sound its utterance begins and ends, in seconds."""
+    voice = utterance(sound)
+    # It is cut out of the sound at another level: the place where both fit best.
+    fits = np.correlate(sound[::8], voice[::8], "valid") if len(voice) < len(sound) else [0]
+    begin_s = 8 * int(np.argmax(fits)) / RATE_HZ
+    return begin_s + KEPT_S, begin_s + len(voice) / RATE_HZ - KEPT_S
+
+
+def judged_films(model: Model, clips: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
+    """Return the share of right labels of films: alone, and in conversations of them."""
+    rng, parts = np.random.default_rng(options.seed), []
+    there = sorted(clips["emotion"].unique())
+    work: Any = {"cache": Cache(None), "workers": Engine(1, in_process=True)}
+    single, _ = inference.predict(clips, model, segments="none", **work)
+    for _ in range(options.conversations):
+        some = clips.sample(frac=1, random_state=rng)
+        with tempfile.TemporaryDirectory() as folder:
+            truth = film(some, Path(folder) / "talk.mp4", rng, options.faces)
+            table, _ = inference.predict(
+                Path(folder) / "talk.mp4", model, segments="speech", **work
+            )
+        parts.append(_of_films(table[table["segment"].notna()], truth, single, clips, there))
+    every = pd.concat(parts)
+    return every.groupby("modality", sort=False).mean(numeric_only=True).mul(100).reset_index()
+
+
+def _of_films(
+    table: pd.DataFrame, truth: pd.DataFrame, single: pd.DataFrame, clips: pd.DataFrame, there: list
+) -> pd.DataFrame:
+    """Return for each modality and clip 1 where a label is right, else 0."""
+    names, rows = list(single.columns[single.columns.isin(EMOTIONS)]), []
+    for modality in ("audio", "video", "fused"):
+        own = table[table["modality"] == modality]
+        if "person" in own and modality == "video":  # of who speaks, where that is told
+            fused = table[table["modality"] == "fused"].set_index("segment")["person"]
+            own = own[(own["person"] == own["segment"].map(fused)).fillna(False)]
+        own = own.reset_index(drop=True)
+        one = matched(truth, own)
+        emotion = clips.loc[one["clip"], "emotion"].astype(str)
+        alone = single[single["modality"] == modality].set_index("clip")[names]
+        found = {"alone": right(alone.reindex(one["clip"]), emotion, there)}
+        tables = {"segment found": own[names]}
+        for text in SMOOTHINGS[:2]:
+            spans = own["start_s"].to_numpy(), own["end_s"].to_numpy()
+            tables[f"smoothed {text} s"] = smooth(own[names], *spans, parse(text))
+        found |= {
+            name: right(part.reindex(one["found"]), emotion, there) for name, part in tables.items()
+        }
+        if "person" in own and modality != "video":  # persons count from the left
+            speaks = own["person"].reindex(one["found"]).to_numpy(float, na_value=-1)
+            found["speaker right"] = (speaks == one["side"].to_numpy()).astype(float)
+        rows.append(pd.DataFrame({"modality": modality, **found}))
+    return pd.concat(rows)
+
+
+def long_film(clips: pd.DataFrame, options: argparse.Namespace) -> dict:
+    """Return what it takes to read one film of so many minutes."""
+    rng = np.random.default_rng(options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path, part = Path(folder) / "talk.mp4", Path(folder) / "part.mp4"
+        film(pd.concat([clips] * 4), part, rng, options.faces)
+        _films.repeated(part, path, 60 * options.minutes)
+        began, table = time.perf_counter(), Path(folder) / "talk.csv"
+        # Another process, whose memory is that of the reading alone.
+        words = ["predict", str(path), "--no-cache", "--quiet", "--workers", "1"]
+        words += ["--output", str(table), *(["--model", options.model] if options.model else [])]
+        subprocess.run([sys.executable, "-m", "multimodal_ser", *words], check=True)
+        seconds, segments = time.perf_counter() - began, pd.read_csv(table)["segment"].nunique()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "minutes": options.minutes,
+        "faces": options.faces,
+        "segments": segments,
+        "seconds": seconds,
+        "of one core": used.ru_utime + used.ru_stime,
+        "times real time": 60 * options.minutes / (used.ru_utime + used.ru_stime),
+        "peak MB": used.ru_maxrss / 1024,
+    }
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -200,15 +337,25 @@ def _peak_mb() -> float:
 def main(argv: list[str] | None = None) -> int:
     """Run it; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, help="folder of clips of a known data set")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", help="folder of clips of a known data set")
+    data.add_argument("--films", help="folder of RAVDESS's films")
+    parser.add_argument("--faces", type=int, choices=(1, 2), default=1, help="in each film")
     parser.add_argument("--model", help="default: the released one")
     parser.add_argument("--conversations", type=int, default=10, help="of each kind (default: 10)")
     parser.add_argument("--clips", type=int, default=20, help="in each of them (default: 20)")
     parser.add_argument("--minutes", type=float, help="read one sound of so many minutes instead")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    clips = datasets.index(options.data)
+    clips = datasets.index(options.data or options.films)
     clips = clips[clips["audio"].notna() & clips["emotion"].notna() & clips["actor"].notna()]
+    if options.films:
+        clips = clips[clips["video"].notna()]
+        if options.minutes:
+            terminal.show([long_film(clips, options)])
+        else:
+            terminal.show(judged_films(inference.load_model(options.model), clips, options))
+        return 0
     model = inference.load_model(options.model)
     if options.minutes:
         terminal.show([long_sound(model, clips, options)])

@@ -334,11 +334,16 @@ def check(options: argparse.Namespace) -> None:
             raise SerError(f"--{name.replace('_', '-')} is {value}; give more than 0")
     if report := getattr(options, "report", None):
         check_page(report)
+    if film := getattr(options, "annotate", None):
+        from multimodal_ser.video.annotate import check_output
+
+        for source in options.sources:
+            check_output(source, film)
     if failures := getattr(options, "failures", None):
         from multimodal_ser.tables import io as tableio
 
         tableio.check_ending(failures)
-    for name in ("output", "report", "failures", "run_folder", "save_folds"):
+    for name in ("output", "report", "annotate", "failures", "run_folder", "save_folds"):
         if place := getattr(options, name, None):
             _check_writable(Path(place))
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import printable
+from multimodal_ser.tables import source_order, sources
 
 #: Width for a table that is piped to a file: wide enough to fold nothing.
 _PIPED_COLUMNS = 10_000
@@ -220,9 +221,9 @@ def show_predictions(predictions: pd.DataFrame) -> None:
     whole, parts = whole[~cut], whole[cut]
     if whole.empty:
         return
-    said = whole.assign(said=_said(whole))
+    said = whole.assign(said=_said(whole), modality=sources(whole))
     wide = said.pivot(index="clip", columns="modality", values="said")
-    wide = wide.reindex(index=whole["clip"].unique(), columns=["audio", "video", "fused"])
+    wide = wide.reindex(index=whole["clip"].unique(), columns=source_order(said["modality"]))
     paths = whole.drop_duplicates("clip", keep="last").set_index("clip")["path"]
     wide.insert(0, "file", paths)
     if "set" in whole:
@@ -242,11 +243,15 @@ def show_predictions(predictions: pd.DataFrame) -> None:
 def _show_segments(rows: pd.DataFrame) -> None:
     """Print a line for every segment."""
     keys = ["path", "segment", "start_s", "end_s"]
-    said = rows.assign(said=_said(rows)).pivot(index=keys, columns="modality", values="said")
-    said = said.reindex(columns=["audio", "video", "fused"]).dropna(axis="columns", how="all")
+    said = rows.assign(said=_said(rows), modality=sources(rows))
+    said = said.pivot(index=keys, columns="modality", values="said")
+    said = said.reindex(columns=source_order(said.columns)).dropna(axis="columns", how="all")
     said = said.sort_index(level=["path", "segment"]).reset_index()
     clocks = [f"{s // 60:.0f}:{s % 60:04.1f}" for s in said["start_s"]]
     said.insert(1, "from", clocks)
+    if "person" in rows:
+        fused = rows[rows["modality"] == "fused"].set_index(keys)["person"]
+        said.insert(3, "speaks", fused.reindex(pd.MultiIndex.from_frame(said[keys])).to_numpy())
     said.insert(2, "seconds", (said["end_s"] - said["start_s"]).map("{:.1f}".format))
     show(said.drop(columns=keys[1:]).rename(columns={"path": "file"}), "Segments")
 

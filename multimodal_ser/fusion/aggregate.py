@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -59,3 +61,30 @@ def pool_frames(frames: pd.DataFrame, method: str = "mean") -> pd.DataFrame:
 def _certainty_weights(frames: pd.DataFrame) -> pd.Series:
     entropy = -(frames * np.log(frames.clip(lower=FLOOR))).sum(axis=1, skipna=False)
     return np.exp(SHARPNESS * (1 - entropy / np.log(frames.shape[1])))
+
+
+def in_segments(frames: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """Return the frames of a recording once for every segment that they fall into.
+
+    Args:
+        frames: index ``(clip, frame, time_s)`` of one recording, sorted by time.
+        units: its segments, index ``clip``, with ``start_s`` and ``end_s``.
+
+    Returns:
+        The same columns, index ``(clip, frame, time_s)``, where ``clip`` is the segment.
+
+    Example:
+        >>> index = pd.MultiIndex.from_tuples(
+        ...     [("a", 0, 0.0), ("a", 20, 0.7)], names=["clip", "frame", "time_s"])
+        >>> units = pd.DataFrame({"start_s": [0.5], "end_s": [1.0]}, index=["a#0000"])
+        >>> in_segments(pd.DataFrame({"sad": [0.1, 0.2]}, index), units).index.tolist()
+        [('a#0000', 20, 0.7)]
+    """
+    times = frames.index.get_level_values("time_s").to_numpy(float)
+    firsts = np.searchsorted(times, units["start_s"])
+    lasts = np.maximum(np.searchsorted(times, units["end_s"]), firsts)
+    rows = [np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)]
+    taken = frames.iloc[np.concatenate(rows).astype(int) if rows else []]
+    whose = np.repeat(np.asarray(units.index, object), lasts - firsts)
+    levels: list[Any] = [whose, *(taken.index.get_level_values(at) for at in (1, 2))]
+    return taken.set_axis(pd.MultiIndex.from_arrays(levels, names=frames.index.names))

@@ -6,7 +6,7 @@ page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +14,12 @@ import pandas as pd
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.reports import figures, findings
+from multimodal_ser.reports import figures, findings, lanes
 from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.reports.sections import SECTIONS
 from multimodal_ser.reports.wording import is_leaky, percent
-from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE
+from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE, sources
 
 #: Columns of a timeline; more would be thinner than a pixel.
 SHOWN_SAMPLES = 240
@@ -150,9 +150,6 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
             probabilities.
         OSError: the file cannot be written.
     """
-    if "segment" in predictions:  # the page shows whole recordings and frames
-        predictions = predictions[predictions["segment"].isna()]
-        predictions = predictions.drop(columns=["segment", "start_s", "end_s"])
     labels = prediction_labels(predictions)
     clips = [
         _clip(clip, predictions[predictions["clip"] == clip], labels)
@@ -189,27 +186,63 @@ def prediction_labels(predictions: pd.DataFrame) -> list[str]:
 
 
 def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
+    rows = rows.assign(source=sources(rows))
     timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
-    whole = rows[~timed].drop_duplicates("modality").set_index("modality")[labels].astype(float)
-    whole = whole.reindex([name for name in MODALITIES if name in whole.index])
-    colours = {name: MODALITIES.index(name) for name in whole.index}
+    cut = rows["segment"].notna() if "segment" in rows else timed & False
+    whole = rows[~timed & ~cut].drop_duplicates("source").set_index("source")
+    places = whole["modality"].map(MODALITIES.index).sort_values(kind="stable")
+    whole = whole.loc[places.index, labels].astype(float)
     ranked = {
         name: row.sort_values(ascending=False, kind="stable") for name, row in whole.iterrows()
     }
+    more = len(MODALITIES) - 1 + places.duplicated().cumsum()
+    colours = dict(
+        zip(whole.index.astype(str), places.where(~places.duplicated(), more), strict=True)
+    )
+    said = rows.loc[~cut & ~timed] if cut.any() else rows
+    notes: Iterable = said.get("note", [])
     return {
         "name": str(clip),
-        "notes": list(
-            dict.fromkeys(note for note in rows.get("note", []) if note == note and note)
-        ),
+        "notes": list(dict.fromkeys(note for note in notes if note == note and note)),
         "results": ranked,
         "colours": colours,
-        "timelines": [
-            _timeline(clip, str(modality), part, labels)
-            for modality, part in rows[timed].groupby("modality", sort=False)
+        "lanes": _lanes(clip, rows[cut | timed], labels) if cut.any() else None,
+        "segments": _segments(rows[cut]) if cut.any() else None,
+        "timelines": []
+        if cut.any()
+        else [
+            _timeline(clip, str(source), part, labels)
+            for source, part in rows[timed].groupby("source", sort=False)
         ],
         "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
         "rows": [[label, *map(percent, whole[label])] for label in labels],
     }
+
+
+def _lanes(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
+    ends = [rows[name].max() for name in ("end_s", "time_s") if name in rows]
+    length_s = float(pd.Series(ends, dtype=float).max())
+    drawing = lanes.drawing(lanes.of_rows(rows, labels), labels, length_s, clip)
+    return {"drawing": drawing, "width": f"{lanes.width_s(length_s):.0f}"}
+
+
+def _segments(rows: pd.DataFrame) -> dict:
+    """Return the table of segments: the fused answer of each, or the only one."""
+    order = rows["modality"].map(MODALITIES.index)
+    last = rows.loc[order.groupby(rows["segment"]).idxmax()]
+    head = ["from", "to", "person", "label", "confidence, %", "note"]
+    persons = last["person"] if "person" in last else pd.Series(pd.NA, last.index)
+    cells = [
+        last["start_s"].map(lanes.clock),
+        last["end_s"].map(lanes.clock),
+        persons.map(lambda who: "" if pd.isna(who) else str(who)),
+        last["emotion"],
+        last["confidence"].astype(float).map(percent),
+        last["note"].fillna("") if "note" in last else pd.Series("", last.index),
+    ]
+    kept = [at for at, cell in enumerate(cells) if (cell != "").any()]
+    table = list(zip(*(cells[at] for at in kept), strict=True))
+    return {"head": [head[at] for at in kept], "rows": table}
 
 
 def _timeline(clip: str, modality: str, frames: pd.DataFrame, labels: list[str]) -> dict:

@@ -42,6 +42,8 @@ from multimodal_ser.tables.probabilities import (
     MODALITIES,
     SUM_TOLERANCE,
     check_probabilities,
+    source_order,
+    sources,
     top,
     widened,
 )
@@ -64,6 +66,8 @@ __all__ = [
     "failure_table",
     "known_actors",
     "make_clips",
+    "source_order",
+    "sources",
     "top",
     "widened",
 ]

@@ -27,7 +27,7 @@ from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.tables import audformat
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.tables.limits import to_numbers
-from multimodal_ser.tables.probabilities import MODALITIES
+from multimodal_ser.tables.probabilities import MODALITIES, source_order, sources
 
 #: What is written, by ending in small letters.
 ENDINGS = (".srt", ".vtt", ".textgrid", ".eaf")
@@ -217,7 +217,8 @@ def write_predictions(predictions: pd.DataFrame, path: str | Path) -> list[Path]
     """Write predictions of segments as annotations or subtitles.
 
     Subtitles show the fused answer, or the only one; the other formats have a tier for each
-    modality. Segments that overlap end where the next begins, for these formats know none.
+    modality, and each face where there are several. Segments that overlap end where the next
+    begins, for these formats know none.
 
     Args:
         predictions: what ``inference.predict`` gives with ``segments``.
@@ -254,28 +255,32 @@ def _put(content: bytes, file: IO[bytes]) -> None:
 
 
 def _tiers(rows: pd.DataFrame) -> dict[str, list[Interval]]:
-    """Return intervals that do not overlap, by modality."""
+    """Return intervals that do not overlap, by modality, and of faces by person."""
     if rows["segment"].notna().any():
         rows = rows[rows["segment"].notna()]
-    tiers = {}
-    for modality in MODALITIES:
-        some = rows[rows["modality"] == modality].sort_values("start_s", kind="stable")
+    tiers, source = {}, sources(rows)
+    for name in source_order(source):
+        some = rows[source == name].sort_values("start_s", kind="stable")
         starts, ends = some["start_s"].to_numpy(float), some["end_s"].to_numpy(float)
         ends = np.minimum(ends, np.append(starts[1:], np.inf))
+        speakers = some["person"] if name == "fused" and "person" in some else [pd.NA] * len(some)
         texts = [
-            f"{emotion} {confidence:.0%}"
-            for emotion, confidence in zip(some["emotion"], some["confidence"], strict=True)
+            f"{'' if pd.isna(who) else f'person {who}: '}{emotion} {confidence:.0%}"
+            for who, emotion, confidence in zip(
+                speakers, some["emotion"], some["confidence"], strict=True
+            )
         ]
         every = map(Interval, starts.tolist(), ends.tolist(), texts)
         # To the millisecond, which is all that subtitles and ELAN know.
         found = [one for one in every if round(1000 * one.end_s) > round(1000 * one.start_s)]
         if found:
-            tiers[modality] = found
+            tiers[name] = found
     return tiers
 
 
 def _shown(tiers: dict[str, list[Interval]]) -> list[Interval]:
-    return next((tiers[name] for name in reversed(MODALITIES) if name in tiers), [])
+    shown = next((name for name in reversed(MODALITIES) if name in tiers), None)
+    return tiers[shown] if shown else next(iter(tiers.values()), [])
 
 
 def _clock(seconds: float, point: str) -> str:

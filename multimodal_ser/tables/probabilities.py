@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -123,7 +123,41 @@ def expected_calibration_error(values: np.ndarray, codes: np.ndarray, n_bins: in
 #: What is of the modality, in a row of predictions; the labels follow ``confidence``.
 _WHOSE = ("clip", "path", "segment", "start_s", "end_s", "frame", "time_s")
 #: What is of one modality alone, by its nature.
-_OWN = ("audio_share", "video_share", "face_rate", "note")
+_FACE = "face_rate"
+_OWN = ("audio_share", "video_share", _FACE, "note")
+
+
+def sources(predictions: pd.DataFrame) -> pd.Series:
+    """Return what each row rests on: a modality, or the face of one of several persons.
+
+    Args:
+        predictions: what ``inference.predict`` gives.
+
+    Example:
+        >>> rows = {"modality": ["fused", "video"], "person": pd.array([1, 1], "Int64")}
+        >>> sources(pd.DataFrame(rows)).tolist()
+        ['fused', 'person 1 video']
+    """
+    if "person" not in predictions:
+        return predictions["modality"]
+    faces = (predictions["modality"] == "video") & predictions["person"].notna()
+    named = "person " + predictions["person"].astype("string") + " video"
+    return predictions["modality"].where(~faces, named).astype(object)
+
+
+def source_order(found: Iterable[str]) -> list[str]:
+    """Return what :func:`sources` gives, each once: by modality, then by person.
+
+    Example:
+        >>> source_order(["fused", "person 10 video", "person 2 video", "audio"])
+        ['audio', 'person 2 video', 'person 10 video', 'fused']
+    """
+
+    def place(name: str) -> tuple[int, int]:
+        number = name.split()[1] if name not in MODALITIES else "0"
+        return MODALITIES.index(name.split()[-1]), int(number)
+
+    return sorted(set(found), key=place)
 
 
 def widened(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -150,12 +184,17 @@ def widened(predictions: pd.DataFrame) -> pd.DataFrame:
     if paths is not None:
         wide.insert(1, "path", paths)
     of_modality = [c for c in predictions if c not in (*_WHOSE, *_OWN, "modality")]
-    for modality in MODALITIES:
-        rows = predictions["modality"] == modality
-        if rows.any():
-            part = predictions.loc[rows, of_modality].set_axis(order[rows])
-            wide = wide.join(part.add_prefix(f"{modality}_"))
+    source = sources(predictions)
+    for name in source_order(source):
+        rows = source == name
+        part = predictions.loc[rows, of_modality].set_axis(order[rows])
+        if name not in MODALITIES:
+            part = part.drop(columns="person").join(
+                predictions.loc[rows, _FACE].set_axis(order[rows])
+            )
+        wide = wide.join(part.add_prefix(f"{name.replace(' ', '_')}_"))
     for name in _OWN:
         if name in predictions:  # the first that is there: each is of one modality
-            wide[name] = predictions.groupby(order)[name].first()
+            of_all = source.isin(MODALITIES)
+            wide[name] = predictions[of_all].groupby(order[of_all])[name].first()
     return wide.reset_index(drop=True)

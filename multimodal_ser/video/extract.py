@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from multimodal_ser.compute.cache import Array, Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.compute.parallel import Engine, map_clips
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
-from multimodal_ser.video import detectors, faces, frames, people
+from multimodal_ser.video import detectors, faces, frames, people, tracks
 from multimodal_ser.video.sampling import Sampling
 
 NAME = "video_frames"
@@ -198,6 +198,45 @@ def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> Cl
     )
 
 
+def person_frames(
+    path: str | Path, params: FrameParams, found: tracks.Tracks
+) -> dict[int, ClipFrames]:
+    """Return the sampled images of each person of a video.
+
+    Args:
+        path: of the video.
+        params: the front end, whose ``crop`` is ``face``.
+        found: its tracks.
+
+    Returns:
+        Person -> one row per sampled frame, as :func:`clip_frames` gives it; without
+        ``points`` and ``faces``.
+
+    Raises:
+        MediaError: the video cannot be decoded.
+    """
+    rows: dict[int, list] = {person: [] for person in found.persons}
+    for frame in _sampled(path, params):
+        places = found.at(frame.time_s)
+        for person, own in rows.items():
+            box = places.get(person)
+            own.append((frame.index, frame.time_s, box, picture(frame, box, params)))
+        media_progress.reached(frame.time_s)
+    made = {}
+    for person, own in rows.items():
+        index, time_s, boxes, images = zip(*own, strict=True)
+        edges, points = box_arrays(boxes)
+        there = np.array([box is not None for box in boxes])
+        made[person] = ClipFrames.of_pictures(np.stack(images))._replace(
+            index=np.array(index, np.int32),
+            time_s=np.array(time_s, np.float32),
+            box=edges,
+            points=points,
+            usable=there,
+        )
+    return made
+
+
 def box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays ``box`` and ``points`` of :class:`ClipFrames`."""
     nowhere = faces.Box(*(np.nan,) * 5)
@@ -206,13 +245,17 @@ def box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarra
     return edges.reshape(-1, 5), np.array(points, np.float32).reshape(-1, 5, 2)
 
 
-def _boxed(path: str | Path, params: FrameParams, crowd: people.People) -> Iterable[tuple]:
-    film = frames.iter_frames(
+def _sampled(path: str | Path, params: FrameParams) -> Iterator[frames.Frame]:
+    return frames.iter_frames(
         path,
         every=params.every,
         every_seconds=params.every_seconds,
         keyframes_only=params.keyframes_only,
     )
+
+
+def _boxed(path: str | Path, params: FrameParams, crowd: people.People) -> Iterable[tuple]:
+    film = _sampled(path, params)
     if params.crop == "frame":
         return ((frame, None) for frame in film)
     detect = detectors.load(params.detector).detect

@@ -19,10 +19,11 @@ from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.fusion.smoothing import Smoothing
-from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, failure_table, top
-from multimodal_ser.workflows import segmenting
+from multimodal_ser.tables import MODALITIES, Features, failure_table, top
+from multimodal_ser.workflows import people, segmenting
 from multimodal_ser.workflows.data import Work, as_cache, extract_inputs, read_tables
 from multimodal_ser.workflows.models import Model, load_model
+from multimodal_ser.workflows.recipes import MEASURED
 from multimodal_ser.workflows.results import Result, keys_first
 from multimodal_ser.workflows.sources import gathered
 
@@ -42,6 +43,8 @@ PARTS_HELD = 16
 #: row, which summarises its segments, and in rows of frames.
 SEGMENT_COLUMNS = ("segment", "start_s", "end_s")
 PREDICTION_COLUMNS = ("clip", "path", "modality", "emotion", "second", "confidence")
+#: Whose face a video row is, and who speaks in the others, where a film shows several.
+PERSON_COLUMN = "person"
 #: What a fused row owes to each modality; they follow the labels.
 SHARE_COLUMNS = ("audio_share", "video_share")
 #: The share of a clip's sampled frames in which a face was found.
@@ -146,7 +149,7 @@ def _parts(
 
 
 def _normalised(
-    model: Model, statistics: dict, inputs: dict[str, Features], units: pd.DataFrame
+    model: Model, statistics: Mapping, inputs: Mapping[str, Features], units: pd.DataFrame
 ) -> dict[str, Features]:
     """Return features as the learners of a model that adapts take them."""
     found = dict(inputs)
@@ -229,7 +232,36 @@ def _predict_part(
     inputs, failed = _inputs(model, part, given, quiet, change)
     inputs = _normalised(model, statistics or {}, inputs, part)
     tables = model.probabilities(part.index, inputs)
+    _add_crowds(model, part, inputs, tables, statistics, quiet)
     return tables, _unanswered(model, part, tables, failed)
+
+
+def _add_crowds(
+    model: Model,
+    part: pd.DataFrame,
+    inputs: dict,
+    tables: dict[str, Any],
+    statistics: dict | None,
+    quiet: Work,
+) -> None:
+    """Put the persons of films with several faces in the place of the face that was followed."""
+    watch = [one for one in model.learners.values() if one.kind == "frames"]
+    watch = [one for one in watch if one.key in inputs and one.params.crop == "face"]
+    rest = {
+        name: one
+        for name, one in model.learners.items()
+        if one.kind != "frames" and one.input not in MEASURED
+    }
+    for clip in people.crowded(inputs[watch[0].key], part.index) if watch else ():
+        heard = replace(model, learners=dict(rest)).learner_tables([clip], inputs)
+        units = part.loc[[clip]].assign(start_s=0.0, end_s=np.inf)
+        own = partial(_normalised, model, statistics or {}, units=units)
+        scores = model.strange(units.index, inputs)
+        crowd = people.read(model, units.iloc[0], units, heard, quiet, own, scores)
+        if crowd is not None:
+            people.put(crowd, tables)
+            shown = tables["frames"].index.get_level_values("clip") != clip
+            tables["frames"] = tables["frames"][shown]
 
 
 def _unanswered(model: Model, part: pd.DataFrame, tables: dict, failed: pd.DataFrame):
@@ -311,9 +343,16 @@ def prediction_table(
         face rate, 0 to 1, is that of a video row whose model looks at faces.
     """
     chosen = tables.get("sets", {})
-    parts = [_tidy(tables[name], name, chosen.get(name)) for name in MODALITIES if name in tables]
+    parts = [
+        _tidy(tables[name], modality, chosen.get(name))
+        for modality in MODALITIES
+        for name in (modality, *(["persons"] if modality == "video" else []))
+        if name in tables
+    ]
     if timeline and "frames" in tables:
         parts.append(_tidy(tables["frames"], "video"))
+    if timeline and "person_frames" in tables:
+        parts.append(_tidy(tables["person_frames"], "video"))
     parts = [part for part in parts if len(part)]
     columns = list(PREDICTION_COLUMNS)
     if timeline:
@@ -332,6 +371,9 @@ def prediction_table(
     table[FACE_COLUMN] = table["clip"].map(tables.get("face_rates", {})).where(seen)
     scores = tables.get("novelty", pd.Series(dtype=float))
     table[NOVELTY_COLUMN] = table["clip"].map(scores).where(table["modality"] != "video")
+    if "persons" in tables:
+        _add_persons(table, tables)
+        columns.insert(2, PERSON_COLUMN)
     notes = tables.get("notes", pd.Series(dtype=object))
     table[NOTE_COLUMN] = table["clip"].map(notes).fillna("").astype(object)
     order = {clip: position for position, clip in enumerate(clips.index)}
@@ -342,6 +384,17 @@ def prediction_table(
         table["frame"] = table["frame"].astype("Int64") if "frame" in table else pd.NA
         table["time_s"] = table["time_s"] if "time_s" in table else float("nan")
     return table[[*columns, *labels]].reset_index(drop=True)
+
+
+def _add_persons(table: pd.DataFrame, tables: Mapping[str, Any]) -> None:
+    """Say whose each row is: of whom a video row is, who speaks in the others."""
+    whose = table["person"] if "person" in table else pd.Series(pd.NA, table.index)
+    spoken = table["clip"].map(tables.get("speaking", {}))
+    table[PERSON_COLUMN] = whose.where(table["modality"] == "video", spoken).astype("Int64")
+    rates = tables["person_rates"].to_dict()
+    of_person = table[PERSON_COLUMN].notna() & (table["modality"] == "video")
+    found = [rates.get(key, np.nan) for key in zip(table["clip"], whose, strict=True)]
+    table[FACE_COLUMN] = table[FACE_COLUMN].where(~of_person, pd.Series(found, table.index))
 
 
 def _add_shares(table: pd.DataFrame, shares: pd.DataFrame | None) -> None:
@@ -366,7 +419,7 @@ def _tidy(
     )
     if chosen is not None:
         table[SET_COLUMN] = label_sets.as_text(given, chosen.loc[given.index])
-    levels = FRAME_INDEX if table.index.nlevels > 1 else ("clip",)
+    levels = table.index.names if table.index.nlevels > 1 else ("clip",)
     return table.reset_index(names=list(levels))
 
 
@@ -430,9 +483,10 @@ def predict(
 
     Returns:
         The predictions (:func:`prediction_table`) and the failures
-        (``clip, path, stage, error``), which notebooks draw. Where a recording is in segments,
-        :data:`SEGMENT_COLUMNS` follow ``path``: each segment has rows of its own, and the
-        recording's rows, whose ``segment`` is missing, summarise them
+        (``clip, path, stage, error``), which notebooks draw. Where a video shows several faces,
+        :data:`PERSON_COLUMN` follows ``path`` (:mod:`~multimodal_ser.workflows.people`). Where a
+        recording is in segments, :data:`SEGMENT_COLUMNS` follow: each segment has rows of its
+        own, and the recording's rows, whose ``segment`` is missing, summarise them
         (:mod:`~multimodal_ser.workflows.segmenting`).
 
     Raises:
@@ -460,7 +514,7 @@ def predict(
         if sets is not None:
             for part in (found, found.get("segments")):
                 if part is not None:
-                    part["sets"] = model.combiner.label_sets(part, sets)
+                    part["sets"] = _sets(model, part, sets)
         predictions.append(_placed(found, clips, timeline))
         failures.append(failed)
         if len(predictions) == PARTS_HELD:  # hundreds of small tables take far more than one
@@ -470,11 +524,20 @@ def predict(
         empty = {"fused": pd.DataFrame(columns=list(model.labels))}
         predictions = [_placed({**empty, **chosen}, clips, timeline)]
     table = pd.concat(predictions, ignore_index=True)
+    if PERSON_COLUMN in table:  # a table without it may have come first
+        table.insert(2, PERSON_COLUMN, table.pop(PERSON_COLUMN).astype("Int64"))
     if how == segmenting.WHOLE or (how is None and table["segment"].isna().all()):
         table = table.drop(columns=list(SEGMENT_COLUMNS))
     return Result(
         keys_first(given.named(table)), given.named(pd.concat(failures, ignore_index=True))
     )
+
+
+def _sets(model: Model, found: Mapping[str, Any], coverage: float) -> dict[str, pd.DataFrame]:
+    made = model.combiner.label_sets(found, coverage)
+    if "persons" in found:
+        made["persons"] = model.combiner.label_sets({"video": found["persons"]}, coverage)["video"]
+    return made
 
 
 def _placed(found: Mapping[str, Any], clips: pd.DataFrame, timeline: bool) -> pd.DataFrame:

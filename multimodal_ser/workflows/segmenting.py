@@ -24,6 +24,7 @@ from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.tables import annotations as annotation_files
+from multimodal_ser.workflows import people
 from multimodal_ser.workflows.data import Work, measured_params
 from multimodal_ser.workflows.models import Model, add_notes
 from multimodal_ser.workflows.recipes import MEASURED
@@ -206,22 +207,30 @@ def predict(
         What :meth:`Model.probabilities` gives, of the recording; and under ``segments`` the
         same of its segments, with ``units``. And the failures.
     """
-    seen, frames, rate, failed = _seen(model, recording, shared, shown)
+    seen, frames, rate, crowded, failed = _seen(model, recording, shared, shown)
     said, silent, scores, failures = _said(model, recording, shared, change, normalise, shown)
     units = recording.units.index
+    crowd = None
+    if crowded:
+        clip, own = recording.clip, recording.units
+        crowd = people.read(model, clip, own, said, shared, scores=scores)
     tables = seen | said
     inner: dict[str, Any] = {"fused": pd.DataFrame(np.nan, units, list(model.labels))}
     inner |= model.combined(tables, units, scores) if tables else {"notes": model.notes({}, units)}
     add_notes(inner["notes"], silent)
     if frames is not None and rate is not None:
         shown_faces = frames.notna().all(axis=1).to_frame("face_rate").astype(float)
-        spread = in_segments(shown_faces, recording.units)
+        spread = aggregate.in_segments(shown_faces, recording.units)
         inner["face_rates"] = spread.groupby(level="clip")["face_rate"].mean()
+    if crowd is not None:
+        people.put(crowd, inner)
     whole: dict[str, Any] = summary(inner, recording)
     inner |= _smooth(inner, recording.units, smoothed)
-    whole["segments"] = {**inner, "units": recording.units}
-    if frames is not None:
+    if crowd is not None:
+        whole["person_frames"] = inner.pop("person_frames")
+    elif frames is not None:
         whole["frames"] = frames
+    whole["segments"] = {**inner, "units": recording.units}
     if rate is not None:
         whole["face_rates"] = rate
     return whole, pd.concat([failures, failed], ignore_index=True).drop_duplicates()
@@ -270,14 +279,17 @@ def _said(
 
 def _seen(
     model: Model, recording: Recording, shared: Work, shown: bool
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, pd.Series | None, pd.DataFrame]:
-    """Return the tables of the networks over frames, by segment; frames; share with a face."""
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, pd.Series | None, bool, pd.DataFrame]:
+    """Return the tables of the networks over frames, by segment; frames; share with a face.
+
+    And whether there are several faces; and the failures.
+    """
     eyes = {name: one for name, one in model.learners.items() if one.kind == "frames"}
     tables: dict[str, pd.DataFrame] = {}
-    frames, rate, failures = None, None, [failure_table([])]
+    frames, rate, crowded, failures = None, None, False, [failure_table([])]
     clip, units = recording.clip, recording.units
     if pd.isna(clip["video"]):
-        return tables, frames, rate, failures[0]
+        return tables, frames, rate, crowded, failures[0]
     from multimodal_ser.video.extract import extract
 
     for name, learner in eyes.items():
@@ -286,16 +298,19 @@ def _seen(
             store, failed = extract(clip.to_frame().T.rename_axis("clip"), learner.params, **shared)
         failures.append(failed)
         found = learner.predict_frames(store, [str(clip.name)])
-        pooled = aggregate.pool_frames(in_segments(found, units), model.pooling)
+        pooled = aggregate.pool_frames(aggregate.in_segments(found, units), model.pooling)
         tables[name] = pooled.reindex(units.index)
         if frames is None:
             frames = found
             rate = store.face_rates() if learner.params.crop == "face" else None
+        several = learner.params.crop == "face" and people.crowded(store, [str(clip.name)])
+        crowded = crowded or bool(several)
     of_faces = (pair for pair in model.learners.items() if pair[1].input in MEASURED)
     measured = {name: one for name, one in of_faces if one.kind == "features"}
     if not any(len(failed) for failed in failures):
         tables |= _measured(measured, recording, shared)
-    return tables, frames, rate, pd.concat(failures, ignore_index=True).drop_duplicates()
+    failed = pd.concat(failures, ignore_index=True).drop_duplicates()
+    return tables, frames, rate, crowded, failed
 
 
 def _measured(
@@ -320,36 +335,16 @@ def _smooth(
     if how is None:
         return {}
     starts_s, ends_s = units["start_s"].to_numpy(float), units["end_s"].to_numpy(float)
-    return {
+    found = {
         name: smooth(inner[name], starts_s, ends_s, how) for name in MODALITIES if name in inner
     }
-
-
-def in_segments(frames: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
-    """Return the frames of a recording once for every segment that they fall into.
-
-    Args:
-        frames: index ``(clip, frame, time_s)`` of one recording, sorted by time.
-        units: its segments, see :class:`Recording`.
-
-    Returns:
-        The same columns, index ``(clip, frame, time_s)``, where ``clip`` is the segment.
-
-    Example:
-        >>> index = pd.MultiIndex.from_tuples(
-        ...     [("a", 0, 0.0), ("a", 20, 0.7)], names=["clip", "frame", "time_s"])
-        >>> units = pd.DataFrame({"start_s": [0.5], "end_s": [1.0]}, index=["a#0000"])
-        >>> in_segments(pd.DataFrame({"sad": [0.1, 0.2]}, index), units).index.tolist()
-        [('a#0000', 20, 0.7)]
-    """
-    times = frames.index.get_level_values("time_s").to_numpy(float)
-    firsts = np.searchsorted(times, units["start_s"])
-    lasts = np.maximum(np.searchsorted(times, units["end_s"]), firsts)
-    rows = [np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)]
-    taken = frames.iloc[np.concatenate(rows).astype(int) if rows else []]
-    whose = np.repeat(np.asarray(units.index, object), lasts - firsts)
-    levels: list[Any] = [whose, *(taken.index.get_level_values(at) for at in (1, 2))]
-    return taken.set_axis(pd.MultiIndex.from_arrays(levels, names=frames.index.names))
+    if "persons" in inner:
+        each = {
+            who: smooth(own, starts_s, ends_s, how)
+            for who, own in people.each(inner["persons"], units.index).items()
+        }
+        found["persons"] = people.together(each)
+    return found
 
 
 def summary(inner: Mapping[str, Any], recording: Recording) -> dict[str, Any]:
@@ -363,10 +358,13 @@ def summary(inner: Mapping[str, Any], recording: Recording) -> dict[str, Any]:
     length_s = (units["end_s"] - units["start_s"]).to_numpy(float)
     index = pd.Index([clip], name="clip")
     whole: dict[str, Any] = {}
+
+    def mean(table: pd.DataFrame) -> pd.DataFrame:
+        return _mean(table, length_s * table.max(axis=1).to_numpy(float), index)
+
     for name in MODALITIES:
         if name in inner:
-            weights = length_s * inner[name].max(axis=1).to_numpy(float)
-            whole[name] = _mean(inner[name], weights, index)
+            whole[name] = mean(inner[name])
     if "shares" in inner:
         weights = length_s * inner["fused"].max(axis=1).to_numpy(float)
         whole["shares"] = _mean(inner["shares"], weights, index)
@@ -376,6 +374,13 @@ def summary(inner: Mapping[str, Any], recording: Recording) -> dict[str, Any]:
         note += f", {len(units) - answered} more had no answer"
     if "novelty" in inner:
         whole["novelty"] = pd.Series([inner["novelty"].median()], index)
+    if "persons" in inner:
+        each = people.each(inner["persons"], units.index)
+        whole["persons"] = people.together({who: mean(own) for who, own in each.items()})
+        rates = inner["person_rates"].groupby(level=people.PERSON).mean()
+        whole["person_rates"] = rates.set_axis(whole["persons"].index)
+        told = int(inner["speaking"].notna().sum())
+        note += f"; {len(each)} faces, who speaks is told in {told} of {len(units)} segments"
     whole["notes"] = pd.Series([note], index, dtype=object)
     return whole
 

@@ -395,7 +395,7 @@ def _write_film(path: str, frames: Iterable[Any], times_s: np.ndarray) -> None:
         raise SerError(f"frame {at} is at {times_s[at]:g} s, not after the one before it")
     last = int(np.median(np.diff(ticks))) if len(ticks) > 1 else 40_000
     lengths = np.append(np.diff(ticks), last)
-    with av.open(path, "w") as container:
+    with av.open(f"file:{path}", "w") as container:
         stream: Any = None
         for gray, at, length in zip(_checked(frames, len(ticks)), ticks, lengths, strict=True):
             if stream is None:

@@ -21,7 +21,7 @@ from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, make_clips
 from multimodal_ser.video import features as measures
-from multimodal_ser.workflows import inference, segmenting
+from multimodal_ser.workflows import inference
 from multimodal_ser.workflows.data import measured_params
 from multimodal_ser.workflows.models import Model, add_notes, load_model
 from multimodal_ser.workflows.recipes import MEASURED
@@ -199,7 +199,7 @@ class Stream:
         seen = pd.Series(dtype=bool)
         for name, frames in self._frames.items():
             every = pd.concat(frames) if frames else self._no_frames()
-            some = segmenting.in_segments(every, units)
+            some = aggregate.in_segments(every, units)
             pooled = aggregate.pool_frames(some, self.model.pooling)
             tables[name] = pooled.reindex(units.index)
             seen = some.notna().all(axis=1) if seen.empty else seen  # of the first network

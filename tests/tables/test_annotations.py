@@ -1,6 +1,8 @@
 """Segments from files that people annotate in, and predictions as such files."""
 
 import json
+import re
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pandas as pd
@@ -287,3 +289,69 @@ def test_workbooks_and_lines_of_json(tmp_path, ending):
         assert [row["clip"] for row in rows] == names and rows[1]["happy"] is None
     values = [row[2] if ending == "xlsx" else row["happy"] for row in rows[-3:]]
     assert values == pytest.approx([1e-9, 1.0, 1 / 3], abs=1e-9)
+
+
+def crowd():
+    """Two segments of a film with two faces: 1 speaks, then it cannot be told."""
+    rows = []
+    for segment, speaks in ((0, 1), (1, pd.NA)):
+        for modality, who in (("audio", speaks), ("video", 0), ("video", 1), ("fused", speaks)):
+            place = {"segment": segment, "start_s": 3.0 * segment, "end_s": 3.0 * segment + 2}
+            rows.append({"modality": modality, "person": who, "face_rate": 0.5, **place})
+    table = pd.DataFrame(rows).assign(clip="a", path="a.mp4", emotion="sad", confidence=0.75)
+    return table.assign(note="").astype({"person": "Int64", "segment": "Int64"})
+
+
+def test_each_person_has_a_tier_and_subtitles_name_who_speaks(tmp_path):
+    pympi = pytest.importorskip("pympi")
+    write_predictions(crowd(), tmp_path / "a.eaf")
+    found = pympi.Elan.Eaf(str(tmp_path / "a.eaf"))
+    assert list(found.get_tier_names()) == ["audio", "person 0 video", "person 1 video", "fused"]
+    write_predictions(crowd(), tmp_path / "a.srt")
+    lines = (tmp_path / "a.srt").read_text().splitlines()
+    assert [lines[2], lines[6]] == ["person 1: sad 75%", "sad 75%"]
+
+
+def test_one_row_per_segment_has_columns_per_person():
+    wide = widened(crowd())
+    assert len(wide) == 2 and wide["fused_person"].tolist() == [1, pd.NA]
+    assert wide["person_1_video_emotion"].tolist() == ["sad", "sad"]
+    assert wide["person_0_video_face_rate"].tolist() == [0.5, 0.5]
+
+
+#: Of EAFv3.0.xsd: what each element holds, in order, and the attributes it must have.
+EAF = {
+    "ANNOTATION_DOCUMENT": (["HEADER", "TIME_ORDER", "TIER*", "LINGUISTIC_TYPE*"],
+                            {"AUTHOR", "DATE", "VERSION"}),
+    "HEADER": (["MEDIA_DESCRIPTOR*"], set()),
+    "MEDIA_DESCRIPTOR": ([], {"MEDIA_URL", "MIME_TYPE"}),
+    "TIME_ORDER": (["TIME_SLOT*"], set()),
+    "TIME_SLOT": ([], {"TIME_SLOT_ID"}),
+    "TIER": (["ANNOTATION*"], {"TIER_ID", "LINGUISTIC_TYPE_REF"}),
+    "ANNOTATION": (["ALIGNABLE_ANNOTATION"], set()),
+    "ALIGNABLE_ANNOTATION": (
+        ["ANNOTATION_VALUE"], {"ANNOTATION_ID", "TIME_SLOT_REF1", "TIME_SLOT_REF2"}
+    ),
+    "ANNOTATION_VALUE": ([], set()),
+    "LINGUISTIC_TYPE": ([], {"LINGUISTIC_TYPE_ID"}),
+}  # fmt: skip
+
+
+def test_what_is_written_for_elan_has_its_schemas_structure(tmp_path):
+    """Read without our writer or ELAN's schema, which no package brings: what it demands."""
+    write_predictions(crowd(), tmp_path / "a.eaf")
+    root = ElementTree.parse(tmp_path / "a.eaf").getroot()
+    for element in root.iter():
+        inside, needed = EAF[element.tag]
+        assert needed <= set(element.attrib), element.tag
+        pattern = "".join(
+            f"({name[:-1]} )*" if name[-1] == "*" else f"({name} )" for name in inside
+        )
+        assert re.fullmatch(pattern, "".join(f"{one.tag} " for one in element)), element.tag
+    slots = [one.get("TIME_SLOT_ID") for one in root.iter("TIME_SLOT")]
+    ids = [one.get("ANNOTATION_ID") for one in root.iter("ALIGNABLE_ANNOTATION")]
+    assert len(set(slots)) == len(slots) and len(set(ids)) == len(ids) == 8
+    for one in root.iter("ALIGNABLE_ANNOTATION"):
+        assert {one.get("TIME_SLOT_REF1"), one.get("TIME_SLOT_REF2")} <= set(slots)
+    kinds = {one.get("LINGUISTIC_TYPE_ID") for one in root.iter("LINGUISTIC_TYPE")}
+    assert {one.get("LINGUISTIC_TYPE_REF") for one in root.iter("TIER")} <= kinds

@@ -23,6 +23,8 @@ from multimodal_ser.errors import SerError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from multimodal_ser.workflows.models import Model
+
 #: So many sounds, and so many strange ones among them, are worth a word about adaptation.
 _MANY, _STRANGE_SHARE = 20, 0.2
 
@@ -82,6 +84,12 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
     )
     verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
+    verb.add_argument(
+        "--annotate",
+        metavar="FILE",
+        help="write the film with its reading drawn in: boxes, bars, a line of text (.mp4, .mov, "
+        ".mkv)",
+    )
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
     work_arguments(verb)
 
@@ -117,19 +125,28 @@ def run(options: argparse.Namespace) -> int:
         adapt=options.adapt,
         sampling=options.sampling,
         detector=options.detector,
-        timeline=options.timeline or bool(options.report),
+        timeline=options.timeline or bool(options.report or options.annotate),
         segments=options.segments,
         smoothing=options.smoothing,
         sets=options.sets,
         **requests.work_of(options),
     )
     failures = pd.concat([left_out, failures], ignore_index=True)
+    options.detector = options.detector or _detector(model)  # persons are numbered by it
     _write(predictions, options)
     if options.adapt is None and model.references:
         _advise(predictions)
     if options.failures:
         tableio.write(failures, options.failures)
     return requests.say_failures(failures, set(predictions["clip"]))
+
+
+def _detector(model: Model) -> str:
+    """Return what finds a model's faces."""
+    from multimodal_ser.video import detectors
+
+    seen = [one.params.detector for one in model.learners.values() if one.kind == "frames"]
+    return seen[0] if seen else detectors.DEFAULT
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
@@ -146,7 +163,7 @@ def _run_regressor(options: argparse.Namespace) -> int:
 
     if options.output:
         tableio.check_ending(options.output, (*tableio.WRITTEN, audformat.ENDING))
-    given = [name for name in ("report", "timeline", "sets") if getattr(options, name)]
+    given = [name for name in ("report", "timeline", "sets", "annotate") if getattr(options, name)]
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
     sources, left_out = options.sources, None
@@ -234,3 +251,10 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         from multimodal_ser.reports.html import clip_report
 
         say(f"report written: {clip_report(predictions, options.report)}")
+    if options.annotate and len(predictions):
+        from multimodal_ser.compute.progress import media_bar
+        from multimodal_ser.workflows.annotating import annotated
+
+        with media_bar("drawing", None, not options.quiet):
+            made = annotated(predictions, options.annotate, detector=options.detector)
+        say(f"film written: {made}")

@@ -1,0 +1,64 @@
+"""The page of a long recording: lanes, smoothed lines, a table of segments."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser.reports import lanes
+from multimodal_ser.reports.html import clip_report
+
+LABELS = ["happy", "sad"]
+
+
+def recording(count=50, step_s=10.0, persons=(0, 1)):
+    """Segments of 5 s: fused, audio, and a row per person; person 0 is happy, 1 is sad."""
+    rows = []
+    for at in range(count):
+        span = {"segment": at, "start_s": at * step_s, "end_s": at * step_s + 5}
+        for modality, who, happy in (
+            ("audio", at % 2, 0.5),
+            ("fused", at % 2, 0.6),
+            *(("video", who, 0.9 if who == 0 else 0.2) for who in persons),
+        ):
+            rows.append({"modality": modality, "person": who, "happy": happy, **span})
+    whole = [{"modality": name, "happy": 0.6, "note": "summary"} for name in ("audio", "fused")]
+    table = pd.DataFrame([*whole, *rows]).assign(clip="talk", path="talk.mp4", second="sad")
+    table = table.assign(sad=1 - table["happy"], emotion="happy", confidence=table["happy"])
+    return table.astype({"person": "Int64", "segment": "Int64"})
+
+
+def test_a_mean_of_equal_values_is_that_value_and_far_from_any_there_is_none():
+    times = np.array([0.0, 1.0, 50.0])
+    found = lanes.smoothed(times, np.full((3, 2), 0.25), np.ones(3), np.array([0.5, 20, 51]), 2.0)
+    np.testing.assert_allclose(found[[0, 2]], 0.25)
+    assert np.isnan(found[1]).all()
+
+
+def test_smoothing_is_that_of_all_weights():
+    rng = np.random.default_rng(0)
+    times, values, weights = np.sort(rng.uniform(0, 9, 40)), rng.random((40, 3)), rng.random(40)
+    near = np.exp(-0.5 * ((4.0 - times) / 1.5) ** 2) * weights * (np.abs(4.0 - times) <= 4.5)
+    found = lanes.smoothed(times, values, weights, np.array([4.0]), 1.5)[0]
+    np.testing.assert_allclose(found, (near[:, None] * values).sum(axis=0) / near.sum())
+
+
+def test_each_person_has_a_lane():
+    segments = recording()[lambda rows: rows["segment"].notna()]
+    found = lanes.of_rows(segments, LABELS)
+    assert list(found) == ["fused", "person 0 video", "person 1 video", "audio"]
+    assert found["person 1 video"]["happy"].unique().tolist() == [0.2]
+    assert found["fused"]["time_s"].tolist() == [10.0 * at + 2.5 for at in range(50)]
+
+
+@pytest.mark.parametrize(("count", "last"), [(50, "8:00"), (420, "1:00:00")])
+def test_a_page_has_minutes_and_stays_small(tmp_path, count, last):
+    page = clip_report(recording(count), tmp_path / "page.html").read_text()
+    assert f">{last}<" in page and "person 1 video" in page
+    assert f"{count} segments" in page
+    assert len(page) < 400_000 and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_recording_of_one_person_has_no_numbers(tmp_path):
+    table = recording(persons=(0,)).drop(columns="person")
+    page = clip_report(table, tmp_path / "page.html").read_text()
+    assert "person 0" not in page and "<summary>" in page
