@@ -23,7 +23,12 @@ PACKAGE = ROOT / "multimodal_ser"
 FILES = ("requirements.txt", "requirements-dev.txt")
 LOCK = ROOT / "requirements.lock"
 #: The distribution of an import, where the two have other names.
-DISTRIBUTION = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTION = {
+    "cv2": "opencv-python-headless",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+}
 #: What a POSIX system has and Windows lacks, as it is imported or called.
 POSIX_MODULES = {"fcntl", "grp", "pwd", "resource", "termios"}
 POSIX_CALLS = re.compile(

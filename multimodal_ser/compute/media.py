@@ -23,9 +23,11 @@ FORMATS = (
     *("wav", "w64", "flac", "mp3", "aac", "amr", "amrnb", "amrwb", "aiff", "au", "caf", "wv"),
     *("ac3", "eac3", "dts", "ape", "tta", "h264", "hevc", "m4v", "mjpeg", "ivf", "obu", "dv"),
     *("nut", "gif", "yuv4mpegpipe"),
-    # Single images.
     *("png_pipe", "jpeg_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe"),
 )
+#: Of single images by ending: FFmpeg would else take a name for the pattern of a sequence.
+_OF_IMAGES = {".png": "png_pipe", ".jpg": "jpeg_pipe", ".jpeg": "jpeg_pipe", ".bmp": "bmp_pipe"}
+_OF_IMAGES |= {".webp": "webp_pipe", ".tif": "tiff_pipe", ".tiff": "tiff_pipe"}
 #: The most pixels of an image: those of 8K as cinemas have it, and a margin for blocks that
 #: codecs fill up. Four values of 16 bits each of them take 290 MB.
 MOST_PIXELS = 8192 * 4352
@@ -114,4 +116,7 @@ def open_container(path: str | Path, options: dict[str, str] | None = None) -> A
     # Of the decoders that FFmpeg opens to find out what there is.
     kept["max_pixels"] = str(MOST_PIXELS)
     url = f"file:{check_file(path)}"
-    return av.open(url, metadata_errors="replace", options={**(options or {}), **kept})
+    named = _OF_IMAGES.get(Path(path).suffix.lower())
+    return av.open(
+        url, format=named, metadata_errors="replace", options={**(options or {}), **kept}
+    )

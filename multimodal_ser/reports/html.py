@@ -166,7 +166,7 @@ def prediction_labels(predictions: pd.DataFrame) -> list[str]:
         TableError: a column is missing, there is no row, or a row holds no probabilities.
     """
     known = ["clip", "path", "modality", "frame", "time_s", "emotion", "second", "confidence"]
-    known += ["audio_share", "video_share", "face_rate", "note", "set"]
+    known += ["audio_share", "video_share", "face_rate", "novelty", "note", "set"]
     known += ["person", "segment", "start_s", "end_s"]
     labels = [column for column in predictions.columns if column not in known]
     for column in ("clip", "modality", "confidence"):

@@ -56,7 +56,8 @@ SYNONYMS = {
 #: Words that are columns of tables with a column per label, and so cannot be labels.
 RESERVED = (
     *("clip", "path", "start_s", "end_s", "person", "modality", "emotion", "second", "confidence"),
-    *("set", "frame", "time_s", "audio_share", "video_share", "face_rate", "note", "fold"),
+    *("set", "frame", "time_s", "audio_share", "video_share", "face_rate", "novelty", "note"),
+    *("fold", "segment"),
 )
 
 

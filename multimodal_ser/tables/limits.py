@@ -12,6 +12,8 @@ from typing import IO, Any
 
 import pandas as pd
 
+from multimodal_ser.plugins import require
+
 #: Largest file of a table, and what a compressed one may come to: 7,000 clips of 6,373 features
 #: are 0.8 GB of CSV and 0.2 GB of Parquet.
 LARGEST_BYTES = 2**31
@@ -64,6 +66,7 @@ def check_parquet(file: IO[bytes]) -> None:
         >>> import io
         >>> check_parquet(io.BytesIO(pd.DataFrame({"a": [1]}).to_parquet()))
     """
+    require("pyarrow")
     from pyarrow import parquet
 
     about = parquet.ParquetFile(file).metadata

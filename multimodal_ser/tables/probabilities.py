@@ -124,7 +124,7 @@ def expected_calibration_error(values: np.ndarray, codes: np.ndarray, n_bins: in
 _WHOSE = ("clip", "path", "segment", "start_s", "end_s", "frame", "time_s")
 #: What is of one modality alone, by its nature.
 _FACE = "face_rate"
-_OWN = ("audio_share", "video_share", _FACE, "note")
+_OWN = ("audio_share", "video_share", _FACE, "novelty", "note")
 
 
 def sources(predictions: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.errors import SerError
+from multimodal_ser.reports.html import prediction_labels
 from multimodal_ser.video import annotate, detectors, frames, tracks
 from multimodal_ser.video.annotate import Reading
 
@@ -57,7 +58,7 @@ class Story:
     """
 
     def __init__(self, predictions: pd.DataFrame, found: tracks.Tracks) -> None:
-        self.labels = labels_of(predictions)
+        self.labels = prediction_labels(predictions)
         self.tracks = found
         nobody = pd.Series(pd.NA, predictions.index, dtype="Int64")
         rows = predictions if "person" in predictions else predictions.assign(person=nobody)
@@ -105,10 +106,3 @@ def _subtitle(now: pd.DataFrame) -> str:
             who = "" if pd.isna(row["person"]) else f"person {row['person']}: "
             return f"{who}{row['emotion']} {row['confidence']:.0%}"
     return ""
-
-
-def labels_of(predictions: pd.DataFrame) -> list[str]:
-    """Return the labels of a table of predictions: the columns of its probabilities."""
-    begin = list(predictions.columns).index("confidence") + 1
-    end = list(predictions.columns).index("audio_share")
-    return [name for name in predictions.columns[begin:end] if name != "set"]

@@ -88,7 +88,7 @@ def test_predict_writes_every_format_alike(film, model, tmp_path, ending):
     table = tableio.read(path)
     assert list(table.columns) == [
         "clip", "modality", "emotion", "second", "confidence", "path", *EMOTIONS,
-        "audio_share", "video_share", "face_rate", "note",
+        "audio_share", "video_share", "face_rate", "novelty", "note",
     ]  # fmt: skip
     fused = table.iloc[2]
     assert abs(fused["audio_share"]) + abs(fused["video_share"]) == pytest.approx(1)

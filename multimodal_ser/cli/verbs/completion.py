@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 
 from multimodal_ser.cli.arguments import add_verb
+from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
         elif action.metavar in _FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-    print(shtab.complete(whole, shell=options.shell))
+    say(*shtab.complete(whole, shell=options.shell).splitlines())
     return 0
 
 
