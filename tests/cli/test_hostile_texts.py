@@ -14,7 +14,7 @@ import pytest
 import multimodal_ser
 from multimodal_ser.cli import main, requests, terminal
 from multimodal_ser.compute import workers
-from multimodal_ser.errors import printable
+from multimodal_ser.errors import SerError, printable
 from multimodal_ser.tables import failure_table
 
 ROOM = os.path.dirname(multimodal_ser.__file__)
@@ -148,3 +148,12 @@ def test_sigterm_is_left_to_whoever_else_heeds_it(tmp_path, capsys):
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b"[" * 100_000])
+def test_a_models_record_that_is_none_is_an_error_of_one_line(tmp_path, content):
+    from multimodal_ser.cli.verbs.evaluate import _say_trained_on
+
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(SerError):
+        _say_trained_on(str(tmp_path), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from multimodal_ser.cli.arguments import (
     work_arguments,
 )
 from multimodal_ser.cli.printing import say
+from multimodal_ser.plugins import require
 
 if TYPE_CHECKING:
     from multimodal_ser.evaluation.runs import Run
@@ -78,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
         tableio.check_ending(options.output)
     if regression.is_regressor(options.model):
         return _run_regressor(options)
+    if options.run_folder:
+        require("pyarrow")  # a run's tables are Parquet
     names = chosen(options.conditions)
     tables, clips = requests.tables_of(options), requests.clips_of(options)
     work = requests.work_of(options)
@@ -109,7 +111,9 @@ def _say_trained_on(model: str | None, run: Run) -> None:
     record = Path(model) / "run.json" if model else None
     if record is None or not record.is_file():
         return
-    told = json.loads(record.read_text(encoding="utf-8"))
+    from multimodal_ser.tables.records import read_json
+
+    told = read_json(record, "a training's record")
     if told.get("clips_hash") == run.clips_hash:
         say(
             "the model was trained on these very clips: that says nothing of others; 'benchmark' "
