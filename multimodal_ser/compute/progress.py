@@ -45,13 +45,14 @@ def media_bar(description: str, total_s: float | None, shown: bool) -> Iterator[
     from tqdm import tqdm
 
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
+    endless = "{desc}: {n:.0f} s [{elapsed}, {rate_noinv_fmt}]"
     with tqdm(
         total=total_s,
         desc=printable(description),
         unit=" s",
         disable=not shown,
         leave=False,
-        bar_format=form if total_s else None,
+        bar_format=form if total_s else endless,
     ) as bar:
         token = _HEARD.set(lambda seconds: _move(bar, seconds))
         try:
