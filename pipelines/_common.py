@@ -44,7 +44,7 @@ def network_file(folder: str | Path) -> Path:
     Raises:
         SerError: there is no such file, or there are several.
     """
-    found = sorted(Path(folder).glob(f"{LEARNERS}/*/{NETWORK}"))
+    found = sorted(Path(folder).glob(f"{LEARNERS}*/*/{NETWORK}"))
     if len(found) != 1:
         raise SerError(f"{folder}: it has {len(found)} networks; give a folder of train_fer.py")
     return found[0]

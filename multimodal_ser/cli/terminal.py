@@ -100,7 +100,7 @@ def show_scores(scores: pd.DataFrame) -> None:
     protocols = ", ".join(dict.fromkeys(scores["protocol"]))
     title = f"protocol {protocols}, {' or '.join(map(str, counts))} clips"
     show(shown, title, folded="model")
-    say(f"95 % intervals over speakers. {UAR_WORDS}")
+    say("95 % intervals over speakers, or over clips where these are unknown", UAR_WORDS)
     say(f"{ECE_WORDS}{'; p: against the best' if 'p' in shown else ''}")
 
 

@@ -9,6 +9,7 @@ for training.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Iterable, Mapping
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 #: Of ``params.json``; 1 had one learner per modality.
 FORMAT = 2
 LEARNERS, NETWORK = "learners", "network.keras"
+#: Where weights may lie: a model that replaces another needs a place beside it.
+_ROOTS = (LEARNERS, *(f"{LEARNERS}-{number}" for number in range(2, 100)))
 
 
 @dataclass
@@ -238,7 +241,8 @@ class Model:
         exported, as ONNX, which is what predictions are made with.
 
         Args:
-            folder: made when it does not exist; its model is replaced.
+            folder: made when it does not exist. Its model is replaced by one write of
+                ``params.json``: whatever stops the writing, one of the two is there, whole.
             run: what to keep in ``run.json`` about the training. Where a part
                 cannot be exported, ``not_exported`` is added and says why.
             original: whether to write classifiers for their own libraries too;
@@ -253,19 +257,33 @@ class Model:
             OSError: the folder cannot be written.
         """
         folder = Path(folder)
-        (folder / "params.json").unlink(missing_ok=True)
-        shutil.rmtree(folder / LEARNERS, ignore_errors=True)
+        former = _roots(folder)
+        root = next(name for name in _ROOTS if name not in former)
+        try:
+            params, lacking = self._write(folder, root, original)
+        except BaseException:
+            shutil.rmtree(folder / root, ignore_errors=True)
+            raise
+        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
+        (folder / "run.json").unlink(missing_ok=True)  # no model has another's
+        write_json(folder / "params.json", params)
+        write_json(folder / "run.json", run)
+        for name in former:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        return folder
+
+    def _write(self, folder: Path, root: str, original: bool) -> tuple[dict, dict[str, str]]:
+        """Write the weights into a root; return params.json's content, and what is not exported."""
         lacking: dict[str, str] = {}
         described = []
         for at, (name, learner) in enumerate(self.learners.items()):
-            place = f"{LEARNERS}/{at:02d}-{_slug(name)}"
+            place = f"{root}/{at:02d}-{_slug(name)}"
             if learner.kind == "frames":
                 reason = learner.save_weights(folder / place / NETWORK)
             else:
                 reason = learner.save_weights(folder / place, original=original)
             lacking |= {name: reason} if reason is not None else {}
             described.append({"name": name, "folder": place, **learner.describe()})
-        run = {**dict(run or {}), **({"not_exported": lacking} if lacking else {})}
         params = {
             "format": FORMAT,
             "labels": list(self.labels),
@@ -278,11 +296,8 @@ class Model:
         if self.combiner.sets is not None:
             params["sets"] = asdict(self.combiner.sets)
         if self.novelty is not None:
-            params["novelty"] = self.novelty.save(folder)
-        params["files"] = checksums(folder)
-        write_json(folder / "run.json", run)
-        write_json(folder / "params.json", params)  # last: its presence means whole
-        return folder
+            params["novelty"] = self.novelty.save(folder / root)
+        return {**params, "files": checksums(folder, [root])}, lacking
 
 
 def add_notes(notes: pd.Series, more: Mapping[str, str]) -> None:
@@ -291,11 +306,18 @@ def add_notes(notes: pd.Series, more: Mapping[str, str]) -> None:
         notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
 
 
-def checksums(folder: str | Path) -> dict[str, str]:
+def _roots(folder: Path) -> list[str]:
+    """Return the names of the folders of weights that are in a model's folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in found if re.fullmatch(rf"{LEARNERS}(-\d+)?", path.name))
+
+
+def checksums(folder: str | Path, roots: Iterable[str] = (LEARNERS,)) -> dict[str, str]:
     """Return the SHA-256 of each file of a model's learners, by its path within the folder.
 
     Args:
         folder: of the model.
+        roots: of the weights, within it.
 
     Raises:
         ModelError: there is a pipe, a device or a file too large among them.
@@ -306,7 +328,8 @@ def checksums(folder: str | Path) -> dict[str, str]:
         {'learners/00-robust-functionals-corpora-regression/estimator.onnx': 'd1f3...', ...}
     """
     folder = Path(folder)
-    found = sorted(path for path in (folder / LEARNERS).rglob("*") if not path.is_dir())
+    inside = (path for root in roots for path in (folder / root).rglob("*"))
+    found = sorted(path for path in inside if not path.is_dir())
     # Hidden ones are of file managers, and of writes that were killed; none is ever read.
     seen = (path for path in found if not path.name.startswith("."))
     return {path.relative_to(folder).as_posix(): files.sha256(path) for path in seen}
@@ -323,7 +346,8 @@ def seal(folder: str | Path) -> None:
     """
     path = Path(folder) / "params.json"
     params = read_json(path, "a model", limit_bytes=_LARGEST_PARAMS, error=ModelError)
-    write_json(path, params | {"files": checksums(folder)})
+    roots = {str(one["folder"]).split("/")[0] for one in params.get("learners", ())}
+    write_json(path, params | {"files": checksums(folder, roots)})
 
 
 def _slug(name: str) -> str:
@@ -374,10 +398,15 @@ def load_model(model: str | Path | None = None) -> Model:
         raise ModelError(f"{folder}: its parts have other labels than params.json; train it again")
     modalities = {name: learner.modality for name, learner in learners.items()}
     combiner = Combiner(modalities, fuser, dict(record.temperatures), _sets(record, folder))
-    known = None if record.novelty is None else novel.Novelty.load(record.novelty, folder)
+    root = folder / next(iter(_roots_of(record)))
+    known = None if record.novelty is None else novel.Novelty.load(record.novelty, root)
     if known is not None and known.learner not in learners:
         raise ModelError(f"{folder}: its novelty is of no learner; copy the model again")
     return Model(learners, labels, record.pooling, combiner, record.adapt, known)
+
+
+def _roots_of(record: ModelRecord) -> set[str]:
+    return {learner.folder.split("/")[0] for learner in record.learners}
 
 
 def _check_files(record: ModelRecord, folder: Path) -> None:
@@ -396,7 +425,7 @@ def _check_files(record: ModelRecord, folder: Path) -> None:
             stacklevel=3,
         )
         return
-    there = checksums(folder)
+    there = checksums(folder, _roots_of(record))
     changed = sorted(name for name, digest in there.items() if digest != record.files.get(name))
     lost = sorted(set(record.files) - set(there))
     if changed or lost:

@@ -18,7 +18,7 @@ from multimodal_ser.tables import Features
 if TYPE_CHECKING:
     from multimodal_ser.tables.records import NoveltyRecord
 
-FILE = "learners/novelty.npz"
+FILE = "novelty.npz"
 #: In the column ``note``, of a clip whose score is above 1.
 NOTE = "unlike the recordings that the voice has learnt from"
 
@@ -73,7 +73,7 @@ class Novelty:
         return soften
 
     def save(self, folder: str | Path) -> dict:
-        """Write the neighbours into a model's folder; return what params.json holds.
+        """Write the neighbours into a folder of a model's; return what params.json holds.
 
         Raises:
             OSError: the file cannot be written.

@@ -82,7 +82,7 @@ def test_a_saved_model_says_the_same(model, inputs, tmp_path):
     # Saved again without, nothing is left over.
     replace(model, novelty=None).save(tmp_path / "m")
     assert load_model(tmp_path / "m").novelty is None
-    assert not (tmp_path / "m" / novel.FILE).exists()
+    assert not list((tmp_path / "m").rglob(novel.FILE))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_damaged_description_is_refused(model, tmp_path, change):
 
 def test_a_lost_file_is_refused(model, tmp_path):
     model.save(tmp_path / "m")
-    (tmp_path / "m" / novel.FILE).unlink()
+    next((tmp_path / "m").rglob(novel.FILE)).unlink()
     with pytest.raises(ModelError):
         load_model(tmp_path / "m")
 
