@@ -95,7 +95,7 @@ class Neighbours:
         return cls(mean, scale, axes, known, np.maximum(spacing, 1e-6))
 
     def signs(self, values: np.ndarray) -> np.ndarray:
-        """Return how far vectors are, greater being stranger.
+        """Return how far vectors are from the known ones.
 
         Args:
             values: ``(n, n_values)``, of people who are not among the known; NaN counts as

@@ -74,6 +74,11 @@ def add(verbs: argparse._SubParsersAction) -> None:
     sampling_arguments(verb, "the model's own")
     detector_argument(verb, "the model's own")
     table_argument(verb)
+    _result_arguments(verb)
+    work_arguments(verb)
+
+
+def _result_arguments(verb: argparse.ArgumentParser) -> None:
     output_argument(
         verb,
         "the predictions",
@@ -91,7 +96,6 @@ def add(verbs: argparse._SubParsersAction) -> None:
         ".mkv)",
     )
     verb.add_argument("--failures", metavar="FILE", help="write the clips that failed, and why")
-    work_arguments(verb)
 
 
 def run(options: argparse.Namespace) -> int:
