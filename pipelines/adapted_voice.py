@@ -59,15 +59,7 @@ class Answer(NamedTuple):
 
 def main() -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, nargs="+", help="folders of the corpora")
-    parser.add_argument("--without-network", action="store_true", help="regressions alone")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--cache", help="where features are kept")
-    parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and resume")
-    parser.add_argument("--output", help="also write the table, as Markdown, to this file")
-    return _common.finish(parser.parse_args(), report)
+    return _common.finish(train_voice.arguments(__doc__).parse_args(), report)
 
 
 def report(options: argparse.Namespace) -> str:

@@ -84,20 +84,30 @@ _COLUMNS |= {"strange": "called strange", "coverage": "sets hold it", "size": "l
 
 def main() -> int:
     """Measure the voice, print the tables, and write the model."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = arguments(__doc__)
+    parser.add_argument("--fitted", metavar="MODEL", help="take learners fitted before from there")
+    parser.add_argument("--output-model", metavar="DIR", help="write the model there")
+    parser.add_argument(
+        "--units", help="OpenFace's means, a row per clip of RAVDESS: measure the voice beside them"
+    )
+    return _common.finish(parser.parse_args(), report)
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that recipes of this voice share.
+
+    Args:
+        description: the recipe's docstring, of which the first paragraph is shown.
+    """
+    parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("--data", required=True, nargs="+", help="folders of the corpora")
     parser.add_argument("--without-network", action="store_true", help="regressions alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--cache", help="where features are kept")
     parser.add_argument("--resume", metavar="DIR", help="keep finished folds there, and resume")
-    parser.add_argument("--fitted", metavar="MODEL", help="take learners fitted before from there")
-    parser.add_argument("--output-model", metavar="DIR", help="write the model there")
-    parser.add_argument(
-        "--units", help="OpenFace's means, a row per clip of RAVDESS: measure the voice beside them"
-    )
     parser.add_argument("--output", help="also write the tables, as Markdown, to this file")
-    return _common.finish(parser.parse_args(), report)
+    return parser
 
 
 class Pool(NamedTuple):

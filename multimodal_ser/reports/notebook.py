@@ -93,7 +93,7 @@ def _clip(rows: pd.DataFrame, labels: list[str]) -> dict:
 
 
 def _of_one(frames: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
-    """Return the frames of whoever is in most of them, where there are several people."""
+    """Return the frames of the person who is in most of them, where there are several people."""
     whose = person[frames.index].dropna()
     return frames[person[frames.index] == whose.mode()[0]] if len(whose) else frames
 

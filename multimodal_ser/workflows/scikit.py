@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class _OfRecordings(BaseEstimator):
-    """What is told to scikit-learn of an estimator whose samples are recordings."""
+    """What scikit-learn learns about an estimator whose samples are recordings."""
 
     rate_hz: float | None
     cache: Cache | str | Path | None
