@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multimodal_ser.workflows.recipes import Preset, Recipe
 
 
-#: ``pipelines/unknown_speakers.py`` on CREMA-D, 72 clips of each of 4 speakers, grouped by sound;
+#: ``pipelines/hidden_speakers.py`` on CREMA-D, 72 clips of each of 4 speakers, grouped by sound;
 #: with the column actor 44 and 44 % are sure and right, and 44 and 44 % said and found.
 UNKNOWN_SPEAKERS = "measured of 4 speakers: 50 % sure and 44 % right, UAR 48 % here and 44 % there"
 

@@ -6,7 +6,7 @@ known, but clips that sound alike can be held out together: features without the
 their label, their main directions, and Ward's hierarchical clustering (J. Ward, "Hierarchical
 grouping to optimize an objective function", JASA 58, 1963), as in speaker diarisation. The groups
 are no speakers, and nothing but the folds of calibration, fusion and scores rests on them;
-``pipelines/unknown_speakers.py`` measures what that does to confidence on new speakers.
+``pipelines/hidden_speakers.py`` measures what that does to confidence on new speakers.
 """
 
 from __future__ import annotations

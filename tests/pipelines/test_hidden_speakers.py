@@ -1,4 +1,4 @@
-import unknown_speakers as recipe
+import hidden_speakers as recipe
 from _common import arguments
 
 from multimodal_ser import datasets
@@ -22,7 +22,7 @@ def test_the_table_has_each_way_of_each_size(corpus, monkeypatch, tmp_path):
     monkeypatch.setattr(recipe, "SIZES", {2: 16})
     words = ["--data", str(corpus), "--labels", "emotions8", "--draws", "1", "--workers", "1"]
     words += ["--audio", "mfcc_chroma_mel:logistic_regression", "--output", str(tmp_path / "t.md")]
-    monkeypatch.setattr("sys.argv", ["unknown_speakers.py", *words])
+    monkeypatch.setattr("sys.argv", ["hidden_speakers.py", *words])
     assert recipe.main() == 0
     rows = (tmp_path / "t.md").read_text().splitlines()
     assert [line.split("|")[2].strip() for line in rows[2:5]] == list(recipe.WAYS)

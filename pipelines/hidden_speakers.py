@@ -5,7 +5,7 @@ about other speakers. *named*: the column is there. *one by one*: it is not, and
 out by itself. *grouped*: it is not, and clips that sound alike are held out together, which is
 what ``multimodal-ser train`` does (``workflows.unknown_speakers``). Means over draws of speakers.
 
-    python pipelines/unknown_speakers.py --data CREMA-D
+    python pipelines/hidden_speakers.py --data CREMA-D
 """
 
 from __future__ import annotations
