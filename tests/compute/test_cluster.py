@@ -1,5 +1,6 @@
 """A real Dask scheduler and its workers, each a process of its own, on loopback."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,11 +32,16 @@ class Dask:
     def __init__(self, folder):
         self.folder, self.workers = folder, []
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        deadline = time.monotonic() + 60
-        while not (folder / "s.json").exists():
-            assert time.monotonic() < deadline and self.scheduler.poll() is None
+        self.address = self._wait_for_address()
+
+    def _wait_for_address(self):
+        # The scheduler writes its file in place: it is there before its text is.
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.scheduler.poll() is None:
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                return json.loads((self.folder / "s.json").read_text())["address"]
             time.sleep(0.05)
-        self.address = json.loads((folder / "s.json").read_text())["address"]
+        raise AssertionError("the scheduler does not start")
 
     def _start(self, what, *words, **environment):
         line = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--no-dashboard",

@@ -205,7 +205,7 @@ def test_headers_that_never_end_are_left(target, monkeypatch, pieces):
     began = time.monotonic()
     with dripping("".join(pieces).encode()) as url, pytest.raises(DownloadError):
         fetch(url, target, checksum=MD5)
-    assert time.monotonic() - began < 10  # and not the minute for which it would go on
+    assert time.monotonic() - began < 40  # and not the minute for which it would go on
 
 
 @contextmanager
