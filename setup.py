@@ -29,6 +29,8 @@ EXTRAS = {
     "opensmile": ["opensmile>=2.5,<3"],
     # 'multimodal-ser extract --scheduler tcp://...': Dask spreads clips over machines.
     "cluster": ["distributed>=2026.1,<2027", "tornado>=6.5.7,<7"],
+    # 'multimodal-ser app': the page in the browser. A player and a chart can be kept in step.
+    "app": ["nicegui>=3.18,<4"],
     # A search whose candidates Optuna proposes.
     "search": ["optuna>=4,<6"],
 }
