@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,14 @@ import pandas as pd
 from multimodal_ser.audio import signal, waveform
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.errors import MediaError
+from multimodal_ser.reports import model_card
+from multimodal_ser.reports.clips import About
 from multimodal_ser.reports.player import Media
 from multimodal_ser.tables import MODALITIES
 from multimodal_ser.video import detectors, frames, tracks
 from multimodal_ser.video.faces import Box, choose, crop
 from multimodal_ser.video.frames import Frame
+from multimodal_ser.workflows import released
 
 #: Images of a recording that faces are looked for in, at most: a minute, fifteen a second.
 LOOKS = 900
@@ -60,13 +64,33 @@ def media_of(
     try:
         length_s = signal.duration_seconds(shown)
     except MediaError as error:
-        return Media(note=f"The recording cannot be shown: {error}.")
+        where = Path(error.path).name  # no page names folders
+        return Media(note=f"{where} cannot be shown: {error.problem}; {error.remedy}.")
     length_s = length_s if np.isfinite(length_s) else 0.0
     looks = max(6, min(LOOKS, LOOKS_OF_PAGE // of_page))
     every_s = max(tracks.RULES.every_s, length_s / looks)
     seen = _seen(predictions, shown, detector, cache, every_s)
     columns = FEW_COLUMNS if of_page > MANY else COLUMNS
     return Media(length_s=length_s, peaks=_peaks(heard, columns, length_s), **seen)
+
+
+def about(model: str | Path | None) -> About:
+    """Return what a page says of a model: its name, and of its card what it is not for.
+
+    Args:
+        model: as ``inference.predict`` takes it.
+
+    Raises:
+        ModelError: there is no such model.
+
+    Example:
+        >>> about(None).model, list(about(None).caveats)
+        ('ravdess', ['Not for', 'Limits'])
+    """
+    folder = released.find(model)
+    card = folder / model_card.NAME
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    return About(folder.resolve().name, model_card.sections(text, ("Not for", "Limits")))
 
 
 def paths_of(predictions: pd.DataFrame) -> list[str]:
