@@ -14,15 +14,12 @@ import pandas as pd
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.reports import figures, findings, lanes
+from multimodal_ser.reports import figures, findings, lanes, player
 from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.reports.sections import SECTIONS
 from multimodal_ser.reports.wording import is_leaky, percent
 from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE, sources
-
-#: Columns of a timeline; more would be thinner than a pixel.
-SHOWN_SAMPLES = 240
 
 
 def run_report(runs: Sequence[Run], output: str | Path) -> Path:
@@ -156,7 +153,7 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
         for clip in dict.fromkeys(predictions["clip"])
     ]
     title = clips[0]["name"] if len(clips) == 1 else f"{len(clips)} clips"
-    return _write(output, "clips.html", title=title, clips=clips, labels=labels)
+    return _write(output, "clips.html", title=title, clips=clips, labels=labels, player=player)
 
 
 def prediction_labels(predictions: pd.DataFrame) -> list[str]:
@@ -206,24 +203,11 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
         "notes": list(dict.fromkeys(note for note in notes if note == note and note)),
         "results": ranked,
         "colours": colours,
-        "lanes": _lanes(clip, rows[cut | timed], labels) if cut.any() else None,
+        "fragment": player.clip_fragment(rows, labels),
         "segments": _segments(rows[cut]) if cut.any() else None,
-        "timelines": []
-        if cut.any()
-        else [
-            _timeline(clip, str(source), part, labels)
-            for source, part in rows[timed].groupby("source", sort=False)
-        ],
         "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
         "rows": [[label, *map(percent, whole[label])] for label in labels],
     }
-
-
-def _lanes(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
-    ends = [rows[name].max() for name in ("end_s", "time_s") if name in rows]
-    length_s = float(pd.Series(ends, dtype=float).max())
-    drawing = lanes.drawing(lanes.of_rows(rows, labels), labels, length_s, clip)
-    return {"drawing": drawing, "width": f"{lanes.width_s(length_s):.0f}"}
 
 
 def _segments(rows: pd.DataFrame) -> dict:
@@ -243,20 +227,3 @@ def _segments(rows: pd.DataFrame) -> dict:
     kept = [at for at, cell in enumerate(cells) if (cell != "").any()]
     table = list(zip(*(cells[at] for at in kept), strict=True))
     return {"head": [head[at] for at in kept], "rows": table}
-
-
-def _timeline(clip: str, modality: str, frames: pd.DataFrame, labels: list[str]) -> dict:
-    series = frames.set_index(frames["time_s"].astype(float))[labels].astype(float).sort_index()
-    thinned, each = _thinned(series)
-    drawing = figures.timeline(thinned, clip)
-    return {"modality": modality, "drawing": drawing, "samples": len(series), "each": each}
-
-
-def _thinned(series: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return means of neighbouring samples where there are more than can be drawn."""
-    each = -(-len(series) // SHOWN_SAMPLES)
-    if each <= 1:
-        return series, 1
-    part = pd.Series(range(len(series))) // each
-    times = pd.Series(series.index).groupby(part).mean()
-    return series.reset_index(drop=True).groupby(part).mean().set_axis(times), each

@@ -162,17 +162,6 @@ def test_distributions_of_nothing_are_empty_panels(spread):
     assert not any(panel.patches or panel.collections for panel in figure.axes)
 
 
-@pytest.mark.parametrize("times", [[0.0], [0.0, 0.5, 1.0, 3.0], [2.5]])
-def test_timeline(times):
-    frames = pd.DataFrame(np.full((len(times), 2), 0.5), pd.Index(times), ["a", "b"])
-    assert check(figures.timeline(frames, "clip"))
-
-
-def test_a_timeline_leaves_a_gap_where_samples_are_missing():
-    edges = figures._edges([0, 1, 2, 6, 7])
-    assert edges.tolist() == [[0, 0.5], [0.5, 1.5], [1.5, 2.5], [5.5, 6.5], [6.5, 7.5]]
-
-
 def test_the_same_figure_twice_is_the_same_text():
     counts = pd.DataFrame(np.eye(2, dtype=int), list("ab"), list("ab"))
     assert figures.confusion(counts) == figures.confusion(counts)
