@@ -6,13 +6,14 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.app.sessions import Clip
 from multimodal_ser.errors import UnknownName
-from multimodal_ser.tables import annotations
+from multimodal_ser.tables import annotations as annotation_files
 from multimodal_ser.tables import io as tableio
 
 #: What is offered, by the ending of the file.
@@ -24,6 +25,16 @@ OF_SEVERAL = ("csv", "html")
 Page = Callable[[Sequence[Clip], Path], object]
 
 
+def headers(name: str) -> dict[str, str]:
+    """Return what makes a browser keep a file under a name (RFC 6266).
+
+    Example:
+        >>> headers("é.csv")["Content-Disposition"]
+        "attachment; filename*=UTF-8''%C3%A9.csv"
+    """
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
 def file_name(clips: Sequence[Clip], ending: str) -> str:
     """Return what a browser calls the file.
 
@@ -33,7 +44,8 @@ def file_name(clips: Sequence[Clip], ending: str) -> str:
         'a talk.srt'
     """
     stem = Path(clips[0].medium.name).stem if len(clips) == 1 else "predictions"
-    return f"{re.sub(r'[^\w .()+-]+', '_', stem).strip() or 'predictions'}.{ending}"
+    stem = re.sub(r"[^\w .()+-]+", "_", stem).strip(" .")
+    return f"{stem or 'predictions'}.{ending}"
 
 
 def content(clips: Sequence[Clip], ending: str, page: Page) -> bytes:
@@ -60,8 +72,8 @@ def content(clips: Sequence[Clip], ending: str, page: Page) -> bytes:
         else:
             rows = table(clips)  # whose paths are ours, and of no use elsewhere
             rows["path"] = [Path(name).name for name in rows["clip"]]
-            write = tableio.write if ending == "csv" else annotations.write_predictions
-            write(rows, target)  # type: ignore[operator]
+            write = tableio.write if ending == "csv" else annotation_files.write_predictions
+            write(rows, target)
         return target.read_bytes()
 
 

@@ -8,6 +8,7 @@ can reach this one under a name of its own (DNS rebinding).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import socket
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser import plugins
-from multimodal_ser.app import downloads
+from multimodal_ser.app import downloads, shown
 from multimodal_ser.app.jobs import MOST_CHILDREN, Crew, Job
 from multimodal_ser.app.sessions import Clip, Limits, Session, Sessions, TooMuch
 from multimodal_ser.app.work import Live
@@ -39,6 +40,8 @@ POLICY = (
 )
 #: A tab that was closed may still be reloading; after so many seconds it is gone.
 GONE_S = 5.0
+#: So long a child may take to hear that a live stream has ended.
+HEARS_S = 3.0
 #: Types that browsers play, by ending; the rest is offered as bytes.
 TYPES = {
     **{".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm", ".mov": "video/quicktime"},
@@ -47,7 +50,7 @@ TYPES = {
     **{".m4a": "audio/mp4", ".aac": "audio/aac"},
 }
 #: What a live message begins with: its kind, and the rate in Hz or the time in seconds.
-_HEAD = struct.Struct("<cxxxd")
+_HEAD = struct.Struct("<c7xd")
 _KINDS = {b"s": "sound", b"i": "image"}
 #: Two seconds of sound at 192 kHz; an image of a camera has some 50 kB.
 MOST_MESSAGE_BYTES = 2**21
@@ -149,7 +152,7 @@ def add_routes(app: FastAPI, sessions: Sessions, hosts: Sequence[str] | None) ->
         if not clips:
             return PlainTextResponse("there is no such prediction", 404)
         try:
-            found = await asyncio.to_thread(downloads.content, clips, ending)
+            found = await asyncio.to_thread(downloads.content, clips, ending, shown.page)
         except SerError as error:
             return PlainTextResponse(str(error), 404)
         name = downloads.file_name(clips, ending)
@@ -214,11 +217,17 @@ async def follow(session: Session, socket: WebSocket, modalities: tuple[str, ...
     except (WebSocketDisconnect, OSError, KeyError, RuntimeError):
         pass
     finally:
+        # A child that hears of the end is ready for the next job; one that does not is ended.
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(job.feed, "end"), HEARS_S)
+            await asyncio.wait_for(asyncio.shield(sender), HEARS_S)
         session.crew.stop(job)
         await sender
 
 
 async def _send(job: Job, socket: WebSocket, out: asyncio.Queue) -> None:
+    from fastapi import WebSocketDisconnect
+
     try:
         while True:
             name, value = await out.get()
@@ -230,8 +239,9 @@ async def _send(job: Job, socket: WebSocket, out: asyncio.Queue) -> None:
                 await socket.send_text(json.dumps({"end": value, "error": job.error}))
                 await socket.close()
                 return
-    except RuntimeError:  # the page is closed
-        return
+    except (RuntimeError, WebSocketDisconnect):  # the page is closed; the end is still waited for
+        while not job.over:
+            await out.get()
 
 
 def live_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:

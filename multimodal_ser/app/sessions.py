@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.app.jobs import Crew, Job
-from multimodal_ser.app.work import Medium, Predict, Reading
+from multimodal_ser.app.work import Faces, Medium, Predict, Reading
 from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from multimodal_ser.video.tracks import Tracks
 
 #: Of a name no more is kept, in characters.
 LONGEST_NAME = 200
@@ -54,8 +52,8 @@ class Clip:
         job: the last one it is part of.
         reading: what was predicted; None while nothing is.
         peaks: its waveform, :func:`work.peaks`; None while not known.
-        tracks: its faces over time; None while not known, or where there are none.
-        complete: whether peaks and tracks will not come any more.
+        faces: where faces are in it; None while not known, or where there are none.
+        complete: whether peaks and faces will not come any more.
     """
 
     number: int
@@ -64,7 +62,7 @@ class Clip:
     job: Job | None = None
     reading: Reading | None = None
     peaks: np.ndarray | None = None
-    tracks: Tracks | None = None
+    faces: Faces | None = None
     complete: bool = False
 
 

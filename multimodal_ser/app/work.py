@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.errors import SerError, printable
@@ -64,8 +63,10 @@ class Predict:
 
 @dataclass(frozen=True)
 class Live:
-    """Ask for rolling predictions of what is fed: ``("sound", rate_hz, bytes)``, mono float32;
-    ``("image", time_s, bytes)``, a JPEG; ``("end",)``.
+    """Ask for rolling predictions of what is fed.
+
+    That is ``("sound", rate_hz, bytes)``, mono float32; ``("image", time_s, bytes)``, a JPEG;
+    and at last ``("end",)``.
 
     Attributes:
         modalities: of ``audio`` and ``video``, what will be fed.
@@ -97,13 +98,47 @@ class Reading:
     duration_s: float = float("nan")
 
 
+@dataclass
+class Faces:
+    """Where faces are in a film.
+
+    Attributes:
+        boxes: as ``reports.player.Media`` takes them, with a person in every row.
+        size: width and height of the film in pixels.
+    """
+
+    boxes: pd.DataFrame
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, found: Tracks, size: tuple[int, int]) -> Faces:
+        """Return the boxes of tracks as shares of the image."""
+        import pandas as pd
+
+        table = pd.DataFrame({"time_s": found.time_s, "person": found.person})
+        for at, name in enumerate("xywh"):
+            table[name] = found.box[:, at] / max(size[at % 2], 1)
+        return cls(table, size)
+
+    def judged(self, several: bool) -> pd.DataFrame:
+        """Return the boxes of the faces that were judged.
+
+        Args:
+            several: whether persons were; else it is the largest face of each moment.
+        """
+        if several or self.boxes.empty:
+            return self.boxes
+        largest = (self.boxes["w"] * self.boxes["h"]).groupby(self.boxes["time_s"]).idxmax()
+        return self.boxes.loc[largest].assign(person=None)
+
+
 def serve(pipe: Any, model: str | None) -> None:
     """Answer tasks from a pipe until it ends; what a child runs.
 
     Args:
         pipe: receives a :data:`Task`, sends names and values: ``progress`` (what is read,
             seconds, all seconds or None), ``reading`` (place, :class:`Reading`), ``peaks`` and
-            ``tracks`` of a place, ``rows`` of a stream, and last ``done`` or ``failed`` and why.
+            ``faces`` of a place, ``rows`` of a stream, and last ``done`` or ``failed`` and why.
         model: loaded, and used once, before the first task.
     """
     # Ctrl-C at the terminal is for the server, which then ends its children.
@@ -190,7 +225,7 @@ def _predict(task: Predict, tell: Tell) -> None:
                 place += 1
         for at, medium in enumerate(task.media):
             tell("peaks", (at, peaks(medium.path)))
-            tell("tracks", (at, _tracks(medium, _model(task.model))))
+            tell("faces", (at, faces(medium, _model(task.model))))
 
 
 def readings(media: tuple[Medium, ...], model: Model, person: str = "") -> Iterator[Reading]:
@@ -291,8 +326,13 @@ def peaks(path: str) -> np.ndarray:
     return np.stack([low, high], axis=1)
 
 
-def _tracks(medium: Medium, model: Model) -> Tracks | None:
-    """Return the faces of a film over time; None of a sound, or of a film that cannot be seen."""
+def faces(medium: Medium, model: Model) -> Faces | None:
+    """Return where faces are in a film; None of a sound, or of a film that cannot be seen.
+
+    Args:
+        medium: the recording.
+        model: its detector is used.
+    """
     from multimodal_ser.compute import progress
     from multimodal_ser.datasets.files import is_audio
     from multimodal_ser.video import detectors, frames, tracks
@@ -301,10 +341,17 @@ def _tracks(medium: Medium, model: Model) -> Tracks | None:
     if is_audio(medium.path) or "video" not in model.modalities:
         return None
     detect = detectors.load(seen[0] if seen else detectors.DEFAULT).detect
-    film = frames.iter_frames(medium.path, every_seconds=tracks.RULES.every_s)
+    size = (0, 0)
+
+    def film() -> Iterator[tuple[Any, Any]]:
+        nonlocal size
+        for one in frames.iter_frames(medium.path, every_seconds=tracks.RULES.every_s):
+            size = one.gray.shape[::-1]
+            yield one, detect(one.gray)
+
     try:
-        with progress.media_bar(f"boxes of {medium.name}", _seconds(medium.path), False):
-            return tracks.tracked(((one, detect(one.gray)) for one in film), measured=False)
+        with progress.media_bar("faces", _seconds(medium.path), False):
+            return Faces.of(tracks.tracked(film(), measured=False), size)
     except SerError:
         return None
 

@@ -143,12 +143,11 @@ window.serApp = (() => {
   const tone = (at) => `var(--l${at % 8})`;
 
   function draw(rows, delays) {
-    const names = { audio: "voice", video: "face", fused: "both" };
     const now = document.querySelector("#live .now"), history = document.querySelector("#live .history");
     const last = rows[rows.length - 1].end_s;
     now.replaceChildren(...rows.filter((row) => row.end_s === last).map((row) => {
       const box = made("div"), first = row.labels.reduce((a, b) => (b[1] > a[1] ? b : a));
-      box.append(made("h3", `${names[row.modality]}: ${first[0]} ${Math.round(100 * first[1])} %`));
+      box.append(made("h3", `${row.modality}: ${first[0]} ${Math.round(100 * first[1])} %`));
       row.labels.forEach(([label, share], at) => {
         const bar = made("div", "", "meter"), fill = made("i");
         fill.style.cssText = `width:${100 * share}%;background:${tone(at)}`;
