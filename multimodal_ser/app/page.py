@@ -273,10 +273,10 @@ def status(clip: Clip) -> tuple[str, float]:
         >>> from multimodal_ser.app.jobs import Job
         >>> from multimodal_ser.app.work import Medium, Predict
         >>> medium = Medium("/tmp/0.mp4", "talk.mp4")
-        >>> job = Job("", Predict((medium,)), state="running", stage="face", reached_s=30.4)
+        >>> job = Job("", Predict((medium,)), state="running", stage="face", reached_s=30.0)
         >>> job.total_s = 60.0
         >>> print(*status(Clip(0, medium, job=job)))
-        face: 30 of 60 s 0.5066666666666667
+        face: 30 of 60 s 0.5
     """
     job, reading = clip.job, clip.reading
     assert job is not None
