@@ -98,8 +98,8 @@ def of_rows(rows: pd.DataFrame, labels: Sequence[str], length_s: float) -> dict[
         own = source == name
         kind = next((one for one in (own & timed, own & cut) if one.any()), None)
         if kind is None:
-            # A recording in segments has a lane of those alone.
-            part = rows.loc[own & ~cut.any()].assign(start_s=0.0, end_s=length_s).head(1)
+            # What is said of the whole of a recording in segments is no lane.
+            part = rows[own].assign(start_s=0.0, end_s=length_s).head(0 if cut.any() else 1)
         elif timed[kind].all():
             part = rows[kind].sort_values("time_s", kind="stable")
             edges = frame_edges(part["time_s"].to_numpy(float))

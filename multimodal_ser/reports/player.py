@@ -23,7 +23,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,9 +38,23 @@ def _file(name: str) -> str:
     return (_FILES / name).read_text(encoding="utf-8")
 
 
-#: What a page runs, as text, and how a policy (CSP) names it.
-SCRIPT = _file("player.js")
-SCRIPT_HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+class Script(NamedTuple):
+    """A script of a page, and how the page's policy (CSP) names it."""
+
+    text: str
+    hash: str
+
+    @classmethod
+    def of(cls, name: str) -> Script:
+        """Read one of ``templates/``."""
+        text = _file(name)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        return cls(text, f"sha256-{digest}")
+
+
+#: What moves a fragment, and what sorts and filters a report's overview.
+PLAYER, OVERVIEW = Script.of("player.js"), Script.of("overview.js")
+SCRIPT, SCRIPT_HASH = PLAYER
 #: The colours, light and dark, and the classes of a fragment; a report's style sheet has them.
 STYLE = _file("colours.css") + _file("player.css")
 
@@ -65,6 +79,7 @@ class Media:
             ``w``, ``h`` as shares of the image's width and height.
         faces: person, or None for the only one -> JPEG of the face that was judged.
         note: what else there is to say, such as why there is no player.
+        lazy: whether nothing of it is loaded before somebody looks.
     """
 
     url: str = ""
@@ -76,6 +91,7 @@ class Media:
     boxes: pd.DataFrame | None = None
     faces: Mapping[int | None, bytes] = field(default_factory=dict)
     note: str = ""
+    lazy: bool = False
 
 
 def clip_fragment(

@@ -62,12 +62,20 @@ def classes(view: View) -> dict:
     rates = {m.name: metrics.per_class(m.probabilities, view.truth) for m in view.shown}
     recall = pd.DataFrame({name: each["recall"] for name, each in rates.items()})
     confusions = {
-        m.name: figures.confusion(metrics.confusion(m.probabilities, view.truth), m.name)
+        m.name: figures.confusion(
+            _that_occur(metrics.confusion(m.probabilities, view.truth)), m.name
+        )
         for m in view.shown
         if m.probabilities.notna().any(axis=None)
     }
     bars = figures.bars(recall, view.colours)
     return {"rates": rates, "bars": bars, "confusions": confusions}
+
+
+def _that_occur(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return a confusion matrix without labels that no clip has and no prediction names."""
+    there = (counts.sum(axis=1) + counts.sum(axis=0)) > 0
+    return counts.loc[there, there]
 
 
 def curves(view: View) -> dict:

@@ -111,7 +111,7 @@
     function seek(time) {
       const place = clamp(time, 0, length());
       if (media && media.readyState > 0) media.currentTime = place;
-      else if (media) wanted = place;
+      else if (media) [wanted, media.preload] = [place, "auto"];
       show(place);
       root.dispatchEvent(new CustomEvent("moment", { bubbles: true, detail: place }));
     }
@@ -175,6 +175,8 @@
         wanted = null;
         show(media.currentTime);
       });
+      const folded = root.closest("details");
+      if (folded) folded.addEventListener("toggle", () => { media.preload = "metadata"; });
       media.addEventListener("error", missing);
       if (media.error) missing();
     }
