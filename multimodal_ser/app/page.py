@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from multimodal_ser import plugins
-from multimodal_ser.app import CONSENT, downloads, shown
+from multimodal_ser.app import downloads, shown
 from multimodal_ser.app.jobs import DONE, FAILED, RUNNING, STOPPED, WAITING
 from multimodal_ser.app.sessions import Clip, Session, Sessions
+from multimodal_ser.reports import consent, model_card
 from multimodal_ser.workflows import released
 
 #: How often the page looks at its jobs, in seconds.
 LOOK_S = 0.2
 #: Recordings that are shown side by side.
 MOST_SHOWN = 2
-NAME = "MODEL_CARD.md"
 _INTRO = """
 <header><p class="eyebrow">Emotion recognition</p>
 <h1>What a voice and a face tell a model</h1>
@@ -103,7 +103,7 @@ class Page:
         ui.timer(LOOK_S, self.look)
 
     def _consent(self) -> None:
-        text = "".join(f"<p>{escape(one)}</p>" for one in CONSENT)
+        text = "".join(f"<p>{escape(one)}</p>" for one in (consent.CONSENT, consent.LIMITS))
         self.ui.html(f'<div class="notice consent" role="note">{text}</div>', sanitize=False)
 
     def _model(self) -> None:
@@ -122,7 +122,7 @@ class Page:
             self.session.predict([clip])
 
     def _card(self) -> None:
-        card = released.find(self.session.model) / NAME
+        card = released.find(self.session.model) / model_card.NAME
         text = card.read_text() if card.is_file() else "This model came without a card."
         ui = self.ui
         with ui.dialog() as dialog, ui.card().classes("card").props('role="dialog"'):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.app.jobs import Crew, Job
-from multimodal_ser.app.work import Faces, Medium, Predict, Reading
+from multimodal_ser.app.work import Medium, Predict, Reading
 from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS
 from multimodal_ser.errors import SerError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from multimodal_ser.reports.player import Media
 
 #: Of a name no more is kept, in characters.
 LONGEST_NAME = 200
@@ -51,9 +51,8 @@ class Clip:
         size_bytes: of the file.
         job: the last one it is part of.
         reading: what was predicted; None while nothing is.
-        peaks: its waveform, :func:`work.peaks`; None while not known.
-        faces: where faces are in it; None while not known, or where there are none.
-        complete: whether peaks and faces will not come any more.
+        media: waveform, boxes and faces; None while not known.
+        complete: whether they will not come any more.
     """
 
     number: int
@@ -61,8 +60,7 @@ class Clip:
     size_bytes: int = 0
     job: Job | None = None
     reading: Reading | None = None
-    peaks: np.ndarray | None = None
-    faces: Faces | None = None
+    media: Media | None = None
     complete: bool = False
 
 
@@ -111,9 +109,17 @@ class Session:
                 raise TooMuch(f"there are {len(self.clips)} recordings; remove some first")
             number, self._count = self._count, self._count + 1
             path = str(Path(self._folder.name) / f"{number}{ending}")
-            name = name[:LONGEST_NAME] or "recording"
-            clip = self.clips[number] = Clip(number, Medium(path, name))
+            clip = self.clips[number] = Clip(number, Medium(path, self._free(name)))
         return clip
+
+    def _free(self, name: str) -> str:
+        """Return a name that no other recording has: tables and pages tell them apart by it."""
+        name = found = name[:LONGEST_NAME] or "recording"
+        taken, count = {clip.medium.name for clip in self.clips.values()}, 1
+        while found in taken:
+            count += 1
+            found = f"{name} ({count})"
+        return found
 
     def grow(self, clip: Clip, size_bytes: int) -> None:
         """Count bytes that are about to be written.
@@ -137,7 +143,8 @@ class Session:
             person: whose they are, to whom the model adapts; empty: it does not.
         """
         clips = list(clips)
-        task = Predict(tuple(clip.medium for clip in clips), self.model, person)
+        cache = str(Path(self._folder.name) / "cache")
+        task = Predict(tuple(clip.medium for clip in clips), self.model, person, cache)
 
         def told(name: str, value: Any) -> None:
             if name == "end":

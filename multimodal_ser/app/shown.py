@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -13,14 +13,18 @@ from multimodal_ser.app import downloads
 from multimodal_ser.app.sessions import Clip
 from multimodal_ser.app.work import Reading
 from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, is_audio
-from multimodal_ser.reports import html, player
+from multimodal_ser.errors import SerError
+from multimodal_ser.reports import clips, html, player
 from multimodal_ser.reports.markup import TEMPLATES, Markup, join
 from multimodal_ser.tables import MODALITIES
+from multimodal_ser.workflows import showing
 
 #: What a browser offers to choose.
 ENDINGS = (*AUDIO_ENDINGS, *VIDEO_ENDINGS)
-_SOURCE = resources.files("multimodal_ser.app") / "templates" / "clip.html"
-_CLIP = TEMPLATES.from_string(_SOURCE.read_text(encoding="utf-8"))
+_CLIP = TEMPLATES.from_string(
+    """{% import "clip.html" as parts %}<h2>{{ clip.name }}</h2>
+{{ parts.clip(clip, number, labels) }}<p class="take">Take along: {{ links }}</p>"""
+)
 
 
 def style() -> str:
@@ -61,39 +65,32 @@ def clip(clip: Clip, key: str) -> str:
     """
     assert clip.reading is not None
     rows = clip.reading.predictions
-    cut = rows["segment"].notna() if "segment" in rows else pd.Series(False, rows.index)
-    fragment = player.clip_fragment(rows, html.prediction_labels(rows), media(clip, key))
-    tiles = [_tile(row) for _, row in whole(clip.reading).iterrows()]
-    ending = downloads.FORMATS
+    labels = html.prediction_labels(rows)
+    made = clips.clip(clip.medium.name, rows, labels, media(clip, f"/media/{key}/{clip.number}"))
+    made["notes"] = [*made["notes"], *_novelty(whole(clip.reading))]
     return _CLIP.render(
-        name=clip.medium.name,
-        rows=tiles,
-        notes=_notes(whole(clip.reading)["note"]),
-        fragment=fragment,
-        segments=html._segments(rows[cut]) if cut.any() else None,
-        links=links(key, [str(clip.number)], ending),
+        clip=made,
+        number=clip.number,
+        labels=labels,
+        links=links(key, [str(clip.number)], downloads.FORMATS),
     )
 
 
-def media(clip: Clip, key: str) -> player.Media:
+def media(clip: Clip, url: str, note: str = "") -> player.Media:
     """Return what is shown beside the predictions of a recording.
 
     Args:
         clip: with a reading.
-        key: of its page.
+        url: where the player finds it.
+        note: said where nothing else is.
     """
     assert clip.reading is not None
-    found, sound = clip.faces, is_audio(clip.medium.path)
-    boxes = None if found is None else found.judged("person" in clip.reading.predictions)
     length_s = clip.reading.duration_s
-    return player.Media(
-        url=f"/media/{key}/{clip.number}",
-        has_image=not sound,
-        length_s=0.0 if pd.isna(length_s) else length_s,
-        size=None if found is None else found.size,
-        peaks=clip.peaks,
-        boxes=boxes,
+    early = player.Media(
+        has_image=not is_audio(clip.medium.path), length_s=0.0 if pd.isna(length_s) else length_s
     )
+    found = clip.media or early
+    return replace(found, url=url, note=found.note or note)
 
 
 def links(key: str, numbers: Sequence[str], endings: Iterable[str], of: str = "") -> Markup:
@@ -116,32 +113,39 @@ def links(key: str, numbers: Sequence[str], endings: Iterable[str], of: str = ""
     )
 
 
-def _tile(row: pd.Series) -> dict[str, Any]:
-    person = row.get("person")
-    title, novelty = row["modality"], row.get("novelty")
-    return {
-        "title": title if person is None or pd.isna(person) else f"{title}, person {person}",
-        "emotion": row["emotion"],
-        "second": row["second"],
-        "confidence": row["confidence"],
-        "set": str(row.get("set") or "").replace("|", ", "),
-        "novelty": _novelty(novelty) if row["modality"] == "audio" else "",
-    }
+def _novelty(rows: pd.DataFrame) -> list[str]:
+    """Say how unlike the training recordings the sound is, where that is known."""
+    heard = rows.loc[rows["modality"] == "audio", "novelty"].dropna()
+    told = "novelty {:.1f}, and of recordings like those the voice has learnt from 99 % are below 1"
+    return [told.format(value) for value in heard]
 
 
-def _novelty(value: Any) -> str:
-    if value is None or pd.isna(value):
-        return ""
-    told = "unlike" if value > 1 else "like"
-    return f"sounds {told} what the model has learnt from (novelty {value:.1f}; above 1 is unlike)"
+def page(chosen: Sequence[Clip], path: Path) -> Path:
+    """Write the self-contained report of recordings; it holds them, unless they are too large.
 
+    Args:
+        chosen: with readings without errors.
+        path: the HTML file.
+    """
+    rows = pd.concat([one.reading.predictions for one in chosen if one.reading is not None])
+    model = next(one.job.task.model for one in chosen if one.job is not None)
+    by_name = {one.medium.name: one for one in chosen}
+    try:
+        clips.check_embeddable(one.medium.path for one in chosen)
+        embed = True
+    except SerError:
+        embed = False
+        rows["path"] = [Path(name).name for name in rows["clip"]]  # ours are soon gone
 
-def _notes(notes: Iterable[Any]) -> list[str]:
-    said = (part for note in notes if isinstance(note, str) for part in note.split("; ") if part)
-    return list(dict.fromkeys(said))
+    def beside(own: pd.DataFrame) -> player.Media:
+        one = by_name[str(own["clip"].iloc[0])]
+        name = Path(one.medium.name).name
+        return media(one, quote(name), f"{name} is played when it lies beside this page.")
 
-
-def page(clips: Sequence[Clip], path: Path) -> Path:
-    """Write the self-contained report of recordings."""
-    rows = pd.concat([one.reading.predictions for one in clips if one.reading is not None])
-    return html.clip_report(rows.reset_index(drop=True), path)
+    return html.clip_report(
+        rows.reset_index(drop=True),
+        path,
+        about=showing.about(model),
+        media=beside,
+        embed=embed,
+    )

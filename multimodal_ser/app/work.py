@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.errors import SerError, printable
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from multimodal_ser.video.tracks import Tracks
+    from multimodal_ser.compute.cache import Cache
+    from multimodal_ser.reports.player import Media
     from multimodal_ser.workflows.models import Model
 
 #: Coverage of the sets of labels that are shown, where a model has them.
@@ -26,9 +27,6 @@ COVERAGE = 0.9
 WINDOW = "window=3,hop=1"
 #: A camera's images come a few times a second here; each network looks at two of them.
 LIVE_SAMPLING = "seconds=0.5"
-#: Pairs of least and greatest sample that the waveform of a recording is drawn from.
-PEAKS = 1200
-_PEAK_RATE_HZ = 16000
 #: Progress is reported no more often, in seconds.
 REPORT_S = 0.1
 
@@ -54,11 +52,13 @@ class Predict:
         media: the recordings.
         model: folder or name; None takes the released one.
         person: whose clips they all are, to whom the model adapts; empty: it does not.
+        cache: a folder for what may be read again, such as tracks; None keeps nothing.
     """
 
     media: tuple[Medium, ...]
     model: str | None = None
     person: str = ""
+    cache: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,47 +98,14 @@ class Reading:
     duration_s: float = float("nan")
 
 
-@dataclass
-class Faces:
-    """Where faces are in a film.
-
-    Attributes:
-        boxes: as ``reports.player.Media`` takes them, with a person in every row.
-        size: width and height of the film in pixels.
-    """
-
-    boxes: pd.DataFrame
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, found: Tracks, size: tuple[int, int]) -> Faces:
-        """Return the boxes of tracks as shares of the image."""
-        import pandas as pd
-
-        table = pd.DataFrame({"time_s": found.time_s, "person": found.person})
-        for at, name in enumerate("xywh"):
-            table[name] = found.box[:, at] / max(size[at % 2], 1)
-        return cls(table, size)
-
-    def judged(self, several: bool) -> pd.DataFrame:
-        """Return the boxes of the faces that were judged.
-
-        Args:
-            several: whether persons were; else it is the largest face of each moment.
-        """
-        if several or self.boxes.empty:
-            return self.boxes
-        largest = (self.boxes["w"] * self.boxes["h"]).groupby(self.boxes["time_s"]).idxmax()
-        return self.boxes.loc[largest].assign(person=None)
-
-
 def serve(pipe: Any, model: str | None) -> None:
     """Answer tasks from a pipe until it ends; what a child runs.
 
     Args:
         pipe: receives a :data:`Task`, sends names and values: ``progress`` (what is read,
-            seconds, all seconds or None), ``reading`` (place, :class:`Reading`), ``peaks`` and
-            ``faces`` of a place, ``rows`` of a stream, and last ``done`` or ``failed`` and why.
+            seconds, all seconds or None), ``reading`` (place, :class:`Reading`), ``media``
+            (place, ``reports.player.Media``), ``rows`` of a stream, and last ``done`` or
+            ``failed`` and why.
         model: loaded, and used once, before the first task.
     """
     # Ctrl-C at the terminal is for the server, which then ends its children.
@@ -206,6 +173,7 @@ def _warm_up(name: str | None) -> None:
 
 def _predict(task: Predict, tell: Tell) -> None:
     from multimodal_ser.compute import progress
+    from multimodal_ser.compute.cache import Cache
 
     last_s = 0.0
 
@@ -215,26 +183,48 @@ def _predict(task: Predict, tell: Tell) -> None:
             last_s = time.monotonic()
             tell("progress", (stage, reached_s, total_s))
 
+    model, cache = _model(task.model), Cache(task.cache)
+    # Adapted clips are heard beside each other, the others one by one: the first shows first.
+    groups = [task.media] if task.person else [(one,) for one in task.media]
+    found: list[Reading] = []
     with progress.watching(watch):
-        # Adapted clips are heard beside each other, the others one by one: the first shows first.
-        groups = [task.media] if task.person else [(one,) for one in task.media]
-        place = 0
         for group in groups:
-            for reading in readings(group, _model(task.model), task.person):
-                tell("reading", (place, reading))
-                place += 1
-        for at, medium in enumerate(task.media):
-            tell("peaks", (at, peaks(medium.path)))
-            tell("faces", (at, faces(medium, _model(task.model))))
+            for reading in readings(group, model, task.person, cache):
+                tell("reading", (len(found), reading))
+                found.append(reading)
+        for at, reading in enumerate(found):
+            if len(reading.predictions):
+                tell("media", (at, beside(reading, task.media[at], model, cache)))
 
 
-def readings(media: tuple[Medium, ...], model: Model, person: str = "") -> Iterator[Reading]:
+def beside(reading: Reading, medium: Medium, model: Model, cache: Cache) -> Media:
+    """Return the waveform, the boxes and the faces of a recording.
+
+    Args:
+        reading: of it.
+        medium: where it lies.
+        model: that made the reading: persons are numbered by its detector.
+        cache: where tracks may be.
+    """
+    from multimodal_ser.video import detectors
+    from multimodal_ser.workflows import showing
+
+    seen = [one.params.detector for one in model.learners.values() if one.kind == "frames"]
+    detector = seen[0] if seen else detectors.DEFAULT
+    found = showing.media_of(reading.predictions, detector=detector, cache=cache)
+    return replace(found, note=found.note.replace(Path(medium.path).name, medium.name))
+
+
+def readings(
+    media: tuple[Medium, ...], model: Model, person: str = "", cache: Cache | None = None
+) -> Iterator[Reading]:
     """Yield what a model says of recordings.
 
     Args:
         media: the recordings.
         model: that predicts.
         person: whose they are, to whom the model adapts; empty: it does not.
+        cache: where tracks and features may be; None keeps nothing.
 
     Raises:
         SerError: the model does not adapt so, or too few recordings are given.
@@ -254,15 +244,14 @@ def readings(media: tuple[Medium, ...], model: Model, person: str = "") -> Itera
         | {"video": None if is_audio(one.path) else one.path}
         for at, one in enumerate(media)
     ]
-    # A new file is read once: there is nothing to keep, and this process may crash alone.
     table, failures = inference.predict(
         make_clips(rows),
         model,
         adapt="person" if person else None,
         timeline=True,
         sets=_coverage(model),
-        cache=Cache(None),
-        workers=Engine(in_process=True),
+        cache=cache or Cache(None),
+        workers=Engine(in_process=True),  # it may crash: it is a child
     )
     for at, one in enumerate(media):
         own = table[table["clip"] == f"{at:06}"].reset_index(drop=True)
@@ -287,73 +276,12 @@ def _coverage(model: Model) -> float | None:
 
 
 def _seconds(path: str) -> float:
-    from multimodal_ser.compute.media import open_container
-
-    try:
-        with open_container(path) as film:
-            return film.duration / 1e6 if film.duration else float("nan")
-    except (SerError, OSError, ValueError):
-        return float("nan")
-
-
-def peaks(path: str) -> np.ndarray:
-    """Return the waveform of a recording, thinned.
-
-    Args:
-        path: of a recording; one that has no sound, or cannot be read, has no waveform.
-
-    Returns:
-        float32 ``(n, 2)``, -1 to 1: least and greatest sample of each stretch of equal length;
-        at most :data:`PEAKS` rows, whatever the length of the recording.
-    """
-    import numpy as np
-
     from multimodal_ser.audio import signal as sound
 
-    blocks, step = [], _PEAK_RATE_HZ // 100
-    rest = np.zeros(0, np.float32)
-    with contextlib.suppress(SerError):
-        for block in sound.stream(path, rate_hz=_PEAK_RATE_HZ):
-            rest = np.concatenate([rest, block])
-            whole = rest[: len(rest) // step * step].reshape(-1, step)
-            blocks.append(np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1))
-            rest = rest[whole.size :]
-    every = np.concatenate(blocks) if blocks else np.zeros((0, 2), np.float32)
-    cuts = np.unique(np.linspace(0, len(every), min(PEAKS, len(every)), endpoint=False, dtype=int))
-    if not len(cuts):
-        return every
-    low, high = np.minimum.reduceat(every[:, 0], cuts), np.maximum.reduceat(every[:, 1], cuts)
-    return np.stack([low, high], axis=1)
-
-
-def faces(medium: Medium, model: Model) -> Faces | None:
-    """Return where faces are in a film; None of a sound, or of a film that cannot be seen.
-
-    Args:
-        medium: the recording.
-        model: its detector is used.
-    """
-    from multimodal_ser.compute import progress
-    from multimodal_ser.datasets.files import is_audio
-    from multimodal_ser.video import detectors, frames, tracks
-
-    seen = [one.params.detector for one in model.learners.values() if one.kind == "frames"]
-    if is_audio(medium.path) or "video" not in model.modalities:
-        return None
-    detect = detectors.load(seen[0] if seen else detectors.DEFAULT).detect
-    size = (0, 0)
-
-    def film() -> Iterator[tuple[Any, Any]]:
-        nonlocal size
-        for one in frames.iter_frames(medium.path, every_seconds=tracks.RULES.every_s):
-            size = one.gray.shape[::-1]
-            yield one, detect(one.gray)
-
     try:
-        with progress.media_bar("faces", _seconds(medium.path), False):
-            return Faces.of(tracks.tracked(film(), measured=False), size)
+        return sound.duration_seconds(path)
     except SerError:
-        return None
+        return float("nan")
 
 
 def _follow(task: Live, tell: Tell, receive: Callable[[], Any]) -> None:

@@ -10,7 +10,7 @@ from multimodal_ser.cli.printing import say
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Describe the verb."""
-    from multimodal_ser.app import CONSENT
+    from multimodal_ser.reports import consent
 
     verb = add_verb(
         verbs,
@@ -18,7 +18,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         run,
         "open a page in the browser to look at recordings, or live",
         "It asks nobody but this machine for anything, and keeps nothing (extra 'app').\n\n"
-        + "\n".join(CONSENT),
+        f"{consent.CONSENT}\n{consent.LIMITS}",
     )
     verb.add_argument(
         "--model",
