@@ -30,7 +30,7 @@ EXTRAS = {
     # 'multimodal-ser extract --scheduler tcp://...': Dask spreads clips over machines.
     "cluster": ["distributed>=2026.1,<2027", "tornado>=6.5.7,<7"],
     # 'multimodal-ser app': the page in the browser. A player and a chart can be kept in step.
-    "app": ["nicegui>=3.18,<4"],
+    "app": ["nicegui>=3.18,<4", "fastapi>=0.115,<1"],
     # A search whose candidates Optuna proposes.
     "search": ["optuna>=4,<6"],
 }

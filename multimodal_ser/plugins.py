@@ -20,6 +20,7 @@ EXTRAS = {
     "distributed": "cluster",
     "optuna": "search",
     "opensmile": "opensmile",
+    **dict.fromkeys(("nicegui", "fastapi"), "app"),
 }
 
 

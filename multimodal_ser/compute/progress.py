@@ -1,8 +1,8 @@
 """Progress within one recording, in seconds of media.
 
 Code that reads a recording reports how far it is with :func:`reached`; a caller that wants
-to show it opens a :func:`media_bar`. In a worker process there is no bar, and that of its
-caller moves when the recording is done.
+to show it opens a :func:`media_bar`, and one that shows it elsewhere is :func:`watching`. In a
+worker process there is no bar, and that of its caller moves when the recording is done.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from contextvars import ContextVar
 
 from multimodal_ser.errors import printable
 
+#: Takes what is being read, the seconds reached, and all there are, None where not known.
+Watcher = Callable[[str, float, float | None], None]
+
 _HEARD: ContextVar[Callable[[float], None] | None] = ContextVar("heard", default=None)
+_WATCHED: ContextVar[Watcher | None] = ContextVar("watched", default=None)
 
 
 def reached(seconds: float) -> None:
@@ -27,6 +31,25 @@ def reached(seconds: float) -> None:
     """
     if (heard := _HEARD.get()) is not None:
         heard(seconds)
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Tell a function what every :func:`media_bar` within the context is told, shown or not.
+
+    Args:
+        watcher: called in the thread that reads, often: it must return at once.
+
+    Example:
+        >>> with watching(print), media_bar("speech", 60.0, shown=False):
+        ...     reached(30.0)
+        speech 30.0 60.0
+    """
+    token = _WATCHED.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHED.reset(token)
 
 
 @contextmanager
@@ -54,7 +77,14 @@ def media_bar(description: str, total_s: float | None, shown: bool) -> Iterator[
         leave=False,
         bar_format=form if total_s else endless,
     ) as bar:
-        token = _HEARD.set(lambda seconds: _move(bar, seconds))
+        watcher = _WATCHED.get()
+
+        def heard(seconds: float) -> None:
+            _move(bar, seconds)
+            if watcher is not None:
+                watcher(description, seconds, total_s)
+
+        token = _HEARD.set(heard)
         try:
             yield
         finally:

@@ -13,6 +13,7 @@ NAMES = (
     "evaluate",
     "report",
     "predict",
+    "app",
     "demo",
     "completion",
 )
