@@ -3,14 +3,14 @@
 # also what is long. All set up a virtual environment in .venv first; PYTHON names
 # another interpreter to make it from, VENV another place for it. 'make lock'
 # refreshes requirements.lock; 'make test-lowest' tests the lowest versions that
-# requirements.txt allows, in an environment of its own.
+# requirements.txt allows, in an environment of its own. 'make docs' builds the site.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOWEST ?= .venv-lowest
 
-.PHONY: demo test test-fast test-long test-lowest test-all lint format setup lock clean
+.PHONY: demo test test-fast test-long test-lowest test-all lint format docs setup lock clean
 
 # One process per core, a file of tests to each; fixtures are made once per process.
 # A process that dies ends the run: xdist may wait for ever for one it started anew.
@@ -53,6 +53,11 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The notebooks are run, once for each state of the library. The variable hides an advertisement.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'the site is in site/: open site/index.html'
+
 setup: $(READY)
 
 lock: $(UV)
@@ -77,4 +82,4 @@ $(READY): requirements.txt requirements-dev.txt requirements.lock pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .venv-uv demo-output
+	rm -rf $(VENV) $(LOWEST) .venv-uv demo-output site build/notebooks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 from multimodal_ser import VERSION
 from multimodal_ser.cli import verbs
 from multimodal_ser.errors import did_you_mean, printable
+from multimodal_ser.reports.consent import SENTENCES
 
 _EPILOG = """\
 a first session:
@@ -69,7 +71,7 @@ def build() -> argparse.ArgumentParser:
     parser = Parser(
         prog="multimodal-ser",
         description="Emotion recognition from audio-video clips: the sound, the image, and both.",
-        epilog=_EPILOG,
+        epilog=f"{_EPILOG}\n{textwrap.fill(SENTENCES, 80)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError
+from multimodal_ser.reports.consent import SENTENCES
 
 #: Heading of each section, in order; every card has all of them.
 SECTIONS = (
@@ -31,7 +32,7 @@ NAME = "MODEL_CARD.md"
 
 
 def card(title: str, sections: Mapping[str, str]) -> str:
-    """Return a card as Markdown.
+    """Return a card as Markdown; its "Not for" ends with :data:`SENTENCES`.
 
     Args:
         title: the model's name.
@@ -54,6 +55,7 @@ def card(title: str, sections: Mapping[str, str]) -> str:
     parts = [f"# {title}"]
     for name in SECTIONS:
         parts += [f"## {name}", sections[name].strip("\n")]
+        parts += [SENTENCES] if name == "Not for" else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from multimodal_ser.cli.arguments import (
 )
 from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
+from multimodal_ser.reports.consent import SENTENCES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +43,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "  multimodal-ser predict talk.mp4 --segments window=3,hop=1 --output talk.csv\n"
         "  multimodal-ser predict talk.mp4 --model my-model\n"
         "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n"
-        "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n",
+        "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n\n"
+        + textwrap.fill(SENTENCES, 80),
     )
     verb.add_argument(
         "sources",

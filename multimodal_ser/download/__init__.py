@@ -1,0 +1,1 @@
+"""Data sets and weights from the network, checked before they are used."""

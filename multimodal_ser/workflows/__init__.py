@@ -1,0 +1,1 @@
+"""Training, benchmarks, evaluation, prediction: where audio, video, fusion and evaluation meet."""
