@@ -95,6 +95,11 @@ class Spectra:
         return self.magnitude * self.magnitude
 
     @functools.cached_property
+    def log_power(self) -> np.ndarray:
+        """Natural logarithm of the power, below 1e-10 of that, float32."""
+        return np.log(np.maximum(self.power, LEAST_POWER))
+
+    @functools.cached_property
     def mel_power(self) -> np.ndarray:
         """Power in mel bands, float32 ``(n_frames, n_mels)``."""
         blocks = mel_blocks(self.rate_hz, self.window_samples, self.n_mels)
@@ -149,7 +154,7 @@ class Spectra:
     def flatness(self) -> np.ndarray:
         """Geometric by arithmetic mean of the power, 1 for noise and silence, ``(n_frames,)``."""
         power = np.maximum(self.power, LEAST_POWER)
-        return np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+        return np.exp(self.log_power.mean(axis=1)) / power.mean(axis=1)
 
     @functools.cached_property
     def contrast_db(self) -> np.ndarray:
@@ -357,9 +362,10 @@ def decibels(power: np.ndarray, reach_db: float | None = REACH_DB) -> np.ndarray
 @functools.cache
 def _cosines(n_mels: int, count: int) -> np.ndarray:
     """Return the first orthonormal cosines of the DCT-II, float32 ``(n_mels, count)``."""
-    from scipy.fft import dct
-
-    return np.ascontiguousarray(dct(np.eye(n_mels), axis=1, norm="ortho")[:, :count], np.float32)
+    turns = np.outer(2 * np.arange(n_mels) + 1, np.arange(count)) / (4 * n_mels)
+    cosines = np.sqrt(2 / n_mels) * np.cos(2 * np.pi * turns)
+    cosines[:, 0] = np.sqrt(1 / n_mels)
+    return cosines.astype(np.float32)
 
 
 def delta(series: np.ndarray, order: int = 1) -> np.ndarray:
@@ -378,14 +384,19 @@ def delta(series: np.ndarray, order: int = 1) -> np.ndarray:
         >>> delta(np.arange(20.0)[:, None])[[0, 10], 0].round(6).tolist()
         [1.0, 1.0]
     """
-    from scipy.ndimage import correlate1d
-
-    slopes = correlate1d(series, _delta_weights(order), axis=0, mode="nearest")
+    half, weights = DELTA_FRAMES // 2, _delta_weights(order)
+    wide = series.astype(np.float64)
+    padded = np.concatenate([*[wide[:1]] * half, wide, *[wide[-1:]] * half])
+    shifted = [padded[at : at + len(series)] for at in range(DELTA_FRAMES)]
+    combine = np.add if order % 2 == 0 else np.subtract
+    # In the order of scipy.ndimage.correlate1d, whose import takes longer than a clip.
+    slopes = shifted[half] * weights[half]
+    for before, after, weight in zip(shifted, reversed(shifted), weights[:half], strict=False):
+        slopes += combine(before, after) * weight
     if len(series) >= DELTA_FRAMES:
         # The fitted polynomial's last derivative is the same at every frame of it.
-        half = DELTA_FRAMES // 2
         slopes[:half], slopes[-half:] = slopes[half], slopes[-half - 1]
-    return slopes
+    return slopes.astype(series.dtype, copy=False)
 
 
 @functools.cache

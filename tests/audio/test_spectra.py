@@ -1,8 +1,10 @@
 import librosa
 import numpy as np
 import pytest
+from scipy import fft, ndimage
 
 from multimodal_ser.audio import pitch_classes
+from multimodal_ser.audio import spectra as spectra_module
 from multimodal_ser.audio.spectra import Spectra, delta, spectra_of
 from multimodal_ser.errors import SerError
 
@@ -201,3 +203,22 @@ def test_spectra_of_another_rate_are_refused():
         spectra_of(Spectra(np.zeros(4000), 16000))
     mine = Spectra(np.zeros(4000))
     assert spectra_of(mine) is mine
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("n_frames", [1, 3, 9, 10, 160])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_deltas_are_those_of_scipys_correlation_to_the_bit(order, n_frames, dtype):
+    series = np.random.default_rng(order).normal(0, 50, (n_frames, 40)).astype(dtype)
+    weights, half = spectra_module._delta_weights(order), 4
+    expected = ndimage.correlate1d(series, weights, axis=0, mode="nearest")
+    if n_frames >= 9:
+        expected[:half], expected[-half:] = expected[half], expected[-half - 1]
+    got = delta(series, order)
+    assert got.dtype == dtype and got.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("n_mels", [64, 128])
+def test_cosines_are_those_of_scipys_transform_to_the_bit(n_mels):
+    expected = fft.dct(np.eye(n_mels), axis=1, norm="ortho")[:, :40].astype(np.float32)
+    assert np.array_equal(spectra_module._cosines(n_mels, 40), expected)

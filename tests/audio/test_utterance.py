@@ -103,3 +103,23 @@ def test_a_prediction_does_not_wait_for_scipys_filters():
         "sys.exit('scipy.signal' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("function", [utterance.utterance, utterance.log_mel])
+def test_what_is_remembered_of_a_signal_is_nobody_elses(function):
+    signal, other = voice(), voice(seed=1)
+    fresh = [function.__wrapped__(one).tobytes() for one in (signal, other)]
+    function(signal)[:] = 7  # changing an answer changes no later one
+    assert function(signal).tobytes() == fresh[0]
+    signal[:] = other  # nor does a signal stay what it was by being the same array
+    assert function(signal).tobytes() == fresh[1]
+    assert function(signal[::-1][::-1]).tobytes() == fresh[1]
+
+
+def test_long_signals_are_not_remembered(monkeypatch):
+    monkeypatch.setattr(utterance, "_REMEMBERED_SAMPLES", 1000)
+    seen = []
+    remembered = utterance._once(lambda signal: seen.append(len(signal)) or signal)
+    for n_samples in (1001, 1001, 1000, 1000):
+        remembered(np.ones(n_samples, np.float32))
+    assert seen == [1001, 1001, 1000]

@@ -56,6 +56,7 @@ class Kernels(NamedTuple):
     moments: np.ndarray
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """Return the names, in the order of the values.
 

@@ -9,6 +9,8 @@ mean count as that, for in many recordings they are noise.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from multimodal_ser.audio.features import random_convolutions as kernels
@@ -25,6 +27,7 @@ MAX_FRAMES = 300
 _LEAST_DB = -40.0
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """Return the names, in the order of the values.
 

@@ -21,6 +21,7 @@ VERSION = 1
 _LEFT_OUT = ("clip_seconds", "lead_seconds", "tail_seconds", "treble_ratio", "contrast_07")
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """Return the names, in the order of the values.
 

@@ -1,7 +1,7 @@
 import librosa
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import fft, stats
 
 from multimodal_ser.audio.features import functionals
 from multimodal_ser.errors import SerError
@@ -172,3 +172,23 @@ def test_any_signal_gives_finite_values(n_samples, kind, recwarn):
 def test_no_signal_is_a_clear_error(bad):
     with pytest.raises(SerError):
         functionals.extract(bad)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 37, 400])
+def test_multiplied_powers_give_every_float32_of_those_that_pow_gives(n_frames):
+    rng = np.random.default_rng(n_frames)
+    rows = rng.normal(size=(500, n_frames)) ** 3 * 10.0 ** rng.integers(-6, 6, (500, 1))
+    rows[::50] = 1.5  # constant
+    deviation = np.sqrt(((centred := rows - rows.mean(axis=1)[:, None]) ** 2).mean(axis=1))
+    scaled = centred / np.maximum(deviation, 1e-6)[:, None]
+    plain = [deviation, (scaled**3).mean(axis=1), (scaled**4).mean(axis=1) - 3]
+    plain[1:] = (np.where(deviation < 1e-6, 0, values) for values in plain[1:])
+    for values, got in zip(plain, functionals.statistics(rows)[1:4], strict=True):
+        assert values.astype(np.float32).tobytes() == got.astype(np.float32).tobytes()
+
+
+@pytest.mark.parametrize("n_frames", [1, 5, 200])
+def test_the_autocorrelation_is_that_of_scipys_transform_to_the_bit(n_frames):
+    power = np.random.default_rng(0).gamma(0.2, size=(n_frames, 1025)).astype(np.float32)
+    got = np.fft.irfft(power.astype(np.complex64), axis=1)
+    assert got.tobytes() == fft.irfft(power, axis=1).tobytes()
