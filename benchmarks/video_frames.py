@@ -104,7 +104,7 @@ def bare_needed(path: Path, cores: int) -> list:
     able to begin at every key frame, as in videos without B-frames.
     """
     from multimodal_ser.compute.media import open_container
-    from multimodal_ser.video.frames import NO_PROBE
+    from multimodal_ser.audio.signal import NO_PROBE
 
     with open_container(path, NO_PROBE) as film:
         stream = film.streams.video[0]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _SNDFILE_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 #: FFmpeg's name of mp4, mov and m4a, whose headers say what FFmpeg otherwise finds out
 #: by decoding images, which takes three times as long as the sound itself.
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
-_NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
+NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
 _BLOCK_SECONDS = 10
 #: The most values in a block, whatever rate and channels a header states.
 _BLOCK_VALUES = 2**24
@@ -70,7 +71,21 @@ def read(path: str | Path, *, rate_hz: int = 22050) -> np.ndarray:
     """
     path = check_file(path)
     blocks = _sndfile_blocks if path.suffix.lower() in _SNDFILE_ENDINGS else _film_blocks
-    parts = list(_resampled(_not_too_long(path, blocks(path)), rate_hz))
+    return resampled(path, blocks(path), rate_hz)
+
+
+def resampled(path: Path, blocks: Iterator[tuple[int, np.ndarray]], rate_hz: int) -> np.ndarray:
+    """Return pieces of a recording as one signal at a given rate, see :func:`read`.
+
+    Args:
+        path: of the recording, for errors.
+        blocks: rates and samples of its pieces, as :func:`described_blocks` yields them.
+        rate_hz: sampling rate of the result.
+
+    Raises:
+        MediaError: see :func:`read`.
+    """
+    parts = list(_resampled(_not_too_long(path, blocks), rate_hz))
     signal = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(signal):
         raise MediaError(path, "it holds no sound (0 samples)", "record or export it again")
@@ -199,8 +214,21 @@ def duration_seconds(path: str | Path) -> float:
     if path.suffix.lower() in _SNDFILE_ENDINGS:
         with _open_sndfile(path) as file:
             return file.frames / file.samplerate
+    with _open_film(path, NO_PROBE) as film:
+        if (stated_s := stated_seconds(film)) is not None:
+            return stated_s
     with _open_film(path) as film:
         return film.duration / 1_000_000 if film.duration else float("nan")
+
+
+def stated_seconds(film: Any) -> float | None:
+    """Return the length of an mp4 that was opened without probing; None of any other film.
+
+    Args:
+        film: an ``av.container.InputContainer``.
+    """
+    described = film.format.name == MP4 and film.duration
+    return film.duration / 1_000_000 if described else None
 
 
 def has_sound(path: str | Path) -> bool:
@@ -384,19 +412,40 @@ def _film_blocks(path: Path, timed: bool = False) -> Iterator[tuple[int, np.ndar
 
     ``timed`` fills what the time stamps leave out with silence.
     """
-    with _open_film(path, _NO_PROBE) as film:
-        if film.format.name == MP4 and film.streams.video and not film.streams.audio:
-            raise NoSound(path, "it has no sound track", "use its video alone")
-        if film.format.name == MP4 and film.streams.audio:
-            stream = film.streams.audio[0]
-            frames = _only(film, stream)
-            first = next(frames, None)
-            if _as_described(first, stream):
-                yield from _decoded(path, stream, chain([first], frames), timed)
-                return
+    with _open_film(path, NO_PROBE) as film:
+        blocks = described_blocks(path, film, _only, timed)
+        if blocks is not None:
+            yield from blocks
+            return
     with _open_film(path) as film:
         stream = _sound_track(path, film)
         yield from _decoded(path, stream, film.decode(stream), timed)
+
+
+def described_blocks(
+    path: Path, film: Any, frames_of: Callable[[Any, Any], Iterator], timed: bool = False
+) -> Iterator[tuple[int, np.ndarray]] | None:
+    """Return rates and samples of an mp4 as its header describes it; None where that fails.
+
+    Args:
+        path: of the film.
+        film: an ``av.container.InputContainer``, opened without probing.
+        frames_of: from it and its sound track to decoded frames, at last perhaps an error.
+        timed: see :func:`_film_blocks`.
+
+    Raises:
+        NoSound: it has images and no sound track.
+    """
+    if film.format.name == MP4 and film.streams.video and not film.streams.audio:
+        raise NoSound(path, "it has no sound track", "use its video alone")
+    if film.format.name != MP4 or not film.streams.audio:
+        return None
+    stream = film.streams.audio[0]
+    frames = frames_of(film, stream)
+    first = next(frames, None)
+    if not _as_described(first, stream):
+        return None
+    return _decoded(path, stream, chain([first], frames), timed)
 
 
 def _only(film, stream) -> Iterator:

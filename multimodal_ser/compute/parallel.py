@@ -104,6 +104,7 @@ def map_clips(
     workers: int | Engine | None = None,
     description: str = "clips",
     progress: bool = True,
+    known: Mapping[str, Outcome] | None = None,
 ) -> Iterator[Outcome]:
     """Call ``function(*arguments)`` for every clip, in parallel, and yield outcomes.
 
@@ -118,6 +119,7 @@ def map_clips(
         workers: processes, None for one per core, or an :class:`Engine`.
         description: shown before the progress bar.
         progress: whether to show a bar on standard error.
+        known: clip id -> outcome, of clips for which nothing is called.
 
     Yields:
         One :class:`Outcome` per item, in the order of ``items``.
@@ -133,10 +135,20 @@ def map_clips(
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(items), desc=description, unit="clip", disable=not progress) as bar:
-        for outcome in _outcomes(function, items, Engine.of(workers)):
+    known = known or {}
+    rest = {clip: arguments for clip, arguments in items.items() if clip not in known}
+    outcomes = _outcomes(function, rest, Engine.of(workers))
+    with tqdm(
+        total=len(rest), desc=description, unit="clip", disable=not (progress and rest)
+    ) as bar:
+        for clip in items:
+            if clip in known:
+                yield known[clip]
+                continue
+            outcome = next(outcomes)
             bar.update()
             yield outcome
+        yield from outcomes  # none: its workers are given back where it ends
 
 
 def _outcomes(

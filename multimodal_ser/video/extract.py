@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +20,10 @@ from multimodal_ser import tables
 from multimodal_ser.compute import progress as media_progress
 from multimodal_ser.compute.cache import Array, Cache, content_key, unchanged
 from multimodal_ser.compute.media import check_file
-from multimodal_ser.compute.parallel import Engine, map_clips
+from multimodal_ser.compute.parallel import Engine, Outcome, map_clips
 from multimodal_ser.errors import MediaError, SerError, TableError, UnknownName
-from multimodal_ser.video import detectors, faces, frames, people, tracks
+from multimodal_ser.video import detectors, faces, frames, looks, people, tracks
+from multimodal_ser.video.opened import Opened
 from multimodal_ser.video.sampling import Sampling
 
 NAME = "video_frames"
@@ -152,6 +153,42 @@ class ClipFrames(NamedTuple):
         return cls(order, times, box, points, nobody, pictures, np.ones(n, bool))
 
 
+class FrontEnd:
+    """What a front end makes of a video's frames, see :mod:`~multimodal_ser.video.looks`.
+
+    Args:
+        params: the front end.
+        crowd: who is in the video; None begins with nobody.
+    """
+
+    def __init__(self, params: FrameParams, crowd: people.People | None = None) -> None:
+        self.params, self.crowd = params, people.People() if crowd is None else crowd
+        self.sampling = sampling_of(params)
+        self.detector = None if params.crop == "frame" else params.detector
+        self._rows: list[tuple] = []
+        self._pictures = bytearray()
+
+    def add(self, frame: frames.Frame, boxes: Sequence[faces.Box]) -> None:
+        """Take the next frame, and all faces in it."""
+        box = self.crowd.add(frame, boxes) if self.detector else None
+        self._rows.append((frame.index, frame.time_s, box, _usable_row(box, self.params)))
+        # Bytes grow in place; a list to be stacked would need twice the memory.
+        self._pictures += picture(frame, box, self.params).data
+
+    def clip_frames(self) -> ClipFrames:
+        """Return what was made of the frames."""
+        index, time_s, boxes, usable = zip(*self._rows, strict=True)
+        size = self.params.size_px
+        return ClipFrames(
+            np.array(index, np.int32),
+            np.array(time_s, np.float32),
+            *box_arrays(boxes),
+            self.crowd.table(),
+            np.frombuffer(self._pictures, np.uint8).reshape(-1, size, size),
+            np.array(usable, bool),
+        )
+
+
 def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
     """Return the sampled images of one video.
 
@@ -169,33 +206,31 @@ def clip_frames(path: str | Path, params: FrameParams) -> ClipFrames:
         >>> clip_frames("clip.mp4", FrameParams()).pictures.shape  # doctest: +SKIP
         (5, 256, 256)
     """
-    crowd = people.People()
-    made = _followed(path, params, crowd)
-    if posters := crowd.posters():
-        made = _followed(path, params, people.People(posters))
+    with Opened(path) as video:
+        look = FrontEnd(params)
+        looks.run([look], video)
+        return seen(look, video)
+
+
+def seen(look: FrontEnd, video: Opened) -> ClipFrames:
+    """Return what :func:`clip_frames` does, of a look that has seen all frames.
+
+    Args:
+        look: of the video.
+        video: read again, where a poster was followed.
+
+    Raises:
+        MediaError: see :func:`clip_frames`.
+    """
+    if posters := look.crowd.posters():
+        look = FrontEnd(look.params, people.People(posters))
+        looks.run([look], video)
+    made = look.clip_frames()
     if not made.usable.any():
         problem = f"{NO_FACE} in any of its {len(made.usable)} sampled frames"
         remedy = "give a clip that shows one, or train a model with --crop frame"
-        raise MediaError(path, problem, remedy)
+        raise MediaError(video.path, problem, remedy)
     return made
-
-
-def _followed(path: str | Path, params: FrameParams, crowd: people.People) -> ClipFrames:
-    rows, pictures = [], bytearray()
-    for frame, box in _boxed(path, params, crowd):
-        rows.append((frame.index, frame.time_s, box, _usable_row(box, params)))
-        # Bytes grow in place; a list to be stacked would need twice the memory.
-        pictures += picture(frame, box, params).data
-        media_progress.reached(frame.time_s)
-    index, time_s, boxes, usable = zip(*rows, strict=True)
-    return ClipFrames(
-        np.array(index, np.int32),
-        np.array(time_s, np.float32),
-        *box_arrays(boxes),
-        crowd.table(),
-        np.frombuffer(pictures, np.uint8).reshape(-1, params.size_px, params.size_px),
-        np.array(usable, bool),
-    )
 
 
 def person_frames(
@@ -245,21 +280,13 @@ def box_arrays(boxes: Sequence[faces.Box | None]) -> tuple[np.ndarray, np.ndarra
     return edges.reshape(-1, 5), np.array(points, np.float32).reshape(-1, 5, 2)
 
 
+def sampling_of(params: FrameParams) -> Sampling:
+    """Return which frames a front end looks at."""
+    return Sampling(params.every, params.every_seconds, params.keyframes_only)
+
+
 def _sampled(path: str | Path, params: FrameParams) -> Iterator[frames.Frame]:
-    return frames.iter_frames(
-        path,
-        every=params.every,
-        every_seconds=params.every_seconds,
-        keyframes_only=params.keyframes_only,
-    )
-
-
-def _boxed(path: str | Path, params: FrameParams, crowd: people.People) -> Iterable[tuple]:
-    film = _sampled(path, params)
-    if params.crop == "frame":
-        return ((frame, None) for frame in film)
-    detect = detectors.load(params.detector).detect
-    return ((frame, crowd.add(frame, detect(frame.gray))) for frame in film)
+    return frames.iter_frames(path, **asdict(sampling_of(params)))
 
 
 def _usable_row(box: faces.Box | None, params: FrameParams) -> bool:
@@ -411,6 +438,7 @@ def extract(
     cache: Cache,
     workers: int | Engine | None = None,
     progress: bool = True,
+    known: Mapping[str, Outcome] | None = None,
 ) -> tuple[FrameStore, pd.DataFrame]:
     """Return the frames of every clip that has a video, and what failed.
 
@@ -422,6 +450,7 @@ def extract(
             are kept in memory instead.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar.
+        known: clip -> what :func:`entry` gave, of clips that are read already.
 
     Returns:
         The store, in the order of ``clips``, and a failure table whose stage is
@@ -438,7 +467,7 @@ def extract(
     items = {clip: (str(path), params, cache.folder) for clip, path in pairs}
     entries, failures = {}, []
     outcomes = map_clips(
-        _extract_one, items, workers=workers, description="video", progress=progress
+        entry, items, workers=workers, description="video", progress=progress, known=known
     )
     for clip, value, error in outcomes:
         if error is None:
@@ -448,20 +477,52 @@ def extract(
     return FrameStore(entries, cache), tables.failure_table(failures)
 
 
-def _extract_one(path: str, params: FrameParams, folder: Path | None) -> tuple | ClipFrames:
-    """Make or find one clip's entry; return its key and flags, not its images."""
+def entry(
+    path: str,
+    params: FrameParams,
+    folder: Path | None,
+    make: Callable[[], ClipFrames] | None = None,
+) -> tuple | ClipFrames:
+    """Make or find one clip's entry of a :class:`FrameStore`.
+
+    Args:
+        path: of the video.
+        params: the front end.
+        folder: of the feature store; None keeps nothing.
+        make: makes the frames where they are not kept; None takes :func:`clip_frames`.
+
+    Returns:
+        Its key and flags, not its images; or its frames, where nothing is kept.
+
+    Raises:
+        MediaError: see :func:`clip_frames`, or the video was changed meanwhile.
+        StoreError: the entry cannot be written.
+    """
     if folder is None:
-        return clip_frames(path, params)
+        return make() if make else clip_frames(path, params)
     cache = Cache(folder)
     check_file(path)
     with unchanged(path):
-        key = content_key(path, NAME, VERSION, _key_params(params))
+        key = _key(path, params)
         found = _stored(cache, key)
         if found is not None:
             return key, found.usable
-        made = clip_frames(path, params)
+        made = make() if make else clip_frames(path, params)
     cache.put(key, made._asdict())
     return key, made.usable
+
+
+def is_kept(path: str, params: FrameParams, folder: Path | None) -> bool:
+    """Return whether there is an entry of a video in the feature store.
+
+    Raises:
+        OSError: the video cannot be read.
+    """
+    return folder is not None and Cache(folder).path(_key(path, params)).exists()
+
+
+def _key(path: str, params: FrameParams) -> str:
+    return content_key(path, NAME, VERSION, _key_params(params))
 
 
 def _key_params(params: FrameParams) -> dict:

@@ -21,38 +21,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multimodal_ser.compute.media import (
-    COPY_AGAIN,
-    MOST_PIXELS,
-    check_file,
-    check_whole,
-    open_container,
-)
+from multimodal_ser.compute.media import COPY_AGAIN, check_whole
 from multimodal_ser.errors import MediaError
 from multimodal_ser.video.luma import upright_gray
-from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan, survey
+from multimodal_ser.video.opened import NO_IMAGE as NO_IMAGE
+from multimodal_ser.video.opened import Opened, open_video, picture_stream
+from multimodal_ser.video.packets import ONE_FRAME_A_PACKET, Plan, Survey, plan
 from multimodal_ser.video.sampling import EVERY as EVERY
-from multimodal_ser.video.sampling import Sampling
+from multimodal_ser.video.sampling import Sampling, Several
 
 if TYPE_CHECKING:
     from av import VideoFrame
-
-#: Clips are already decoded in parallel, and two threads decode one no faster;
-#: with one, what is made of a damaged video is the same every time.
-DECODER_THREADS = 1
 
 #: Containers that say in their header what FFmpeg otherwise finds out by
 #: decoding the first frames, which costs about as much as seven of them.
 MATROSKA = "matroska,webm"
 SELF_DESCRIBING = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
-NO_PROBE = {"probesize": "32", "analyzeduration": "0", "skip_frame": "all"}
 
 #: Images that a decoder may hold back at most (ITU-T Rec. H.264, A.3.1). One that was taken for
 #: left out, and comes after all, comes within so many; none is given away before.
 MOST_WAITING = 16
-
-#: What is wrong with a video that is a voice recording: a missing modality, no damage.
-NO_IMAGE = "it has no image, only sound"
 
 
 class Frame(NamedTuple):
@@ -115,19 +103,32 @@ def iter_frames(
         20 (720, 1280)
     """
     sampling = Sampling(every, every_seconds, keyframes_only)
-    path = check_file(path)
+    with Opened(path) as video:
+        yield from frames_of(video, sampling)
+
+
+def frames_of(video: Opened, sampling: Sampling | Several) -> Iterator[Frame]:
+    """Yield the sampled frames of an open video, see :func:`iter_frames`.
+
+    Args:
+        video: it may be read again afterwards.
+        sampling: one way to choose frames, or several, of which a frame need be chosen by one.
+
+    Raises:
+        MediaError: see :func:`iter_frames`.
+    """
     last = -1
     try:
-        for frame in _decode_needed(path, sampling):
+        for frame in _decode_needed(video, sampling):
             yield frame
             last = frame.index
     except _Uncertain:
-        for frame in _decode_all(path, sampling):
+        for frame in _decode_all(video.path, sampling):
             if frame.index > last:
                 yield frame
                 last = frame.index
     if last < 0:
-        raise MediaError(path, "no frame of it can be decoded", COPY_AGAIN)
+        raise MediaError(video.path, "no frame of it can be decoded", COPY_AGAIN)
 
 
 def resize(gray: np.ndarray, size: int) -> np.ndarray:
@@ -149,94 +150,38 @@ def resize(gray: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(gray, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _open(path: Path, options: dict | None = None):
-    import av
-
-    try:
-        return open_container(path, options)
-    except (av.error.FFmpegError, OSError, ValueError):
-        with open(path, "rb") as file:
-            head = file.read(12)
-        # Every mp4 and mov names its kind in bytes 4 to 8. If that is there,
-        # what is missing is the index (moov), which is written last.
-        if head[4:8] == b"ftyp":
-            raise _no_index(path) from None
-        raise MediaError(path, "it is not a video", "give an mp4, mov, avi, mkv or webm") from None
-
-
-def _no_index(path: Path) -> MediaError:
-    return MediaError(path, "it is cut short: the index of its frames is missing", COPY_AGAIN)
-
-
-def _box_is_cut(path: Path) -> bool:
-    """Return whether an mp4's last box claims more bytes than there are."""
-    at, size = 0, path.stat().st_size
-    with open(path, "rb") as file:
-        while at + 8 <= size:
-            file.seek(at)
-            head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
-            if length == 1:  # the length follows the name, as 64 bits
-                length = int.from_bytes(head[8:], "big")
-            if length < 8:
-                return False  # 0: to the end of the file; others are no boxes
-            at += length
-    return at > size
-
-
-def _picture_stream(container, path: Path):
-    import av
-
-    attached = av.stream.Disposition.attached_pic  # a sound file's cover image
-    films = [stream for stream in container.streams.video if not stream.disposition & attached]
-    known = films and films[0].codec_context is not None
-    if not known and "mp4" in container.format.name and _box_is_cut(path):
-        raise _no_index(path)
-    if not films:
-        problem = NO_IMAGE if container.streams.audio else "it has no image"
-        raise MediaError(path, problem, "use it as audio, or give a video")
-    stream = films[0]
-    if stream.codec_context is None:
-        raise MediaError(path, "its kind of compression is unknown", "convert it to H.264 mp4")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MOST_PIXELS:
-        problem = f"its images have {width} x {height} pixels, more than 8K"
-        raise MediaError(path, problem, "make them smaller")
-    # A header may state fewer than there are in the images.
-    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-    stream.thread_type = "FRAME"
-    stream.codec_context.thread_count = DECODER_THREADS
-    return stream
-
-
-def _decode_needed(path: Path, sampling: Sampling) -> Iterator[Frame]:
+def _decode_needed(video: Opened, sampling: Sampling | Several) -> Iterator[Frame]:
     """Yield the wanted frames, decoding only what they need, or raise _Uncertain."""
-    with _open(path, NO_PROBE) as container:
-        if container.format.name not in SELF_DESCRIBING:
-            raise _Uncertain
-        stream = _picture_stream(container, path)
-        if stream.codec_context.codec.canonical_name not in ONE_FRAME_A_PACKET:
-            raise _Uncertain
-        found = survey(container, stream)
-        if found is None:
-            raise _Uncertain
-        unit_s, times = float(stream.time_base), found.pts[found.shown]
-        seen_s = float(times.max() - times.min()) * unit_s + _frame_seconds(stream)
-        start_s = float(times.min()) * unit_s
-        check_whole(path, "picture", seen_s, _stated_seconds(container, stream, start_s))
-        if not found.whole:
-            raise _Uncertain
-        wanted = plan(found, unit_s, sampling)
-        _rewind(container, stream, found)
-        for picture in _planned_pictures(container, stream, found, wanted):
-            if not picture.is_corrupt:
-                time_s = picture.pts * unit_s - start_s
-                yield Frame(wanted.index[picture.pts], time_s, upright_gray(picture))
+    container = video.container
+    if container.format.name not in SELF_DESCRIBING:
+        raise _Uncertain
+    stream = video.stream
+    if stream.codec_context.codec.canonical_name not in ONE_FRAME_A_PACKET:
+        raise _Uncertain
+    found = video.survey
+    if found is None:
+        raise _Uncertain
+    unit_s, times = float(stream.time_base), found.pts[found.shown]
+    seen_s = float(times.max() - times.min()) * unit_s + _frame_seconds(stream)
+    start_s = float(times.min()) * unit_s
+    check_whole(video.path, "picture", seen_s, _stated_seconds(container, stream, start_s))
+    if not found.whole:
+        raise _Uncertain
+    wanted = plan(found, unit_s, sampling)
+    _rewind(container, stream, found)
+    for picture in _planned_pictures(container, stream, found, wanted):
+        if not picture.is_corrupt:
+            time_s = picture.pts * unit_s - start_s
+            yield Frame(wanted.index[picture.pts], time_s, upright_gray(picture))
 
 
 def _rewind(container, stream, found: Survey) -> None:
     import av
 
+    context = stream.codec_context
+    if context.is_open:  # it has decoded before, perhaps not to the end
+        context.flush_buffers()
+        context.skip_frame = "DEFAULT"
     try:
         container.seek(int(found.pts.min()), stream=stream)
     except (av.error.FFmpegError, OSError):
@@ -312,11 +257,11 @@ class _Due:
             raise _Uncertain
 
 
-def _decode_all(path: Path, sampling: Sampling) -> Iterator[Frame]:
+def _decode_all(path: Path, sampling: Sampling | Several) -> Iterator[Frame]:
     """Yield the wanted frames, decoding every frame of the video."""
     wanted = sampling.picker()
-    with _open(path) as container:
-        stream = _picture_stream(container, path)
+    with open_video(path) as container:
+        stream = picture_stream(container, path)
         start, time_s = None, 0.0
         for index, picture in enumerate(_pictures(container, stream)):
             time_s = _time(picture, index, stream)

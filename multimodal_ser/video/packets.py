@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multimodal_ser.video.sampling import Sampling
+from multimodal_ser.video.sampling import Sampling, Several
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -84,24 +85,49 @@ def survey(container: InputContainer, stream: VideoStream) -> Survey | None:
         None where the packets do not tell which frame is which: a time is
         missing or doubled, a packet is empty, or the first is no key frame.
     """
-    h264 = stream.codec_context.codec.canonical_name == "h264"
-    length_bytes = _nal_length_bytes(stream.codec_context.extradata) if h264 else 0
-    pts, flags, ended, damaged = array("q"), bytearray(), False, False
+    notes = Surveyor(stream)
     for packet in _readable(container.demux(stream)):
-        if packet.size == 0 and packet.dts is None:
-            ended = True
+        if not notes.add(packet):
             break
-        if packet.is_corrupt:
-            damaged = True
-            continue
-        if packet.pts is None or packet.size == 0:
+    return notes.survey()
+
+
+class Surveyor:
+    """Notes what the packets of a stream tell, as they come.
+
+    Args:
+        stream: a video stream.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._h264 = stream.codec_context.codec.canonical_name == "h264"
+        extradata = stream.codec_context.extradata
+        self._length_bytes = _nal_length_bytes(extradata) if self._h264 else 0
+        self._pts, self._flags = array("q"), bytearray()
+        self._ended = self._damaged = self._untold = False
+
+    def add(self, packet: Packet) -> bool:
+        """Note the next packet of the stream; return whether another is of use."""
+        if packet.size == 0 and packet.dts is None:
+            self._ended = True
+        elif packet.is_corrupt:
+            self._damaged = True
+        elif packet.pts is None or packet.size == 0:
+            self._untold = True
+        elif not (self._ended or self._untold):
+            key = packet.is_keyframe
+            fresh = key and (not self._h264 or has_idr(memoryview(packet), self._length_bytes))
+            self._pts.append(packet.pts)
+            self._flags.append((not packet.is_discard) | key << 1 | fresh << 2)
+        return not (self._ended or self._untold)
+
+    def survey(self) -> Survey | None:
+        """Return what was noted, see :func:`survey`."""
+        if self._untold:
             return None
-        key = packet.is_keyframe
-        fresh = key and (not h264 or has_idr(memoryview(packet), length_bytes))
-        pts.append(packet.pts)
-        flags.append((not packet.is_discard) | key << 1 | fresh << 2)
-    whole = ended and not damaged
-    return _surveyed(np.frombuffer(pts, np.int64), np.frombuffer(flags, np.uint8), whole)
+        whole = self._ended and not self._damaged
+        pts, bits = np.frombuffer(self._pts, np.int64), np.frombuffer(self._flags, np.uint8)
+        return _surveyed(pts, bits, whole)
 
 
 def _readable(packets: Iterator) -> Iterator:
@@ -139,7 +165,7 @@ def splits_time(pts: np.ndarray) -> np.ndarray:
     return (before < pts) & (after == pts)
 
 
-def plan(found: Survey, seconds_per_unit: float, sampling: Sampling) -> Plan:
+def plan(found: Survey, seconds_per_unit: float, sampling: Sampling | Several) -> Plan:
     """Return which packets the wanted frames need.
 
     Args:

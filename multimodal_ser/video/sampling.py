@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 #: aei_2019 keeps every 20th frame, about 1.5 a second at 29.97 frames a second.
@@ -96,6 +96,44 @@ class Sampling:
             return _time_picker(self.every_seconds)
         every = self.every or EVERY
         return lambda index, time_s, is_key: index % every == 0
+
+
+class Several:
+    """Several ways to choose frames of one video at once.
+
+    Args:
+        samplings: one or more.
+
+    Attributes:
+        chosen_by: index of a frame -> for each way whether it wants that frame; of frames
+            that any wants, as they are asked about.
+
+    Example:
+        >>> both = Several([Sampling(every=2), Sampling(every=3)])
+        >>> wanted = both.picker()
+        >>> [index for index in range(7) if wanted(index, index / 25, False)]
+        [0, 2, 3, 4, 6]
+        >>> both.chosen_by[3]
+        (False, True)
+    """
+
+    def __init__(self, samplings: Sequence[Sampling]) -> None:
+        self.samplings = tuple(samplings)
+        self.keyframes_only = all(one.keyframes_only for one in self.samplings)
+        self.chosen_by: dict[int, tuple[bool, ...]] = {}
+
+    def picker(self) -> Callable[[int, float, bool], bool]:
+        """Return a function that is asked about every frame, see :meth:`Sampling.picker`."""
+        pickers = [one.picker() for one in self.samplings]
+        self.chosen_by = {}
+
+        def wanted(index: int, time_s: float, is_key: bool) -> bool:
+            asked = tuple(picker(index, time_s, is_key) for picker in pickers)
+            if any(asked):
+                self.chosen_by[index] = asked
+            return any(asked)
+
+        return wanted
 
 
 def _is_seconds(value: float) -> bool:

@@ -175,7 +175,7 @@ def _measured(
         if learner.input not in MEASURED or learner.kind != "features":
             continue
         module = features.load(learner.input)
-        values = own.shapes if learner.input == "blendshapes" else module.estimate(own.shapes)
+        values = module.estimate(own.shapes)
         rows = [
             module.summarise(values[(own.time_s >= start_s) & (own.time_s < end_s)])
             for start_s, end_s in zip(units["start_s"], units["end_s"], strict=True)

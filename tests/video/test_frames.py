@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from multimodal_ser.errors import MediaError
-from multimodal_ser.video import frames
+from multimodal_ser.video import frames, opened
 from multimodal_ser.video.sampling import Sampling
 
 from . import coded, film
@@ -143,7 +143,7 @@ def test_a_film_that_is_cut_short_says_how_much_is_left(tmp_path):
 def test_only_a_film_that_breaks_off_early_is_refused(counted, monkeypatch, kept):
     import av
 
-    real = frames._open
+    real = frames.open_video
 
     class Breaking:
         def __init__(self, container):
@@ -156,11 +156,14 @@ def test_only_a_film_that_breaks_off_early_is_refused(counted, monkeypatch, kept
         def __exit__(self, *error):
             self.container.close()
 
+        close = __exit__
+
         def decode(self, stream):
             yield from islice(self.container.decode(stream), stream.frames * kept // 30)
             raise av.error.InvalidDataError(1, "broken")
 
-    monkeypatch.setattr(frames, "_open", lambda path, options=None: Breaking(real(path)))
+    for module in (frames, opened):
+        monkeypatch.setattr(module, "open_video", lambda path, options=None: Breaking(real(path)))
     if kept == 29:
         assert next(frames.iter_frames(counted)).index == 0
         assert list(frames.iter_frames(counted))
@@ -264,14 +267,14 @@ def test_a_film_that_does_not_begin_with_a_key_frame(tmp_path, ending):
 
 def test_a_wrong_promise_is_noticed_and_made_good(tmp_path, monkeypatch, decoded_whole):
     path = coded.kind(tmp_path / "a", "h264 b")
-    real = frames.survey
+    real = opened.survey
 
     def shifted(container, stream):
         found = real(container, stream)
         begins = np.roll(found.begins, 5)  # no frame can be decoded from there
         return found._replace(begins=begins)
 
-    monkeypatch.setattr(frames, "survey", shifted)
+    monkeypatch.setattr(opened, "survey", shifted)
     got = list(frames.iter_frames(path, every=7))
     pictures, _, _ = coded.whole(path)
     assert decoded_whole and [frame.index for frame in got] == list(range(0, coded.COUNT, 7))

@@ -18,7 +18,7 @@ def film(monkeypatch):
     """Frames a second apart; no face in the last two."""
     values = np.arange(6, dtype=np.float32)[:, None] * np.ones((6, 17), np.float32)
     values[4:] = np.nan
-    monkeypatch.setattr(measure, "_measured", lambda *_: (np.arange(6.0), values))
+    monkeypatch.setattr(measure, "measured", lambda *_: (np.arange(6.0), values))
     return values
 
 

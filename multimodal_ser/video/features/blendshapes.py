@@ -134,6 +134,19 @@ def sequence(found: Iterable[tuple[Frame, Box | None]]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(len(rows), len(_FRAME_NAMES))
 
 
+def estimate(values: np.ndarray) -> np.ndarray:
+    """Return what this set knows of frames, of their blendshapes: these themselves.
+
+    Args:
+        values: float32 ``(n, 52)``; rows of NaN stay so.
+
+    Example:
+        >>> estimate(np.zeros((2, 52), np.float32)).shape
+        (2, 52)
+    """
+    return values
+
+
 def summarise(values: np.ndarray) -> np.ndarray:
     """Return statistics over the frames with a face.
 
