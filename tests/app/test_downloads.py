@@ -6,7 +6,7 @@ import io
 
 import pandas as pd
 import pytest
-from conftest import predictions
+from playing import predictions
 
 from multimodal_ser.app import downloads, shown
 from multimodal_ser.app.jobs import Job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import PATIENCE_S, play, until
+from playing import PATIENCE_S, play, until
 
 from multimodal_ser.app.jobs import Crew, Job
 
@@ -37,7 +37,7 @@ def test_a_job_that_runs_is_stopped_and_the_next_one_runs(crew):
     until(lambda: job.stage)
     crew.stop(job)
     until(lambda: ("end", "stopped") in told)
-    after, heard = done(crew, "a", ("say", 1))
+    after, _ = done(crew, "a", ("say", 1))
     over(after)
     assert (job.state, after.state) == ("stopped", "done")
     assert ("said", 1000) not in told

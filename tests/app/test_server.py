@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import predictions, until
+from playing import predictions, until
 
 pytest.importorskip("nicegui", reason="the extra 'app' is not installed")
 from fastapi import FastAPI
