@@ -16,6 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from multimodal_ser.app import work
@@ -72,12 +73,12 @@ class Job:
 
 
 class Child:
-    """A process that runs :func:`work.serve`."""
+    """A process that runs :func:`work.serve`, or what has its manners."""
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, serve: Callable[[Any, str | None], None], model: str | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=work.serve, args=(theirs, model), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, model), daemon=True)
         self._process.start()
         theirs.close()  # else its end would not be heard here
 
@@ -102,6 +103,7 @@ class Crew:
     Args:
         size: how many jobs run at a time.
         model: folder or name of the model that children load before there is work.
+        serve: what a child runs.
 
     Example:
         >>> crew = Crew(2, None)
@@ -110,8 +112,14 @@ class Crew:
         >>> crew.close()
     """
 
-    def __init__(self, size: int, model: str | None) -> None:
-        self.model = model
+    def __init__(
+        self,
+        size: int,
+        model: str | None,
+        serve: Callable[[Any, str | None], None] = work.serve,
+    ) -> None:
+        self._child = partial(Child, serve, model)
+        self._turns: dict[str, int] = {}
         self._waiting: list[Job] = []
         self._running: dict[Job, Child | None] = {}
         self._idle = 0  # of those who have a child
@@ -150,6 +158,7 @@ class Crew:
         """Stop every job of a page."""
         with self._changed:
             own = [job for job in (*self._waiting, *self._running) if job.owner == owner]
+            self._turns.pop(owner, None)
         for job in own:
             self.stop(job)
 
@@ -166,19 +175,18 @@ class Crew:
 
     def _watch(self, warm: bool) -> None:
         """Give jobs to one child, one after another, and hear what it says."""
-        child = Child(self.model) if warm else None
+        child = self._child() if warm else None
         while (job := self._next(child is not None)) is not None:
             if child is None or not child.alive():
-                child = Child(self.model)
-            self._run(job, child)
-            if not child.alive() or job.state == STOPPED:
+                child = self._child()
+            if not self._run(job, child):
                 child.bury()
-                child = None if self._closed else Child(self.model)
+                child = None if self._closed else self._child()
         if child is not None:
             child.bury()
 
     def _next(self, warm: bool) -> Job | None:
-        """Return the next job; of the page that has the fewest running."""
+        """Return the next job: of the page that has the fewest running, and waits longest."""
         with self._changed:
             self._idle += warm
             # Who has no child yet takes only what those who have one leave.
@@ -188,18 +196,21 @@ class Crew:
             if self._closed:
                 return None
             busy = Counter(job.owner for job in self._running)
-            job = min(self._waiting, key=lambda one: busy[one.owner])
+            turns = self._turns
+            job = min(self._waiting, key=lambda one: (busy[one.owner], turns.get(one.owner, 0)))
+            turns[job.owner] = max(turns.values(), default=0) + 1
             self._waiting.remove(job)
             self._running[job] = None
             return job
 
-    def _run(self, job: Job, child: Child) -> None:
+    def _run(self, job: Job, child: Child) -> bool:
+        """Have a child do a job; return whether it can do another."""
         with self._changed:
             self._running[job] = child
             job._pipe = child.pipe
             if job.state == WAITING:
                 job.state = RUNNING
-        state, job.error = FAILED, ENDED
+        state, job.error, whole = FAILED, ENDED, False
         # A child that is stopped, or dies, closes its end.
         with contextlib.suppress(OSError, EOFError):
             if job.state == RUNNING:
@@ -209,7 +220,7 @@ class Crew:
                 if name == "progress":
                     job.stage, job.reached_s, job.total_s = value
                 elif name in (DONE, FAILED):
-                    state, job.error = name, value
+                    state, job.error, whole = name, value, True
                     break
                 elif name != "ready":
                     job.told(name, value)
@@ -217,4 +228,6 @@ class Crew:
             del self._running[job]
             if job.state == RUNNING:
                 job.state = state
+            whole = whole and job.state != STOPPED  # else it is being killed
         job.told("end", job.state)
+        return whole

@@ -307,6 +307,8 @@ def run(
     add_routes(app, sessions, hosts)
     app.add_static_files("/static", STATIC)
     page.add(sessions, model)
+    # Quasar's bar over every upload says less than the page, and has no name for screen readers.
+    app.config.quasar_config["loadingBar"]["skipHijack"] = True
     shown = f"[{host}]" if ":" in host else host
     app.on_startup(lambda: announce(f"http://{shown}:{port}"))
     try:
