@@ -30,6 +30,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+from multimodal_ser.compute.files import write_atomically  # noqa: E402
 from multimodal_ser.compute.versions import build  # noqa: E402
 from multimodal_ser.reports.consent import SENTENCES  # noqa: E402
 
@@ -216,7 +217,6 @@ def _results(path: Path) -> list[dict[str, str | None]]:
     state = path.read_bytes() + json.dumps(build(), sort_keys=True).encode()
     kept = KEPT / f"{hashlib.sha256(state).hexdigest()[:32]}.json"
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             script = str(Path(__file__).with_name("notebook_cells.py"))
             output = Path(folder) / "shown.json"
@@ -230,6 +230,6 @@ def _results(path: Path) -> list[dict[str, str | None]]:
             )
             if run.returncode:
                 raise RuntimeError(f"{path.name} does not run:\n{run.stderr[-3000:]}")
-            kept.write_text(output.read_text(encoding="utf-8"), encoding="utf-8")
+            write_atomically(kept, lambda file: file.write(output.read_bytes()))
     result: list[dict[str, str | None]] = json.loads(kept.read_text(encoding="utf-8"))
     return result

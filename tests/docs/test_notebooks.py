@@ -1,8 +1,4 @@
-"""The notebooks run from top to bottom, on the synthetic recordings that they make.
-
-Their cells are run as a notebook runs them, each in the names of the ones before, the value of
-a last expression being shown; the packages that execute notebooks would be eight more here.
-"""
+"""The notebooks run from top to bottom, on the synthetic recordings that they make."""
 
 import json
 import os
@@ -13,21 +9,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "notebooks").glob("*.ipynb"))
-RUNNER = """
-import ast, json, sys, warnings
-warnings.simplefilter("ignore")
-names, shown = {"__name__": "__main__"}, []
-for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
-    if cell["cell_type"] == "code":
-        tree = ast.parse("".join(cell["source"]))
-        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, cell["id"], "exec"), names)
-        if last is not None:
-            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
-            html = getattr(value, "_repr_html_", lambda: None)()
-            shown.append({"kind": type(value).__name__, "text": repr(value), "html": html})
-json.dump(shown, open("shown.json", "w", encoding="utf-8"))
-"""
+RUNNER = Path(__file__).parents[2] / "docs" / "hooks" / "notebook_cells.py"
 
 
 def code(path: Path) -> list[dict]:
@@ -51,7 +33,7 @@ def test_notebooks_are_kept_without_outputs(path):
 def test_notebooks_run(path, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(path)],
+        [sys.executable, str(RUNNER), str(path), "shown.json"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
