@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import sys
-from importlib import metadata
 from pathlib import Path
 
 #: Distributions whose versions change what is extracted, beyond Python's own.
@@ -72,6 +71,8 @@ def differences(here: dict[str, str], there: dict[str, str]) -> str:
 
 @functools.cache
 def _installed() -> dict[str, str]:
+    from importlib import metadata  # takes 10 ms, and not every command keeps features
+
     found = {}
     for name in EXTRACTING:
         try:

@@ -5,23 +5,31 @@ TensorFlow takes 5 seconds and scikit-learn 1, ONNX Runtime a tenth of one.
 
 A file may come from anyone. It is read only if it is one graph of the plain
 operators in :data:`OPS`, which hold no loops, branches, code or paths of other
-files; ONNX Runtime is given its bytes, no extensions, and one thread.
+files; ONNX Runtime is given its bytes, no extensions, and one thread. What was
+found is remembered by :mod:`multimodal_ser.export.checked`, so that the next
+process neither checks the file again nor imports ONNX; and a network's session is
+made when it is first run, so that a sound does not wait for what looks at faces.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multimodal_ser.compute.cache import write_atomically
+from multimodal_ser.compute.files import write_atomically
 from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.estimators.files import LARGEST_BYTES, check_file
+from multimodal_ser.export import checked
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime
+
+    from multimodal_ser.export.limits import Outline
 
 #: What an exported network may be made of; what the exporters write.
 # fmt: off
@@ -35,6 +43,8 @@ OPS = frozenset((
 # fmt: on
 #: The operator set that the exporters write; ONNX 1.13, December 2022.
 OPSET = 18
+#: Raised when a network is checked in another way, so that all are checked again.
+CHECK = 1
 #: How far an exported network's probabilities may be from the original's; both
 #: compute in single precision, in another order.
 TOLERANCE = 1e-5
@@ -76,36 +86,65 @@ class LightNetwork:
     """
 
     def __init__(self, content: bytes, source: str | Path = "network") -> None:
-        model = check(content, source)
-        import onnxruntime
+        self.source, self._content = str(source), content
+        #: Rows that inputs of these axes may have.
+        self._rows: dict[tuple[int, ...], int] = {}
+        limits = (CHECK, _MOST_BYTES, _MOST_OPERATIONS, _MOST_STRUCTURE, LARGEST_BYTES, sorted(OPS))
+        self._record = checked.record_path(content, limits)
+        known = checked.find(self._record)
+        if known is None:
+            self._examine()
+            self._content = b""  # the outline and the session are what is needed of it
+        else:
+            self.input_shape = tuple(known.input_shape)
+            self.output_shape = tuple(known.output_shape)
+            self._rows = {tuple(others): rows for rows, *others in known.within}
 
-        from multimodal_ser.export.limits import Outline, Unbounded
-
-        self.source = str(source)
-        self._allowed: tuple[tuple[int, ...], int] = (), 0
-        try:
-            self._outline = Outline(model)
-        except Unbounded as reason:
-            raise _unusable(source, reason) from None
-        dims = [
-            dim.dim_value or _STAND_IN for dim in model.graph.input[0].type.tensor_type.shape.dim
-        ]
+    def _examine(self) -> None:
+        """Check the network, make its session, and put what is found on record."""
+        axes = self._outline.input[0].type.tensor_type.shape.dim
+        dims = [dim.dim_value or _STAND_IN for dim in axes]
         # Before the session is made: whatever is computed of constants is computed there.
         if not self._within((1, *dims[1:])):
-            raise _unusable(source, "it would take more memory or time than any network here")
+            text = "it would take more memory or time than any network here"
+            raise _unusable(self.source, text)
+        (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+        self.input_shape, self.output_shape = _shape(taken), _shape(given)
+        self._keep()
+
+    def _keep(self) -> None:
+        shapes = [[rows, *others] for others, rows in self._rows.items()][-checked.MOST_SHAPES :]
+        found = checked.Findings(list(self.input_shape), list(self.output_shape), shapes)
+        checked.keep(self._record, found)
+
+    @functools.cached_property
+    def _outline(self) -> Outline:
+        from multimodal_ser.export.limits import Outline, Unbounded
+
+        try:
+            return Outline(check(self._content, self.source))
+        except Unbounded as reason:
+            raise _unusable(self.source, reason) from None
+
+    @functools.cached_property
+    def _input(self) -> str:
+        return self._session.get_inputs()[0].name
+
+    @functools.cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         # Clips are the parallel part; and a sum in another order would differ
         # in its last digits from one machine to the next.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+            return onnxruntime.InferenceSession(
+                self._content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # whatever a damaged graph makes it raise
-            raise _unusable(source, error) from error
-        (self._input,), (output,) = self._session.get_inputs(), self._session.get_outputs()
-        self.input_shape, self.output_shape = _shape(self._input), _shape(output)
+            raise _unusable(self.source, error) from error
 
     def predict_on_batch(self, values: np.ndarray) -> np.ndarray:
         """Return the network's output, as the method of ``keras.Model`` does.
@@ -127,7 +166,7 @@ class LightNetwork:
             parts = np.array_split(values, 2)
             return np.concatenate([self.predict_on_batch(part) for part in parts])
         try:
-            given = self._session.run(None, {self._input.name: values})[0]
+            given = self._session.run(None, {self._input: values})[0]
         except Exception as error:
             raise _unusable(self.source, error) from error
         if not np.isfinite(given).all():
@@ -136,18 +175,20 @@ class LightNetwork:
 
     def _within(self, shape: tuple[int, ...]) -> bool:
         """Return whether a run with an input of a shape stays within the limits."""
+        n_rows, *others = shape
+        if n_rows <= self._rows.get(tuple(others), 0):
+            return True
         from multimodal_ser.export.limits import Unbounded
 
-        (axes, rows), (n_rows, *others) = self._allowed, shape
-        if tuple(others) == axes and n_rows <= rows:
-            return True
         try:
             taken = self._outline.cost((n_rows, *others))
         except Unbounded as reason:
             raise _unusable(self.source, reason) from None
         fits = taken.peak_bytes <= _MOST_BYTES and taken.operations <= _MOST_OPERATIONS * n_rows
         if fits:
-            self._allowed = tuple(others), n_rows
+            self._rows[tuple(others)] = n_rows
+            if hasattr(self, "output_shape"):  # else there is more to examine
+                self._keep()
         return fits
 
 

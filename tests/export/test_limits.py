@@ -132,13 +132,13 @@ def test_many_rows_that_are_too_much_together_are_taken_in_parts(monkeypatch):
     expected = LightNetwork(content).predict_on_batch(values)
     monkeypatch.setattr("multimodal_ser.export.runtime._MOST_BYTES", 2**20)
     network, runs = LightNetwork(content), []
-    run = network._session.run
+    run, _ = network._session.run, network._input
     monkeypatch.setattr(network, "_session", type("", (), {"run": lambda _, names, given: (
         runs.append(len(given["x"])), run(names, given))[1]})())  # fmt: skip
     np.testing.assert_allclose(network.predict_on_batch(values), expected, atol=1e-4)
     assert sum(runs) == 1000 and max(runs) <= 130
     monkeypatch.setattr("multimodal_ser.export.runtime._MOST_BYTES", 2**10)
-    network._allowed = (), 0
+    network._rows.clear()
     with pytest.raises(ModelError):
         network.predict_on_batch(values[:1])
 
