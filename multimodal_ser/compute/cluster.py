@@ -2,7 +2,10 @@
 
 Every Dask worker computes its clips as this machine would, in child processes
 that may die (:mod:`multimodal_ser.compute.workers`), so results and failures are the
-same. When a Dask worker is lost with its machine, Dask gives its clips to the others.
+same. A task is a batch of clips: Dask needs milliseconds for each, with which one scheduler
+could feed few cores with single clips (``benchmarks/cluster_scaling.py``). When a Dask worker is
+lost with its machine, Dask gives its batches to the others; one that ends every machine is
+split and repeated, so that the clip which does it is lost alone.
 
 Anyone who can reach a Dask scheduler can run code on its workers, because it
 passes on pickles: only for trusted networks, or with TLS as set in Dask's
@@ -15,10 +18,11 @@ versions would not belong in one table.
 
 from __future__ import annotations
 
+import os
 import pickle
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +39,23 @@ if TYPE_CHECKING:
 #: when there is none.
 CONNECT_SECONDS, WORKERLESS_SECONDS = 15, 60
 
-#: Clips in flight for each thread of the cluster.
-AHEAD = 4
+#: Clips and megabytes in a batch at most: what is long to read comes in small ones.
+BATCH_CLIPS, BATCH_MB = 32, 64.0
+
+#: Batches in flight for each thread of the cluster.
+AHEAD = 2
 
 #: How often a long wait looks whether the cluster still has workers.
 _LOOK_SECONDS = 5
 
 
-def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
-    """Run calls of :func:`multimodal_ser.compute.workers.run_apart` on a cluster.
+def run_calls(calls: Iterable[tuple], scheduler: str, count: int) -> Iterator[Outcome]:
+    """Run calls of :meth:`multimodal_ser.compute.workers.Worker.run` on a cluster.
 
     Args:
-        calls: tuples of arguments of ``run_apart``.
+        calls: tuples of arguments of ``run``, all of one function and folder.
         scheduler: the address of the scheduler.
+        count: how many calls there are.
 
     Yields:
         Outcomes in the order of the calls, while a bounded number is in flight.
@@ -57,18 +65,45 @@ def run_calls(calls: Iterable[tuple], scheduler: str) -> Iterator[Outcome]:
             cluster has lost its workers or its scheduler.
         ClusterError: a worker has another version of this package or a library.
     """
-    calls = ((_guarded(call[0]), *call[1:]) for call in calls)
     client = _connect(scheduler)
     seen = _Workers(client, scheduler)
+
+    def submit(batch: tuple) -> Future:
+        return client.submit(processes.run_each_apart, *batch, pure=False)
+
     try:
-        yield from in_order(
-            calls,
-            lambda call: client.submit(processes.run_apart, *call, pure=False),
+        for outcomes in in_order(
+            _batches(calls, count, seen),
+            submit,
             lambda: AHEAD * seen.threads(),
-            lambda future, call: _result(future, call, seen),
-        )
+            lambda future, batch: _outcomes(future, batch, submit, seen),
+        ):
+            yield from outcomes
     finally:
         client.close()  # which also gives up what is in flight
+
+
+def _batches(calls: Iterable[tuple], count: int, seen: _Workers) -> Iterator[tuple]:
+    """Yield arguments of ``run_each_apart``: smaller ones at the end, for all to end together."""
+    guarded, items, megabytes, given = b"", [], 0.0, 0
+    for function, clip, arguments, limit_seconds, folder in calls:
+        guarded = guarded or _guarded(function)
+        items.append((clip, arguments, limit_seconds))
+        megabytes += _megabytes(arguments)
+        share = (count - given) // max(1, AHEAD * seen.threads())
+        if len(items) >= min(BATCH_CLIPS, share) or megabytes >= BATCH_MB:
+            yield guarded, items, folder
+            given += len(items)
+            items, megabytes = [], 0.0
+    if items:
+        yield guarded, items, folder
+
+
+def _megabytes(arguments: tuple) -> float:
+    try:
+        return os.path.getsize(arguments[0]) / 1e6
+    except (OSError, TypeError, ValueError, IndexError):
+        return 0.0
 
 
 def _guarded(function: bytes) -> bytes:
@@ -142,8 +177,31 @@ class _Workers:
             )
 
 
-def _result(future: Future, call: tuple, seen: _Workers) -> Outcome:
+def _outcomes(
+    future: Future, batch: tuple, submit: Callable[[tuple], Future], seen: _Workers
+) -> list[Outcome]:
+    """Return the outcomes of a batch, which is split where it ended every machine it was on."""
     from distributed import KilledWorker
+
+    function, items, folder = batch
+    try:
+        return _result(future, seen)
+    except KilledWorker:
+        if len(items) == 1:
+            clip, arguments, _ = items[0]
+            name = processes.name_of(clip, arguments)
+            lost = (
+                f"{name}: the machines that read it were lost, one after the other; "
+                "look at the workers' logs, or leave it out"
+            )
+            return [Outcome(clip, None, lost)]
+    middle = len(items) // 2
+    halves = [(function, part, folder) for part in (items[:middle], items[middle:])]
+    # One after the other: who is killed beside a bad half would be taken for bad too.
+    return [one for half in halves for one in _outcomes(submit(half), half, submit, seen)]
+
+
+def _result(future: Future, seen: _Workers) -> list[Outcome]:
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError
 
@@ -152,14 +210,6 @@ def _result(future: Future, call: tuple, seen: _Workers) -> Outcome:
             return future.result(timeout=_LOOK_SECONDS)
         except TimeoutError:
             seen.check()
-        except KilledWorker:
-            name = processes.name_of(*call[1:3])
-            return Outcome(
-                call[1],
-                None,
-                f"{name}: the machines that read it were lost, one after the other; "
-                "look at the workers' logs, or leave it out",
-            )
         except (AttributeError, ImportError) as error:  # from what unpickles the task
             raise ClusterError(
                 f"a worker has another version of this package, or lacks a library ({error}); "

@@ -86,7 +86,8 @@ def write_atomically(
     path = Path(path)
     drafts = drafts or path.parent
     make_folder(path.parent)
-    drafts.mkdir(exist_ok=True)
+    if not drafts.is_dir():
+        drafts.mkdir(exist_ok=True)
     remove_litter(drafts)
     handle, temporary = tempfile.mkstemp(dir=drafts, prefix=WRITING)
     try:

@@ -168,7 +168,7 @@ def _outcomes(
     if engine.scheduler is not None:
         from multimodal_ser.compute.cluster import run_calls
 
-        yield from run_calls(calls, engine.scheduler)
+        yield from run_calls(calls, engine.scheduler, len(items))
     else:
         yield from _run_calls(calls, min(engine.workers or _cores(), len(items)))
 
@@ -204,28 +204,55 @@ def time_limit(arguments: tuple) -> float:
 
 def _run_calls(calls: Iterable[tuple], count: int) -> Iterator[Outcome]:
     """Run calls in ``count`` child processes, each watched by a thread of its own."""
-    crew = [processes.take() for _ in range(count)]
-    tasks: queue.SimpleQueue[tuple[Future, tuple] | None] = queue.SimpleQueue()
-    for worker in crew:  # daemons: they must not keep an interpreter that ends
-        threading.Thread(target=_watch, args=(worker, tasks), daemon=True).start()
-    try:
-        yield from in_order(calls, lambda call: _submit(tasks, call), lambda: AHEAD * count)
-    except BaseException:  # the caller's, too: it stopped early
-        for worker in crew:
-            worker.stop()
-        raise
-    else:
-        for worker in crew:
-            processes.give_back(worker)
-    finally:
-        for _ in crew:
-            tasks.put(None)
+    with Crew(count) as crew:
+        yield from in_order(calls, crew.submit, lambda: AHEAD * count)
 
 
-def _submit(tasks: queue.SimpleQueue, call: tuple) -> Future:
-    future: Future = Future()
-    tasks.put((future, call))
-    return future
+class Crew:
+    """Child processes that run calls, first come first served; a context.
+
+    They are kept for the next crew when the context ends well, and end at once when it does
+    not: by an error, a caller who stops early, or Ctrl-C.
+
+    Args:
+        count: how many at most; one is started when there is work for it.
+
+    Example:
+        >>> with Crew(1) as crew:
+        ...     crew.submit((processes.packed(int), "a", ("7",), 60, ".")).result().value
+        7
+    """
+
+    def __init__(self, count: int) -> None:
+        self._workers = [processes.take() for _ in range(count)]
+        self._tasks: queue.SimpleQueue[tuple[Future, tuple] | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> Crew:
+        for worker in self._workers:  # daemons: they must not keep an interpreter that ends
+            threading.Thread(target=_watch, args=(worker, self._tasks), daemon=True).start()
+        return self
+
+    def submit(self, call: tuple) -> Future:
+        """Have a call run.
+
+        Args:
+            call: arguments of :meth:`multimodal_ser.compute.workers.Worker.run`.
+
+        Returns:
+            The future of its outcome.
+        """
+        future: Future = Future()
+        self._tasks.put((future, call))
+        return future
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        for worker in self._workers:
+            if kind is None:
+                processes.give_back(worker)
+            else:  # the caller's error, too: it stopped early
+                worker.stop()
+        for _ in self._workers:
+            self._tasks.put(None)
 
 
 def _watch(worker: processes.Worker, tasks: queue.SimpleQueue) -> None:

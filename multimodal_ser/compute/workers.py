@@ -199,7 +199,13 @@ class Worker:
         self._process: Any = None  # a subprocess.Popen once there is work
 
     def run(
-        self, function: bytes, clip: str, arguments: tuple, limit_seconds: float, folder: str
+        self,
+        function: bytes,
+        clip: str,
+        arguments: tuple,
+        limit_seconds: float,
+        folder: str,
+        died: Callable[[str, int], str] | None = None,
     ) -> Outcome:
         """Call a function in the child process.
 
@@ -212,6 +218,8 @@ class Worker:
             arguments: of the function.
             limit_seconds: how long it may take.
             folder: from which relative paths are read.
+            died: from the clip's name and the child's status to what is said of a
+                child that died; None blames the clip.
 
         Raises:
             StoreError: the feature store is at fault, and so no clip.
@@ -232,7 +240,7 @@ class Worker:
                 return answer
             if time.monotonic() - began >= limit_seconds:
                 return Outcome(clip, None, _overran(name, limit_seconds))
-        return Outcome(clip, None, _died(name, status))
+        return Outcome(clip, None, (died or _died)(name, status))
 
     def alive(self) -> bool:
         """Return whether there is a child that runs."""
@@ -320,13 +328,27 @@ def give_back(worker: Worker) -> None:
         _idle.append(worker)
 
 
-def run_apart(
-    function: bytes, clip: str, arguments: tuple, limit_seconds: float, folder: str
-) -> Outcome:
-    """Call a function in a child process; arguments and errors as in :meth:`Worker.run`."""
+def run_each_apart(
+    function: bytes, items: Iterable[tuple[str, tuple, float]], folder: str
+) -> list[Outcome]:
+    """Call a function for several clips, one after the other, in a child process.
+
+    What a clip does to the process costs that clip alone.
+
+    Args:
+        function: from :func:`packed`.
+        items: id, arguments and time limit in seconds of each clip.
+        folder: from which relative paths are read.
+
+    Returns:
+        Outcomes in their order.
+
+    Raises:
+        SerError: as :meth:`Worker.run` does.
+    """
     worker = take()
     try:
-        return worker.run(function, clip, arguments, limit_seconds, folder)
+        return [worker.run(function, *item, folder) for item in items]
     finally:
         give_back(worker)
 
@@ -379,15 +401,15 @@ def in_order(
     calls: Iterable[tuple],
     submit: Callable[[tuple], Any],
     limit: Callable[[], int],
-    wait: Callable[[Any, tuple], Outcome] = lambda future, call: future.result(),
-) -> Iterator[Outcome]:
+    wait: Callable[[Any, tuple], Any] = lambda future, call: future.result(),
+) -> Iterator[Any]:
     """Submit calls a bounded number ahead and yield their results in order.
 
     Args:
         calls: read only as far as needed.
         submit: takes a call and returns its future.
         limit: how many futures there may be at a time.
-        wait: takes a future and its call and returns the outcome.
+        wait: takes a future and its call and returns the result.
     """
     waiting: deque[tuple[Any, tuple]] = deque()
     for call in calls:

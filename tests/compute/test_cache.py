@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -139,8 +140,8 @@ def test_no_space_is_told_with_its_reason(tmp_path, monkeypatch):
     def full(*_values, **_more):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(np.lib.format, "write_array", full)
-    with pytest.raises(StoreError):
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(os, "fsync", full)
         Cache(tmp_path).put("ab" * 32, {"values": np.arange(3)})
     with pytest.raises(OSError) as raised:
         write_atomically(tmp_path / "t.csv", full)
@@ -281,6 +282,61 @@ def test_entries_of_earlier_versions_that_do_not_name_theirs_are_taken(tmp_path,
     np.savez(place, values=np.arange(3.0))
     assert make(store, clip, calls=calls)["values"].tolist() == [0, 1, 2]
     assert calls == []
+
+
+KINDS = [
+    np.float32([[1.5, np.nan], [-np.inf, 0]]),
+    np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3)),
+    np.arange(20.0)[::3],
+    np.array(7, np.int64),
+    np.empty((0, 5), np.float16),
+    np.array(["a", "\u00e4\n"]),
+    np.array([True, False]),
+    np.array([1, 2], ">i4"),
+]
+
+
+@pytest.mark.parametrize("values", KINDS, ids=[f"{v.dtype.str}{v.shape}" for v in KINDS])
+def test_every_kind_of_array_comes_back_and_may_be_changed(tmp_path, values):
+    store = Cache(tmp_path)
+    store.put("ab" * 32, {"values": values, "line\nbreak": np.zeros(2)})
+    found = store.get("ab" * 32)
+    assert list(found) == ["values", "line\nbreak"]
+    np.testing.assert_array_equal(found["values"], values)
+    assert (found["values"].dtype, found["values"].shape) == (values.dtype, values.shape)
+    found["values"][...] = found["values"]  # raises where it is read-only
+
+
+def test_an_entry_without_arrays_is_one(tmp_path):
+    Cache(tmp_path).put("ab" * 32, {})
+    assert Cache(tmp_path).get("ab" * 32) == {}
+
+
+@pytest.mark.parametrize("values", [np.array([None]), np.zeros(2, "i4,f4")])
+def test_what_could_not_be_read_is_not_written(tmp_path, values):
+    with pytest.raises(ValueError):
+        Cache(tmp_path).put("ab" * 32, {"values": values})
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 100])
+def test_a_cut_entry_is_none(tmp_path, cut):
+    store = Cache(tmp_path)
+    store.put("ab" * 32, {"values": np.arange(100)})
+    path = store.path("ab" * 32)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert store.get("ab" * 32) is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_archives_of_earlier_versions_are_taken_where_their_libraries_are_these(tmp_path, same):
+    place = Cache(tmp_path).path("ab" * 32)
+    place.parent.mkdir()
+    with open(place, "wb") as file:
+        np.savez(file, values=np.arange(3))
+    with zipfile.ZipFile(place, "a") as archive:
+        archive.comment = versions.libraries().encode() if same else b'{"numpy":"1.0"}'
+    assert (Cache(tmp_path).get("ab" * 32) is not None) == same
 
 
 def test_file_and_folder_are_synchronised_before_and_after_the_rename(tmp_path, monkeypatch):

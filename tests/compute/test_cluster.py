@@ -110,17 +110,64 @@ def test_a_decoder_that_dies_or_hangs_costs_its_clip_and_no_dask_worker(dask, mo
     assert all(worker.poll() is None for worker in dask.workers)
 
 
-def test_a_clip_that_ends_every_machine_is_a_failure():
-    """The one case that real processes cannot show in little time."""
-    from distributed import KilledWorker
+class Killed:
+    """The future of a batch that ends every machine on which it is tried, or one that does not."""
 
-    class Future:
-        def result(self, timeout):
+    def __init__(self, batch):
+        self.items = batch[1]
+
+    def result(self, timeout):
+        from distributed import KilledWorker
+
+        if any(clip == "bad" for clip, *_ in self.items):
             raise KilledWorker("task", None, 3)
+        return [workers.Outcome(clip, arguments[0], None) for clip, arguments, _ in self.items]
 
-    outcome = cluster._result(Future(), (b"", "clip", ("a.mp4",)), None)
-    assert outcome.clip == "clip" and outcome.value is None
-    assert outcome.error.startswith("a.mp4: the machines that read it were lost")
+
+@pytest.mark.parametrize("place", [0, 7, 31])
+def test_of_a_batch_that_ends_every_machine_one_clip_is_lost(place):
+    """The one case that real processes cannot show in little time."""
+    items = [("bad" if k == place else str(k), (f"{k}.mp4",), 60.0) for k in range(32)]
+    tried = []
+
+    def submit(batch):
+        tried.append(len(batch[1]))
+        return Killed(batch)
+
+    batch = (b"", items, ".")
+    outcomes = cluster._outcomes(Killed(batch), batch, submit, None)
+    assert [o.clip for o in outcomes] == [clip for clip, *_ in items]
+    assert [o.clip for o in outcomes if o.error] == ["bad"]
+    assert outcomes[place].error.startswith(f"{place}.mp4: the machines that read it were lost")
+    assert sorted(tried) == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("count", "threads", "largest"), [(1000, 2, 32), (6, 2, 1), (100, 10, 5), (3, 0, 3)]
+)
+def test_batches_hold_every_clip_once_and_become_small_at_the_end(count, threads, largest):
+    class Seen:
+        def threads(self):
+            return threads
+
+    calls = [(b"f", str(k), (k,), 60.0, ".") for k in range(count)]
+    batches = list(cluster._batches(calls, count, Seen()))
+    assert [item[0] for _, items, _ in batches for item in items] == list(map(str, range(count)))
+    sizes = [len(items) for _, items, _ in batches]
+    assert max(sizes) == largest and sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1 or not threads
+
+
+def test_large_files_come_in_small_batches(tmp_path, monkeypatch):
+    class Seen:
+        def threads(self):
+            return 1
+
+    monkeypatch.setattr(cluster, "BATCH_MB", 0.01)
+    (tmp_path / "film").write_bytes(bytes(6000))
+    calls = [(b"f", str(k), (str(tmp_path / "film"),), 60.0, ".") for k in range(100)]
+    sizes = [len(items) for _, items, _ in cluster._batches(calls, 100, Seen())]
+    assert set(sizes[:40]) == {2}
 
 
 def test_the_command_takes_a_scheduler(dask, corpus, tmp_path, capsys):
