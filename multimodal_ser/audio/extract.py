@@ -18,7 +18,7 @@ from multimodal_ser.audio.spectra import RATE_HZ as SPECTRA_RATE_HZ
 from multimodal_ser.audio.spectra import Spectra
 from multimodal_ser.compute.cache import Array, Cache
 from multimodal_ser.compute.media import check_file
-from multimodal_ser.compute.parallel import Engine, map_clips
+from multimodal_ser.compute.parallel import Engine, Outcome, map_clips
 from multimodal_ser.errors import MediaError
 from multimodal_ser.tables import Features, failure_table
 
@@ -81,6 +81,7 @@ def extract_many(
     cache: Cache | None = None,
     workers: int | Engine | None = None,
     progress: bool = True,
+    known: Mapping[str, Outcome] | None = None,
 ) -> tuple[dict[str, Features], pd.DataFrame]:
     """Compute several feature sets, each clip being read once a rate and transformed once.
 
@@ -94,6 +95,7 @@ def extract_many(
         cache: where results are kept; None keeps nothing.
         workers: processes, None for one per core, or an engine.
         progress: whether to show a bar on standard error.
+        known: clip -> what :func:`clip_values` gave, of clips that are read already.
 
     Returns:
         Each set's features, in the order of the clips, and the failures. A clip
@@ -112,7 +114,12 @@ def extract_many(
     }
     kept, failures = {}, []
     for outcome in map_clips(
-        _clip_values, items, workers=workers, description="audio features", progress=progress
+        clip_values,
+        items,
+        workers=workers,
+        description="audio features",
+        progress=progress,
+        known=known,
     ):
         path = paths[outcome.clip]
         if outcome.error is not None:
@@ -169,16 +176,33 @@ def clip_feature_sets(
         return None
 
 
-def _clip_values(
+def clip_values(
     path: str,
     names: Sequence[str],
     cache_folder: str | Path | None,
     change: Change | None,
     speech_only: bool,
+    read: Callable[[int], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray] | str | None:
-    """Return a recording's features; or why there is no speech in it, where that is asked."""
+    """Return a recording's features; or why there is no speech in it, where that is asked.
+
+    Args:
+        path: the recording.
+        names: of ``audio.features.NAMES``.
+        cache_folder: the cache's folder, or None.
+        change: what happens to the recording first, or None.
+        speech_only: whether it is asked if there is speech in it.
+        read: from a rate in Hz to the recording, as :func:`signal.read` gives it; None
+            reads the path.
+
+    Returns:
+        Features by name; a reason; or None for a video without sound.
+
+    Raises:
+        MediaError: the recording cannot be read.
+    """
     check_file(path)
-    reading = _Reading(path, Cache(cache_folder), change)
+    reading = _Reading(path, Cache(cache_folder), change, read)
     modules = [feature_sets.load(name) for name in names]
     try:
         if speech_only and (reason := reading.speech(modules[0].RATE_HZ).reason):
@@ -298,12 +322,18 @@ def piece_features(
 class _Reading:
     """One recording, read and changed at most once a rate, and what the cache knows of it."""
 
-    def __init__(self, path: str, cache: Cache, change: Change | None) -> None:
-        self.path, self.cache, self.change = path, cache, change
+    def __init__(
+        self,
+        path: str,
+        cache: Cache,
+        change: Change | None,
+        read: Callable[[int], np.ndarray] | None = None,
+    ) -> None:
+        self.path, self.cache, self.change, self._read = path, cache, change, read
         self.sounds: dict[int, np.ndarray | Spectra] = {}
 
     def read(self, rate_hz: int) -> np.ndarray:
-        return signal.read(self.path, rate_hz=rate_hz)
+        return self._read(rate_hz) if self._read else signal.read(self.path, rate_hz=rate_hz)
 
     def sound(self, rate_hz: int) -> np.ndarray | Spectra:
         if rate_hz not in self.sounds:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -284,6 +284,7 @@ def plan(
     path: str,
     how: str | Windows | tuple[tuple[float, float], ...] | None,
     cache_folder: str | Path | None = None,
+    stated: Callable[[], float] | None = None,
 ) -> Plan:
     """Return the segments of a recording; memory does not grow with its length.
 
@@ -293,12 +294,13 @@ def plan(
         how: :data:`SPEECH`, :data:`WHOLE`, windows, the segments themselves in seconds, or
             None: speech, where the recording is longer than :data:`WHOLE_SECONDS`.
         cache_folder: where the utterances of known files are kept; None keeps nothing.
+        stated: gives its length in seconds as its header states it; None opens it for that.
 
     Raises:
         MediaError: it cannot be read, or has none of the segments given.
     """
     check_file(path)
-    stated_s = signal.duration_seconds(path)
+    stated_s = stated() if stated else signal.duration_seconds(path)
     if how == WHOLE or (how is None and stated_s <= WHOLE_SECONDS):
         return Plan(stated_s)
     digest = digest_of(path) if cache_folder is not None else ""

@@ -66,7 +66,13 @@ def extract(
 
 
 def extract_spans(
-    path: str, name: str, params: FrameParams, units: pd.DataFrame, *, cache: Cache
+    path: str,
+    name: str,
+    params: FrameParams,
+    units: pd.DataFrame,
+    *,
+    cache: Cache,
+    known: Outcome | None = None,
 ) -> Features:
     """Return statistics of the face in each segment of a video that shows one.
 
@@ -76,11 +82,16 @@ def extract_spans(
         params: see :func:`extract`.
         units: index ``clip``, a segment each, with ``start_s`` and ``end_s``.
         cache: where results are kept.
+        known: what :func:`measured` gave, if the video is read already.
 
     Raises:
         MediaError: the video cannot be decoded.
     """
-    module, (time_s, values) = features.load(name), measured(path, name, params, cache.folder)
+    module = features.load(name)
+    if known is not None and known.error is None:
+        time_s, values = known.value
+    else:
+        time_s, values = measured(path, name, params, cache.folder)
     kept: dict[str, np.ndarray] = {}
     for unit, start_s, end_s in zip(units.index, units["start_s"], units["end_s"], strict=True):
         found = module.summarise(values[(time_s >= start_s) & (time_s < end_s)])

@@ -18,6 +18,7 @@ from multimodal_ser.evaluation import adaptation
 from multimodal_ser.tables import SPAN_COLUMNS, Features, check_clips, failure_table, selection
 from multimodal_ser.tables import labels as label_scheme
 from multimodal_ser.tables.clips import is_part
+from multimodal_ser.workflows import videos
 from multimodal_ser.workflows.recipes import FRAMES, MEASURED, SEQUENCES, TABLES, Learner, Recipe
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def extract_inputs(
     front_end: Callable[[str], FrameParams],
     shared: Work,
     change: Callable[[str], Change] | None = None,
+    reads: videos.Reads | None = None,
 ) -> tuple[dict[str, Features | FrameStore], pd.DataFrame]:
     """Return the inputs of learners for clips, and the failures.
 
@@ -211,13 +213,16 @@ def extract_inputs(
         front_end: from a backbone to the parameters of its frames.
         shared: ``cache``, ``workers`` and ``progress``.
         change: from a clip's id to what happens to its recording, or None.
+        reads: of :func:`videos.read`, if the videos were read already.
 
     Raises:
         SerError: a learner wants a table that is not given.
     """
-    from multimodal_ser.video.frames import NO_IMAGE
+    from multimodal_ser.video.opened import NO_IMAGE
 
     learners = list(learners)
+    if reads is None:
+        reads = videos.read(clips, wanted(learners, front_end), shared, change)
     heard = list(dict.fromkeys(one.input for one in learners if one.modality == "audio"))
     inputs: dict[str, Features | FrameStore] = {}
     failures = [failure_table([])]
@@ -226,7 +231,9 @@ def extract_inputs(
 
         parts = is_part(clips)
         whole = clips[~parts]
-        found, failed = extract_many(whole, heard, change=change, speech_only=True, **shared)
+        found, failed = extract_many(
+            whole, heard, change=change, speech_only=True, known=reads.heard, **shared
+        )
         failures.append(failed)
         if parts.any():
             found, failed = _with_parts(found, clips[parts], heard, shared, change)
@@ -238,12 +245,12 @@ def extract_inputs(
             inputs[one.key] = _table_rows(one.input, tables, clips)
         elif one.modality == "video" and one.key not in inputs:
             if one.input in MEASURED:
-                inputs[one.key], failed = _measured(clips, one.input, shared)
+                inputs[one.key], failed = _measured(clips, one.input, shared, reads)
                 failures.append(failed)
                 continue
             params = front_end(one.name)
             if params not in stores:
-                stores[params], failed = _frames(clips, params, shared)
+                stores[params], failed = _frames(clips, params, shared, reads)
                 failures.append(failed)
             inputs[one.key] = stores[params]
     failed = pd.concat(failures, ignore_index=True)
@@ -299,16 +306,24 @@ def _stacked(parts: list[Features]) -> Features:
     return Features(ids, np.concatenate([part.values for part in parts]), parts[0].names)
 
 
-def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work):
+def wanted(
+    learners: Iterable[Learner | Fitted], front_end: Callable[[str], FrameParams]
+) -> videos.Wanted:
+    """Return what learners want of a video, see :func:`extract_inputs`."""
+    return videos.Wanted.of(learners, front_end, measured_params)
+
+
+def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work, reads: videos.Reads):
     from multimodal_ser.video.extract import extract as extract_frames
 
-    return extract_frames(clips, params, **shared)
+    return extract_frames(clips, params, known=reads.seen.get(params), **shared)
 
 
-def _measured(clips: pd.DataFrame, name: str, shared: Work):
+def _measured(clips: pd.DataFrame, name: str, shared: Work, reads: videos.Reads):
     from multimodal_ser.video.measure import extract as extract_measured
 
-    return extract_measured(clips, name, measured_params(name), **shared)
+    known = reads.seen.get(name)
+    return extract_measured(clips, name, measured_params(name), known=known, **shared)
 
 
 def measured_params(name: str) -> FrameParams:

@@ -7,21 +7,23 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache
 from multimodal_ser.compute.parallel import Engine
+from multimodal_ser.compute.progress import media_bar
 from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.evaluation import adaptation
 from multimodal_ser.fusion import sets as label_sets
 from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.fusion.smoothing import Smoothing
 from multimodal_ser.tables import MODALITIES, Features, failure_table, top
-from multimodal_ser.workflows import people, segmenting
+from multimodal_ser.workflows import people, segmenting, videos
 from multimodal_ser.workflows.data import Work, as_cache, extract_inputs, read_tables
+from multimodal_ser.workflows.data import wanted as wanted_of
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.recipes import MEASURED
 from multimodal_ser.workflows.results import Result, keys_first
@@ -29,6 +31,7 @@ from multimodal_ser.workflows.sources import gathered
 
 if TYPE_CHECKING:
     from multimodal_ser.audio.extract import Change
+    from multimodal_ser.video.extract import FrameParams
 
     Changes = Callable[[str], Change] | None
 
@@ -101,7 +104,9 @@ def predict_clips(
     alone = len(clips) == 1 and segments != segmenting.WHOLE
     bar = tqdm(total=len(clips), desc="predict", unit="clip", disable=not progress or alone)
     with bar:
-        for part, recording, durations, failed in _parts(clips, segments, quiet, progress):
+        for part, recording, durations, failed, reads in _parts(
+            model, clips, segments, quiet, change, progress
+        ):
             if recording is not None:
                 how = partial(_normalised, model, statistics) if statistics else None
                 done = segmenting.predict(
@@ -115,22 +120,49 @@ def predict_clips(
                 )
                 done = done[0], _unanswered(model, part, *done)
             else:
-                done = _predict_part(model, part, tables, statistics, quiet, change)
+                done = _predict_part(model, part, tables, statistics, quiet, change, reads)
             found = done[0] if durations is None else {**done[0], "durations": durations}
             yield found, pd.concat([failed, done[1]], ignore_index=True)
             bar.update(len(part))
 
 
+class _Part(NamedTuple):
+    """A few clips, or one recording in segments.
+
+    Attributes:
+        clips: of the clips table.
+        recording: that one; None of several clips.
+        durations: in seconds, where they were looked at.
+        failed: those of other clips that could not be cut into segments.
+        reads: what was read of the clips' videos, or None.
+    """
+
+    clips: pd.DataFrame
+    recording: segmenting.Recording | None = None
+    durations: pd.Series | None = None
+    failed: pd.DataFrame = failure_table([])
+    reads: videos.Reads | None = None
+
+
 def _parts(
-    clips: pd.DataFrame, how: segmenting.How, quiet: Work, shown: bool = False
-) -> Iterator[tuple[pd.DataFrame, segmenting.Recording | None, pd.Series | None, pd.DataFrame]]:
-    """Yield a few clips at a time, or one recording in segments; durations; failures."""
+    model: Model,
+    clips: pd.DataFrame,
+    how: segmenting.How,
+    quiet: Work,
+    change: Changes = None,
+    shown: bool = False,
+) -> Iterator[_Part]:
+    """Yield a few clips at a time, or one recording in segments."""
+    wanted = replace(_wanted(model), how=how, planned=True)
     for start in range(0, len(clips), CHUNK_CLIPS):
-        part, failed = clips.iloc[start : start + CHUNK_CLIPS], failure_table([])
+        part = clips.iloc[start : start + CHUNK_CLIPS]
         if how == segmenting.WHOLE:
-            yield part, None, None, failed
+            yield _Part(part)
             continue
-        plans, failed = segmenting.plans_of(part, how, quiet, shown and len(clips) == 1)
+        bar = shown and len(clips) == 1
+        with media_bar("speech", None, bar):
+            reads = videos.read(part, wanted, quiet, change)
+        plans, failed = segmenting.plans_of(part, how, quiet, bar, reads.plans)
         part = part[~part.index.isin(failed["clip"])]
         durations = pd.Series({clip: plan.duration_s for clip, plan in plans.items()}, dtype=float)
         cut = part.index.isin([clip for clip, plan in plans.items() if plan.spans is not None])
@@ -138,14 +170,13 @@ def _parts(
         runs = np.where(cut, np.arange(len(part)), -1 - np.cumsum(cut))
         for _, run in part.groupby(runs, sort=False):
             plan = plans.get(run.index[0])
-            if plan is None or plan.spans is None:
-                yield run, None, durations, failed
-            else:
+            recording = None
+            if plan is not None and plan.spans is not None:
                 recording = segmenting.Recording.of(run.iloc[0], plan)
-                yield run, recording, durations, failed
+            yield _Part(run, recording, durations, failed, reads)
             failed = failure_table([])
         if len(failed):
-            yield part.iloc[:0], None, durations, failed
+            yield _Part(part.iloc[:0], None, durations, failed)
 
 
 def _normalised(
@@ -165,12 +196,25 @@ def _normalised(
 
 
 def _inputs(
-    model: Model, part: pd.DataFrame, tables: Tables, quiet: Work, change: Changes
+    model: Model,
+    part: pd.DataFrame,
+    tables: Tables,
+    quiet: Work,
+    change: Changes,
+    reads: videos.Reads | None = None,
 ) -> tuple[dict, pd.DataFrame]:
     tables = {name: _none(model, name) for name in _absent(model, tables)} | dict(tables or {})
-    front_ends = {one.name: one.params for one in model.learners.values() if one.kind == "frames"}
-    front_end = front_ends.__getitem__
-    return extract_inputs(part, model.learners.values(), tables, front_end, quiet, change)
+    learners, front_end = model.learners.values(), _front_end(model)
+    return extract_inputs(part, learners, tables, front_end, quiet, change, reads)
+
+
+def _front_end(model: Model) -> Callable[[str], FrameParams]:
+    own = {one.name: one.params for one in model.learners.values() if one.kind == "frames"}
+    return own.__getitem__
+
+
+def _wanted(model: Model) -> videos.Wanted:
+    return wanted_of(model.learners.values(), _front_end(model))
 
 
 def _absent(model: Model, tables: Tables) -> set[str]:
@@ -207,10 +251,10 @@ def _statistics(
             if isinstance(values, Features):
                 found.setdefault(key, adaptation.Statistics()).add(values, part, model.adapt)
 
-    for part, recording, *_ in _parts(clips, how, quiet):
+    for part, recording, _, _, reads in _parts(model, clips, how, quiet, change):
         counted.append(part if recording is None else recording.units[part.columns])
         if recording is None:
-            add(_inputs(model, part, tables, quiet, change)[0] if len(part) else {}, part)
+            add(_inputs(model, part, tables, quiet, change, reads)[0] if len(part) else {}, part)
             continue
         own = change(str(recording.clip.name)) if change else None
         for at in segmenting.pieces(recording):
@@ -228,8 +272,9 @@ def _predict_part(
     statistics: dict | None,
     quiet: Work,
     change: Changes,
+    reads: videos.Reads | None,
 ) -> tuple[dict, pd.DataFrame]:
-    inputs, failed = _inputs(model, part, given, quiet, change)
+    inputs, failed = _inputs(model, part, given, quiet, change, reads)
     inputs = _normalised(model, statistics or {}, inputs, part)
     tables = model.probabilities(part.index, inputs)
     _add_crowds(model, part, inputs, tables, statistics, quiet)

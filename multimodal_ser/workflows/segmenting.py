@@ -18,14 +18,14 @@ import pandas as pd
 
 from multimodal_ser.audio import segments
 from multimodal_ser.compute import progress
-from multimodal_ser.compute.parallel import map_clips
+from multimodal_ser.compute.parallel import Outcome, map_clips
 from multimodal_ser.errors import TableError
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.tables import annotations as annotation_files
-from multimodal_ser.workflows import people
-from multimodal_ser.workflows.data import Work, measured_params
+from multimodal_ser.workflows import people, videos
+from multimodal_ser.workflows.data import Work, measured_params, wanted
 from multimodal_ser.workflows.models import Model, add_notes
 from multimodal_ser.workflows.recipes import MEASURED
 
@@ -118,7 +118,11 @@ def _spans_of(table: pd.DataFrame, clip: object, row: pd.Series) -> tuple:
 
 
 def plans_of(
-    clips: pd.DataFrame, how: How, shared: Work, shown: bool = False
+    clips: pd.DataFrame,
+    how: How,
+    shared: Work,
+    shown: bool = False,
+    known: Mapping[str, Outcome] | None = None,
 ) -> tuple[dict[str, segments.Plan], pd.DataFrame]:
     """Return the segments of recordings, by clip id, and the failures.
 
@@ -129,6 +133,7 @@ def plans_of(
         how: from :func:`read_how`.
         shared: ``cache`` and ``workers``.
         shown: whether to show a bar on standard error.
+        known: clip -> what :func:`segments.plan` gave, of clips that are read already.
     """
     own = isinstance(how, Mapping)
     items: dict[str, tuple] = {}
@@ -144,7 +149,7 @@ def plans_of(
     plans = {}
     with progress.media_bar("speech", None, shown and how != segments.WHOLE):
         for clip, plan, error in map_clips(
-            segments.plan, items, workers=shared["workers"], progress=False
+            segments.plan, items, workers=shared["workers"], progress=False, known=known
         ):
             if error is None:
                 plans[clip] = plan
@@ -285,17 +290,25 @@ def _seen(
     And whether there are several faces; and the failures.
     """
     eyes = {name: one for name, one in model.learners.items() if one.kind == "frames"}
+    of_faces = (pair for pair in model.learners.items() if pair[1].input in MEASURED)
+    measured = {name: one for name, one in of_faces if one.kind == "features"}
     tables: dict[str, pd.DataFrame] = {}
     frames, rate, crowded, failures = None, None, False, [failure_table([])]
     clip, units = recording.clip, recording.units
-    if pd.isna(clip["video"]):
+    if pd.isna(clip["video"]) or not (eyes or measured):
         return tables, frames, rate, crowded, failures[0]
     from multimodal_ser.video.extract import extract
 
+    film = clip.to_frame().T.rename_axis("clip")
+    params = {one.name: one.params for one in eyes.values()}
+    both: list[Any] = [*eyes.values(), *measured.values()]
+    title, total_s = Path(str(clip.name)).name, recording.plan.duration_s
+    with progress.media_bar(f"face of {title}", total_s, shown):
+        reads = videos.read(film, wanted(both, params.__getitem__), shared)
     for name, learner in eyes.items():
-        title, total_s = Path(str(clip.name)).name, recording.plan.duration_s
-        with progress.media_bar(f"face of {title}", total_s, shown):
-            store, failed = extract(clip.to_frame().T.rename_axis("clip"), learner.params, **shared)
+        known = reads.seen.get(learner.params)
+        with progress.media_bar(f"face of {title}", total_s, shown and not known):
+            store, failed = extract(film, learner.params, known=known, **shared)
         failures.append(failed)
         found = learner.predict_frames(store, [str(clip.name)])
         pooled = aggregate.pool_frames(aggregate.in_segments(found, units), model.pooling)
@@ -305,27 +318,25 @@ def _seen(
             rate = store.face_rates() if learner.params.crop == "face" else None
         several = learner.params.crop == "face" and people.crowded(store, [str(clip.name)])
         crowded = crowded or bool(several)
-    of_faces = (pair for pair in model.learners.items() if pair[1].input in MEASURED)
-    measured = {name: one for name, one in of_faces if one.kind == "features"}
     if not any(len(failed) for failed in failures):
-        tables |= _measured(measured, recording, shared)
+        tables |= _measured(measured, recording, shared, reads)
     failed = pd.concat(failures, ignore_index=True).drop_duplicates()
     return tables, frames, rate, crowded, failed
 
 
 def _measured(
-    learners: Mapping[str, FeatureModel], recording: Recording, shared: Work
+    learners: Mapping[str, FeatureModel], recording: Recording, shared: Work, reads: videos.Reads
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of learners of what is measured in frames, by segment."""
     from multimodal_ser.video.measure import extract_spans
 
     path, units = str(recording.clip["video"]), recording.units
-    inputs = {
-        one.input: extract_spans(
-            path, one.input, measured_params(one.input), units, cache=shared["cache"]
+    inputs = {}
+    for name in {one.input for one in learners.values()}:
+        known = reads.seen.get(name, {}).get(str(recording.clip.name))
+        inputs[name] = extract_spans(
+            path, name, measured_params(name), units, cache=shared["cache"], known=known
         )
-        for one in learners.values()
-    }
     return {name: one.predict(inputs[one.input], units.index) for name, one in learners.items()}
 
 
