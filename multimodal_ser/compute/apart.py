@@ -65,9 +65,8 @@ class Apart:
 
     def _call(self, values: np.ndarray | None, limit_seconds: float) -> Any:
         arguments = (self._place, self._read, self._more, _stamp(self._place), values)
-        outcome = workers.run_apart(
-            workers.packed(_answer), str(self._place), arguments, limit_seconds, os.getcwd()
-        )
+        item = (str(self._place), arguments, limit_seconds)
+        (outcome,) = workers.run_each_apart(workers.packed(_answer), [item], os.getcwd())
         if outcome.value is None:
             raise ModelError(
                 f"{self._place}: it was stopped, for it crashes, or takes more than "
