@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from multimodal_ser import __version__
+from multimodal_ser import VERSION
 from multimodal_ser.errors import SerError
 from multimodal_ser.reports import lanes, player
 from multimodal_ser.reports.player import Media
@@ -41,7 +41,7 @@ class About:
 
     model: str = ""
     caveats: Mapping[str, str] = field(default_factory=dict)
-    version: str = __version__
+    version: str = VERSION
     date: str = field(default_factory=lambda: datetime.date.today().isoformat())
 
 
@@ -157,7 +157,7 @@ def overview(predictions: pd.DataFrame, labels: Sequence[str]) -> dict:
         _overview_row(str(name), part, labels, there)
         for name, part in predictions.groupby("clip", sort=False)
     ]
-    head = ["length", *there, "sure, %", "in the set", "note"]
+    head = [there[-1], "sure, %", *there[:-1], "length", "in the set", "note"]
     # Columns in which nothing stands tell nothing.
     kept = [at for at in range(len(head)) if any(row["cells"][at][0] for row in rows)]
     for row in rows:
@@ -169,18 +169,20 @@ def _overview_row(name: str, rows: pd.DataFrame, labels: Sequence[str], there: l
     whole = whole_rows(rows)
     tiles = [_tile(str(source), row, labels) for source, row in whole.iterrows()]
     said = {m: [one for one in tiles if one["colour"] == MODALITIES.index(m)] for m in there}
-    length_s = player.length(rows, Media())
+    # The last sampled frame is not the end.
+    length_s = float(whole["end_s"].max()) if "end_s" in whole else float("nan")
     notes = [_text(row, "note") for _, row in whole.iterrows()]
-    answers = [(", ".join(str(one["first"]) for one in said[m]), None) for m in there]
     best = tiles[-1] if tiles else None
+    *parts, main = [(", ".join(str(one["first"]) for one in said[m]), None) for m in there]
     return {
         "clip": name,
         "labels": sorted({str(one["first"]) for one in tiles}),
         "cells": [
-            (lanes.clock(length_s) if length_s else "", round(length_s, 2)),
-            *answers,
+            main,
             (percent(best["share"]), round(float(best["share"]), 4)) if best else ("", ""),
-            (best["left"], None) if best else ("", None),
+            *parts,
+            (lanes.clock(length_s), round(length_s, 2)) if length_s > 0 else ("", ""),
+            (best["left"] if best else "", None),
             ("; ".join(dict.fromkeys(filter(None, notes))), None),
         ],
     }

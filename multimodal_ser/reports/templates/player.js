@@ -101,11 +101,12 @@
       const found = lane && said(lane, time);
       const text = [who && `person ${who}`, found && found[0]].filter(Boolean).join(": ");
       if (!text) return;
-      const high = 18 * ratio, top = Math.max(0, y - high);
+      const high = 18 * ratio, wide = pen.measureText(text).width + 8 * ratio;
+      const top = Math.max(0, y - high), left = clamp(x - ratio, 0, canvas.width - wide);
       pen.fillStyle = "#000c";
-      pen.fillRect(x - ratio, top, pen.measureText(text).width + 8 * ratio, high);
+      pen.fillRect(left, top, wide, high);
       pen.fillStyle = "#fff";
-      pen.fillText(text, x + 3 * ratio, top + 13.5 * ratio);
+      pen.fillText(text, left + 4 * ratio, top + 13.5 * ratio);
     }
 
     function seek(time) {
@@ -175,8 +176,7 @@
         wanted = null;
         show(media.currentTime);
       });
-      const folded = root.closest("details");
-      if (folded) folded.addEventListener("toggle", () => { media.preload = "metadata"; });
+      media.preload = "metadata"; // of what was folded nothing was loaded
       media.addEventListener("error", missing);
       if (media.error) missing();
     }
@@ -184,11 +184,22 @@
     show(media ? media.currentTime : 0);
   }
 
-  const every = (root) => { for (const one of root.querySelectorAll(".clip-player")) attach(one); };
+  /** Start what can be seen; what is folded starts when it is opened. */
+  function every(root) {
+    for (const one of root.querySelectorAll(".clip-player:not([data-waits], [data-attached])")) {
+      const folded = one.closest("details:not([open])");
+      if (!folded) { attach(one); continue; }
+      one.dataset.waits = "yes";
+      folded.addEventListener("toggle", () => attach(one), { once: true });
+    }
+  }
+
   window.multimodalSer = { attach: every };
   const start = () => {
     every(document);
-    new MutationObserver(() => every(document)).observe(document.body, { childList: true, subtree: true });
+    const added = (change) => [...change.addedNodes].some((node) => node.nodeType === Node.ELEMENT_NODE);
+    new MutationObserver((changes) => { if (changes.some(added)) every(document); })
+      .observe(document.body, { childList: true, subtree: true });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start); else start();
 })();
