@@ -83,11 +83,12 @@ class Page:
         self.rows: dict[int, Row] = {}
         self.shown: list[int] = []
         self._drawn: list[tuple] = []
+        self._done: list[str] = []
 
     def build(self, ui: Any) -> None:
         """Make the elements, and look at the jobs from then on."""
         self.ui = ui
-        with ui.element("main"):
+        with ui.element("div").classes("page"):
             ui.html(_INTRO, sanitize=False)
             self._consent()
             self._model()
@@ -187,6 +188,10 @@ class Page:
                 self.shown = [number]
         self.list.set_visibility(bool(self.rows))
         self._draw([clips[n] for n in self.shown if n in clips])
+        done = [str(n) for n, row in self.rows.items() if row.usable]
+        if done != self._done:
+            self._done, several = done, downloads.OF_SEVERAL
+            self.along.set_content(shown.links(self.session.key, done, several, "All: "))
 
     def _draw(self, clips: Sequence[Clip]) -> None:
         state = [(one.number, id(one.reading), one.complete) for one in clips]
@@ -202,8 +207,6 @@ class Page:
             for clip in clips:
                 if clip.reading is not None and not clip.reading.error:
                     self.ui.html(shown.clip(clip, self.session.key), sanitize=False, tag="article")
-        done = [str(n) for n, row in self.rows.items() if row.usable]
-        self.along.set_content(shown.links(self.session.key, done, downloads.OF_SEVERAL, "all"))
 
 
 class Row:
