@@ -220,7 +220,7 @@ class Row:
     def __init__(self, page: Page, clip: Clip) -> None:
         ui, self.page, self.clip = page.ui, page, clip
         with ui.element("li") as self.item:
-            label = ui.element("label").classes("name")
+            label = ui.element("label").classes("clip-name")
             with label:
                 self.tick = ui.checkbox().props("dense").props(f"aria-label={_quoted(clip)}")
                 self.name = ui.label(clip.medium.name)
@@ -287,9 +287,10 @@ def status(clip: Clip) -> tuple[str, float]:
         return "waits for its turn", math.nan
     if job.state == RUNNING:
         if not job.stage:
-            return "is read" if reading is None else "faces and sound", math.nan
+            return "is read", math.nan
         if not job.total_s or math.isnan(job.total_s):
-            return f"{job.stage}: {job.reached_s:.0f} s", math.nan
+            reached = f": {job.reached_s:.0f} s" if job.reached_s else ""
+            return f"{job.stage}{reached}", math.nan
         share = min(1.0, job.reached_s / job.total_s)
         return f"{job.stage}: {job.reached_s:.0f} of {job.total_s:.0f} s", share
     if job.state == STOPPED and reading is None:

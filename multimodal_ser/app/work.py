@@ -180,13 +180,13 @@ def _predict(task: Predict, tell: Tell) -> None:
     from multimodal_ser.compute import progress
     from multimodal_ser.compute.cache import Cache
 
-    last_s = 0.0
+    last_s, length_s = 0.0, None
 
     def watch(stage: str, reached_s: float, total_s: float | None) -> None:
         nonlocal last_s
         if time.monotonic() - last_s >= REPORT_S:
             last_s = time.monotonic()
-            tell("progress", (stage, reached_s, total_s))
+            tell("progress", (stage.partition(" of ")[0], reached_s, total_s or length_s))
 
     model, cache = _model(task.model), Cache(task.cache)
     # Adapted clips are heard beside each other, the others one by one: the first shows first.
@@ -194,11 +194,13 @@ def _predict(task: Predict, tell: Tell) -> None:
     found: list[Reading] = []
     with progress.watching(watch):
         for group in groups:
+            length_s = _seconds(group[0].path) if len(group) == 1 else None
             for reading in readings(group, model, task.person, cache):
                 tell("reading", (len(found), reading))
                 found.append(reading)
         for at, reading in enumerate(found):
             if len(reading.predictions):
+                tell("progress", ("waveform and boxes", 0.0, None))
                 tell("media", (at, beside(reading, task.media[at], model, cache)))
 
 

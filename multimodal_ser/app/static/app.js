@@ -120,6 +120,7 @@ window.serApp = (() => {
       release(stream);
       sound.close().catch(() => {});
       socket.close();
+      document.querySelector("#live video").hidden = true;
       id("watch").textContent = "Watch live";
       say(why);
     }
