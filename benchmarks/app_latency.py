@@ -41,11 +41,14 @@ def main() -> None:
     parser.add_argument("films", nargs="+", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--picture", type=Path, help="write what the page shows of the first film")
     options = parser.parse_args()
     lines = header(PACKAGES, len(os.sched_getaffinity(0)))
     lines = ["# The app", "", *(f"- {line}" for line in lines), ""]
     server, address = started()
     try:
+        if options.picture:
+            picture(address, options.films[0], options.picture)
         lines += latency(server.pid, address, options.films, options.rounds)
         lines += memory(server.pid, address, options.films, options.clips)
     finally:
@@ -132,6 +135,24 @@ def drop(browser, pid: int, address: str, film: Path) -> tuple[float, float, flo
     spent = cpu_s(pid) - spent
     page.close()
     return first, whole, spent
+
+
+def picture(address: str, film: Path, target: Path) -> None:
+    """Write a picture of the page with a film, a second into it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1120, "height": 900})
+        page.goto(address)
+        page.wait_for_selector("#give")
+        page.wait_for_function("!!window.serApp")
+        page.set_input_files("#files", str(film))
+        page.wait_for_selector(".view .wave", timeout=300_000)
+        page.evaluate("document.querySelector('.view video').currentTime = 1")
+        page.wait_for_timeout(1500)
+        page.screenshot(path=target, full_page=True)
+        browser.close()
 
 
 def memory(pid: int, address: str, films: list[Path], clips: int) -> list[str]:

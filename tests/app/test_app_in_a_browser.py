@@ -169,7 +169,9 @@ def test_ten_files_at_once_a_broken_one_and_a_hostile_name(page, film, tmp_path)
     broken.write_bytes(film.read_bytes()[:5000])
     drop(page, [*paths, hostile, broken])
     until(lambda: len(states(page)) == 10 and all("%" in s or "broken" in s for s in states(page)))
-    told = dict(zip(page.locator(".recordings .clip-name").all_inner_texts(), states(page), strict=True))
+    told = dict(
+        zip(page.locator(".recordings .clip-name").all_inner_texts(), states(page), strict=True)
+    )
     assert "<script>document.title=1<.mp4" in {name.strip() for name in told}
     assert len({text for name, text in told.items() if "broken" not in name}) == 1
     assert "multimodal_ser-app" not in " ".join(told.values())  # none of our paths
