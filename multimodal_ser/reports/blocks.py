@@ -56,6 +56,11 @@ class View:
         return {label: int(counts.get(label, 0)) for label in self.run.labels}
 
     @property
+    def there(self) -> list[str]:
+        """The labels that a clip has, in the order of the scheme."""
+        return [label for label, count in self.label_counts.items() if count]
+
+    @property
     def colours(self) -> dict[str, int]:
         """Model -> place in the series colours: a modality's first model has its own."""
         taken: dict[str, int] = {}

@@ -1,12 +1,14 @@
-"""The two sentences on consent and limits that stand wherever emotions are shown."""
+"""Consent and limits, in two sentences: what the help, the app, the pages and the cards say."""
 
 from __future__ import annotations
 
 #: Whose recordings may be used.
-CONSENT = "Recordings of people need the consent of those who are in them."
-#: What must not be done; Regulation (EU) 2024/1689 is the EU's Artificial Intelligence Act.
+CONSENT = "Recordings of people need their consent, and so do predictions made from them."
+#: What must not be done: Article 5(1)(f) of the Artificial Intelligence Act,
+#: https://eur-lex.europa.eu/eli/reg/2024/1689/oj, which applies since 2025-02-02.
 LIMITS = (
-    "What is shown is a guess at what a person expresses, not what they feel, and many places "
-    "forbid inferring emotions at work and in schools, such as the EU in article 5(1)(f) of its "
-    "AI Act."
+    "Inferring emotions at work or in education is forbidden in many places, in the European Union "
+    "by Regulation (EU) 2024/1689, Article 5(1)(f), except for medical or safety reasons."
 )
+#: Both, shown wherever emotions of people are inferred.
+SENTENCES = f"{CONSENT} {LIMITS}"

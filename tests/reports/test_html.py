@@ -13,6 +13,7 @@ from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation import folds
 from multimodal_ser.evaluation.runs import ADAPTATIONS
 from multimodal_ser.reports import player, sections, svg, wording
+from multimodal_ser.reports.blocks import View
 from multimodal_ser.reports.html import clip_report, run_report
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import EMOTIONS
@@ -185,6 +186,26 @@ def test_several_runs_are_compared_on_top(report, make_run):
     assert "best" in page.text and "paired sign-flip" in page.text
     assert "different protocols" in page.text
     assert page.text.index(wording.LEAKY_TITLE) < page.text.index("Class by class")
+
+
+def test_runs_of_one_title_are_told_apart(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(svg, "_inline", lambda figure, description: Markup("<svg></svg>"))
+    runs = [make_run(), make_run()]
+    assert "A test (1)" in (text := read(run_report(runs, tmp_path / "a.html")).text)
+    assert "A test (2)" in text
+    text = read(run_report(runs, tmp_path / "b.html", ["plain", "augmented"])).text
+    assert "plain" in text and "augmented" in text and "(1)" not in text
+
+
+def test_a_class_that_no_clip_has_is_nowhere_drawn(make_run):
+    run = make_run(emotions=EMOTIONS[:5])
+    view = View.of(run)
+    found = sections.classes(view)
+    assert view.there == list(EMOTIONS[:5]) and found["lacking"] == list(EMOTIONS[5:])
+    counts = pd.DataFrame(np.diag([2, 0, 1, 0]), list("abcd"), list("abcd"))
+    counts.loc["a", "d"] = 1
+    kept = sections._that_occur(counts)
+    assert list(kept.index) == ["a", "c"] and list(kept.columns) == ["a", "c", "d"]
 
 
 def test_runs_that_disagree_about_a_label_are_refused(make_run, tmp_path):

@@ -116,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.workflows import inference, regression
     from multimodal_ser.workflows.data import read_tables
 
+    if options.embed and not options.report:
+        raise SerError("--embed puts recordings into a page; name it with --report FILE")
     if regression.is_regressor(options.model):
         return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
@@ -172,8 +174,6 @@ def _check_page(sources: list | pd.DataFrame, options: argparse.Namespace) -> No
 
     if not options.embed:
         return
-    if not options.report:
-        raise SerError("--embed puts recordings into a page; name it with --report FILE")
     clips = folder.gather(sources)[0] if isinstance(sources, list) else sources
     check_embeddable(clips["video"].fillna(clips["audio"]).dropna())
 

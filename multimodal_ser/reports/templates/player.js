@@ -4,7 +4,8 @@
   "use strict";
   // One per person in turn (Okabe and Ito, "Color Universal Design", 2008).
   const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7"];
-  const APART_S = 0.5; // longer between two boxes of a face, it was not seen
+  // Between two boxes of a face that are so many usual steps, or seconds, apart it was not seen.
+  const APART_STEPS = 1.6, APART_S = [0.5, 2];
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   function clock(seconds) {
@@ -25,12 +26,18 @@
     return low - 1;
   }
 
+  function apartOf(times) {
+    const steps = times.slice(1).map((time, at) => time - times[at]).sort((a, b) => a - b);
+    return clamp(APART_STEPS * (steps[steps.length >> 1] || 0), ...APART_S);
+  }
+
   function attach(root) {
     if (root.dataset.attached) return;
     root.dataset.attached = "yes";
     const media = root.querySelector("video, audio"), canvas = root.querySelector("canvas");
     const boxes = JSON.parse(root.dataset.boxes || "{}");
     const times = Object.fromEntries(Object.entries(boxes).map(([who, rows]) => [who, rows.map((row) => row[0])]));
+    const apart = Object.fromEntries(Object.entries(times).map(([who, at]) => [who, apartOf(at)]));
     let now = 0, frame = 0;
 
     const length = () => Number(root.dataset.length) || (media && media.duration) || 0;
@@ -69,11 +76,11 @@
     /** Where a face is: between where it is before and after a time; null where it is not. */
     function boxAt(who, time) {
       const rows = boxes[who], at = last(times[who], time), before = rows[at], after = rows[at + 1];
-      if (before && after && after[0] - before[0] <= APART_S) {
+      if (before && after && after[0] - before[0] <= apart[who]) {
         const share = (time - before[0]) / (after[0] - before[0]);
         return before.map((value, i) => value + share * (after[i] - value));
       }
-      const near = [before, after].find((row) => row && Math.abs(row[0] - time) <= APART_S / 2);
+      const near = [before, after].find((row) => row && Math.abs(row[0] - time) <= apart[who] / 2);
       return near || null;
     }
 
