@@ -83,11 +83,12 @@ class Page:
         self.rows: dict[int, Row] = {}
         self.shown: list[int] = []
         self._drawn: list[tuple] = []
+        self._done: list[str] = []
 
     def build(self, ui: Any) -> None:
         """Make the elements, and look at the jobs from then on."""
         self.ui = ui
-        with ui.element("main"):
+        with ui.element("div").classes("page"):
             ui.html(_INTRO, sanitize=False)
             self._consent()
             self._model()
@@ -187,6 +188,10 @@ class Page:
                 self.shown = [number]
         self.list.set_visibility(bool(self.rows))
         self._draw([clips[n] for n in self.shown if n in clips])
+        done = [str(n) for n, row in self.rows.items() if row.usable]
+        if done != self._done:
+            self._done, several = done, downloads.OF_SEVERAL
+            self.along.set_content(shown.links(self.session.key, done, several, "All: "))
 
     def _draw(self, clips: Sequence[Clip]) -> None:
         state = [(one.number, id(one.reading), one.complete) for one in clips]
@@ -202,8 +207,6 @@ class Page:
             for clip in clips:
                 if clip.reading is not None and not clip.reading.error:
                     self.ui.html(shown.clip(clip, self.session.key), sanitize=False, tag="article")
-        done = [str(n) for n, row in self.rows.items() if row.usable]
-        self.along.set_content(shown.links(self.session.key, done, downloads.OF_SEVERAL, "all"))
 
 
 class Row:
@@ -217,7 +220,7 @@ class Row:
     def __init__(self, page: Page, clip: Clip) -> None:
         ui, self.page, self.clip = page.ui, page, clip
         with ui.element("li") as self.item:
-            label = ui.element("label").classes("name")
+            label = ui.element("label").classes("clip-name")
             with label:
                 self.tick = ui.checkbox().props("dense").props(f"aria-label={_quoted(clip)}")
                 self.name = ui.label(clip.medium.name)
@@ -284,9 +287,10 @@ def status(clip: Clip) -> tuple[str, float]:
         return "waits for its turn", math.nan
     if job.state == RUNNING:
         if not job.stage:
-            return "is read" if reading is None else "faces and sound", math.nan
+            return "is read", math.nan
         if not job.total_s or math.isnan(job.total_s):
-            return f"{job.stage}: {job.reached_s:.0f} s", math.nan
+            reached = f": {job.reached_s:.0f} s" if job.reached_s else ""
+            return f"{job.stage}{reached}", math.nan
         share = min(1.0, job.reached_s / job.total_s)
         return f"{job.stage}: {job.reached_s:.0f} of {job.total_s:.0f} s", share
     if job.state == STOPPED and reading is None:

@@ -133,6 +133,8 @@ def add_routes(app: FastAPI, sessions: Sessions, hosts: Sequence[str] | None) ->
             return PlainTextResponse(str(error), 413)
         except OSError as error:
             return PlainTextResponse(f"{name[:80]}: it cannot be kept ({error.strerror})", 507)
+        if session.closed:  # meanwhile
+            return PlainTextResponse("this page is closed; load it again", 404)
         session.predict([clip])
         return PlainTextResponse(str(clip.number))
 
@@ -201,7 +203,8 @@ async def follow(session: Session, socket: WebSocket, modalities: tuple[str, ...
     loop, out = asyncio.get_running_loop(), asyncio.Queue[Any]()
 
     def told(name: str, value: Any) -> None:
-        loop.call_soon_threadsafe(out.put_nowait, (name, value))
+        with contextlib.suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(out.put_nowait, (name, value))
 
     job = session.crew.submit(Job(session.key, Live(modalities, session.model), told))
     sender = asyncio.create_task(_send(job, socket, out))

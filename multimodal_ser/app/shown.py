@@ -15,7 +15,7 @@ from multimodal_ser.app.work import Reading
 from multimodal_ser.datasets.files import AUDIO_ENDINGS, VIDEO_ENDINGS, is_audio
 from multimodal_ser.errors import SerError
 from multimodal_ser.reports import clips, html, player
-from multimodal_ser.reports.markup import TEMPLATES, Markup, join
+from multimodal_ser.reports.markup import TEMPLATES, Markup
 from multimodal_ser.tables import MODALITIES
 from multimodal_ser.workflows import showing
 
@@ -23,7 +23,7 @@ from multimodal_ser.workflows import showing
 ENDINGS = (*AUDIO_ENDINGS, *VIDEO_ENDINGS)
 _CLIP = TEMPLATES.from_string(
     """{% import "clip.html" as parts %}<h2>{{ clip.name }}</h2>
-{{ parts.clip(clip, number, labels) }}<p class="take">Take along: {{ links }}</p>"""
+{{ parts.clip(clip, number, labels) }}<p class="take">{{ links }}</p>"""
 )
 
 
@@ -72,7 +72,7 @@ def clip(clip: Clip, key: str) -> str:
         clip=made,
         number=clip.number,
         labels=labels,
-        links=links(key, [str(clip.number)], downloads.FORMATS),
+        links=links(key, [str(clip.number)], downloads.FORMATS, "Take along: "),
     )
 
 
@@ -93,24 +93,26 @@ def media(clip: Clip, url: str, note: str = "") -> player.Media:
     return replace(found, url=url, note=found.note or note)
 
 
-def links(key: str, numbers: Sequence[str], endings: Iterable[str], of: str = "") -> Markup:
+def links(key: str, numbers: Sequence[str], endings: Iterable[str], said: str) -> Markup:
     """Return links to take predictions of recordings along.
 
     Args:
         key: of the page.
         numbers: of recordings; without any there are no links.
         endings: of :data:`downloads.FORMATS`.
-        of: what is said before each format.
+        said: what stands before them.
+
+    Example:
+        >>> print(links("k", ["0", "2"], ["csv"], "All: "))
+        All: <a href="/take/k/0,2.csv" download>CSV</a>
     """
     if not numbers:
         return Markup("")
     base = f"/take/{key}/{','.join(numbers)}"
-    names = {"csv": "CSV", "html": "this page", "srt": ".srt", "vtt": ".vtt"}
-    names |= {one: f".{one}" for one in ("TextGrid", "eaf")}
-    return join(
-        Markup('<a href="{}.{}" download>{} {}</a> ').format(base, one, of, names[one])
-        for one in endings
-    )
+    link = Markup('<a href="{}.{}" download>{}</a>').format
+    names = {"csv": "CSV", "html": "the page"}
+    found = (link(base, one, names.get(one, f".{one}")) for one in endings)
+    return Markup("{}{}").format(said, Markup(" ").join(found))
 
 
 def _novelty(rows: pd.DataFrame) -> list[str]:

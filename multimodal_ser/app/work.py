@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 COVERAGE = 0.9
 #: How a live stream is cut: an answer every second, of the last three.
 WINDOW = "window=3,hop=1"
-#: A camera's images come a few times a second here; each network looks at two of them.
+#: A camera's images come a few times a second here, of which two are looked at.
 LIVE_SAMPLING = "seconds=0.5"
 #: Progress is reported no more often, in seconds.
 REPORT_S = 0.1
@@ -108,9 +109,13 @@ def serve(pipe: Any, model: str | None) -> None:
             ``failed`` and why.
         model: loaded, and used once, before the first task.
     """
+    from tqdm import tqdm
+
     # Ctrl-C at the terminal is for the server, which then ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Else its bars, which nobody sees, share a semaphore that a child that is killed leaves behind.
+    tqdm.set_lock(threading.RLock())
 
     def tell(name: str, value: Any) -> None:
         pipe.send((name, value))
@@ -175,13 +180,13 @@ def _predict(task: Predict, tell: Tell) -> None:
     from multimodal_ser.compute import progress
     from multimodal_ser.compute.cache import Cache
 
-    last_s = 0.0
+    last_s, length_s = 0.0, None
 
     def watch(stage: str, reached_s: float, total_s: float | None) -> None:
         nonlocal last_s
         if time.monotonic() - last_s >= REPORT_S:
             last_s = time.monotonic()
-            tell("progress", (stage, reached_s, total_s))
+            tell("progress", (stage.partition(" of ")[0], reached_s, total_s or length_s))
 
     model, cache = _model(task.model), Cache(task.cache)
     # Adapted clips are heard beside each other, the others one by one: the first shows first.
@@ -189,11 +194,13 @@ def _predict(task: Predict, tell: Tell) -> None:
     found: list[Reading] = []
     with progress.watching(watch):
         for group in groups:
+            length_s = _seconds(group[0].path) if len(group) == 1 else None
             for reading in readings(group, model, task.person, cache):
                 tell("reading", (len(found), reading))
                 found.append(reading)
         for at, reading in enumerate(found):
             if len(reading.predictions):
+                tell("progress", ("waveform and boxes", 0.0, None))
                 tell("media", (at, beside(reading, task.media[at], model, cache)))
 
 
@@ -294,9 +301,7 @@ def _follow(task: Live, tell: Tell, receive: Callable[[], Any]) -> None:
 
     model = inference.check_adapt(_model(task.model), "none")
     wanted = tuple(name for name in task.modalities if name in model.modalities)
-    if "video" in wanted and any(one.kind == "frames" for one in model.learners.values()):
-        model = inference.with_front_end(model, sampling=LIVE_SAMPLING)
-    stream = Stream(model, WINDOW, modalities=wanted, name="live")
+    stream = Stream(model, WINDOW, modalities=wanted, sampling=LIVE_SAMPLING, name="live")
     tell("listening", wanted)
     while True:
         kind, *content = receive()

@@ -42,6 +42,8 @@ class Stream:
         modalities: what will be fed, of ``audio`` and ``video``; rows wait for all of it.
             None takes all that the model has.
         smoothing: ``5,causal``: seconds; or None.
+        sampling: which images are looked at, such as ``seconds=0.5`` where they come more
+            seldom than those of a film; None takes the model's own.
         name: what the rows are called.
 
     Raises:
@@ -61,6 +63,7 @@ class Stream:
         *,
         modalities: tuple[str, ...] | None = None,
         smoothing: str | smoothing_of.Smoothing | None = None,
+        sampling: str | None = None,
         name: str = "stream",
     ) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
@@ -76,10 +79,10 @@ class Stream:
         self._reached = {name: 0.0 for name in self.modalities}
         self._resampler: Any = None
         self._finder = SpeechFinder() if self._how == "speech" else None
-        self._feeds = _feeds(self.model) if "video" in self.modalities else {}
+        self._feeds = _feeds(self.model, sampling) if "video" in self.modalities else {}
         self._looks_at_faces = any(one.params.crop == "face" for one in self._feeds.values())
         self._frames: dict[str, list[pd.DataFrame]] = {name: [] for name in self._feeds}
-        self._measuring = _measuring(self.model) if "video" in self.modalities else {}
+        self._measuring = _measuring(self.model, sampling) if "video" in self.modalities else {}
         self._measured: dict[str, list[tuple[float, np.ndarray]]] = {n: [] for n in self._measuring}
 
     def feed_sound(self, samples: np.ndarray, rate_hz: int) -> pd.DataFrame:
@@ -271,19 +274,22 @@ def _checked(model: Model, text: str, modalities: tuple[str, ...]) -> Any:
     return how
 
 
-def _feeds(model: Model) -> dict[str, Any]:
-    from multimodal_ser.video.feed import FrameFeed
-
-    eyes = {name: one for name, one in model.learners.items() if one.kind == "frames"}
-    return {name: FrameFeed(one.params) for name, one in eyes.items() if one.kind == "frames"}
+def _feeds(model: Model, sampling: str | None) -> dict[str, Any]:
+    eyes = {name: one.params for name, one in model.learners.items() if one.kind == "frames"}
+    return {name: _feed(params, sampling) for name, params in eyes.items()}
 
 
-def _measuring(model: Model) -> dict[str, Any]:
+def _measuring(model: Model, sampling: str | None) -> dict[str, Any]:
     """Return what samples images for each input that is measured in faces."""
+    inputs = {one.input for one in model.learners.values()}
+    return {name: _feed(measured_params(name), sampling) for name in MEASURED if name in inputs}
+
+
+def _feed(params: Any, sampling: str | None) -> Any:
+    from multimodal_ser.video.extract import changed_params
     from multimodal_ser.video.feed import FrameFeed
 
-    inputs = {one.input for one in model.learners.values()}
-    return {name: FrameFeed(measured_params(name)) for name in MEASURED if name in inputs}
+    return FrameFeed(changed_params(params, sampling))
 
 
 def _names(feature_set: str) -> tuple[str, ...]:

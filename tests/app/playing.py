@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import numpy as np
@@ -24,23 +25,34 @@ def until(true, patience_s: float = PATIENCE_S):
 
 def play(pipe, model):
     """Stand in for ``work.serve``: tasks are tuples that say what to do."""
-    pipe.send(("ready", None))
-    while True:
-        kind, value = pipe.recv()
-        if kind == "die":
-            return
-        if kind == "sleep":
-            pipe.send(("progress", ("sleeping", 1.0, 9.0)))
-            time.sleep(value)
-        if kind == "listen":
-            pipe.send(("listening", None))
-            while (heard := pipe.recv()) != ("end",):
-                pipe.send(("heard", heard))
-        if kind == "fail":
-            pipe.send(("failed", value))
-            continue
-        pipe.send(("said", value))
-        pipe.send(("done", ""))
+    with contextlib.suppress(EOFError):
+        pipe.send(("ready", None))
+        while (task := pipe.recv())[0] != "die":
+            pipe.send(played(pipe, *task))
+
+
+def played(pipe, kind, value):
+    if kind == "sleep":
+        pipe.send(("progress", ("sleeping", 1.0, 9.0)))
+        time.sleep(value)
+    if kind == "listen":
+        pipe.send(("listening", None))
+        while (heard := pipe.recv()) != ("end",):
+            pipe.send(("heard", heard))
+    if kind == "fail":
+        return "failed", value
+    pipe.send(("said", value))
+    return "done", ""
+
+
+def listen(pipe, model):
+    """Stand in for ``work.serve`` of live streams."""
+    with contextlib.suppress(EOFError):
+        while True:
+            pipe.send(("listening", pipe.recv().modalities))
+            while pipe.recv() != ("end",):
+                pass
+            pipe.send(("done", ""))
 
 
 class Idle:

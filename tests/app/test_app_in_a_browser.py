@@ -169,7 +169,9 @@ def test_ten_files_at_once_a_broken_one_and_a_hostile_name(page, film, tmp_path)
     broken.write_bytes(film.read_bytes()[:5000])
     drop(page, [*paths, hostile, broken])
     until(lambda: len(states(page)) == 10 and all("%" in s or "broken" in s for s in states(page)))
-    told = dict(zip(page.locator(".recordings .name").all_inner_texts(), states(page), strict=True))
+    told = dict(
+        zip(page.locator(".recordings .clip-name").all_inner_texts(), states(page), strict=True)
+    )
     assert "<script>document.title=1<.mp4" in {name.strip() for name in told}
     assert len({text for name, text in told.items() if "broken" not in name}) == 1
     assert "multimodal_ser-app" not in " ".join(told.values())  # none of our paths
@@ -185,7 +187,7 @@ def test_recording_goes_the_way_of_a_file(page):
     page.wait_for_function("document.getElementById('said').textContent.includes('4 s')")
     page.click("#record")
     page.wait_for_selector(".view .lane")
-    assert "recorded" in page.locator(".recordings .name").inner_text()
+    assert "recorded" in page.locator(".recordings .clip-name").inner_text()
     page.wait_for_function("document.querySelector('.view video').duration > 2")
 
 
@@ -264,7 +266,7 @@ def long_film(film, tmp_path_factory) -> Path:
 def test_stop_and_closing_the_page_end_the_work_and_delete_the_files(page, served, long_film):
     before = set(served.uploads())
     drop(page, [long_film])
-    until(lambda: any(" s" in state for state in states(page)))  # seconds of media
+    until(lambda: any(re.search(r"\d s", state) for state in states(page)))  # of media
     page.get_by_role("button", name="Stop").click()
     until(lambda: states(page) == ["stopped"])
     page.get_by_role("button", name="Predict all again").click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playing import predictions, until
+from playing import listen, predictions, until
 
 pytest.importorskip("nicegui", reason="the extra 'app' is not installed")
 from fastapi import FastAPI
@@ -129,16 +129,6 @@ def test_a_live_stream_ends_with_its_socket():
     until(lambda: not crew._running)
     sessions.close_all()
     crew.close()
-
-
-def listen(pipe, model):
-    """Stand in for ``work.serve`` of live streams."""
-    while True:
-        task = pipe.recv()
-        pipe.send(("listening", task.modalities))
-        while pipe.recv() != ("end",):
-            pass
-        pipe.send(("done", ""))
 
 
 def test_ports_and_hosts():

@@ -140,6 +140,20 @@ def test_all_that_the_released_model_sees_in_a_film_is_in_the_stream(shared_data
     same(got.iloc[:-1], file.iloc[: len(got) - 1])  # a stream ends with its last image
 
 
+def test_fewer_images_are_looked_at_as_often_where_that_is_asked_for(model, corpus):
+    film = sorted(corpus.rglob("*.mp4"))[0]
+    images = [(one.gray, one.time_s) for one in iter_frames(film, every=1)]
+    found = []
+    for step, sampling in ((1, "every=10"), (5, "every=2")):
+        how = {"modalities": ("video",), "sampling": sampling}
+        stream = Stream(model, "window=0.8,hop=0.4", **how)
+        rows = [stream.feed_frame(*one) for one in images[::step]]
+        found.append(pd.concat(rows, ignore_index=True).query("modality == 'video'"))
+    every, some = (table.set_index("start_s")[list(EMOTIONS)].astype(float) for table in found)
+    assert len(some) >= 2
+    np.testing.assert_allclose(some, every.loc[some.index], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -148,6 +162,7 @@ def test_all_that_the_released_model_sees_in_a_film_is_in_the_stream(shared_data
         {"segments": "speech", "modalities": ("video",)},
         {"modalities": ("words",)},
         {"smoothing": "5"},
+        {"sampling": "seconds=often"},
     ],
 )
 def test_what_no_stream_can_do_is_refused(model, how):

@@ -3,7 +3,8 @@
 window.serApp = (() => {
   "use strict";
   const IMAGES_PER_S = 5, WIDE_PX = 640, HISTORY = 120;
-  const BEHIND_BYTES = 500_000, LOST_BYTES = 4_000_000;
+  // So far behind, images are left out; so much sound that nobody takes ends the view.
+  const BEHIND_S = 1.5, BEHIND_BYTES = 200_000, LOST_BYTES = 4_000_000;
   const id = (name) => document.getElementById(name);
   const say = (text) => { id("said").textContent = text; };
   const address = (path) => `${path}/${id("give").dataset.key}`;
@@ -78,7 +79,7 @@ window.serApp = (() => {
     const socket = new WebSocket(
       `${location.origin.replace("http", "ws")}${address("/live")}?modalities=audio${camera ? ",video" : ""}`);
     socket.binaryType = "arraybuffer";
-    let samples = 0, timer = 0;
+    let samples = 0, timer = 0, left = 0;
     const delays = [];
     const send = (kind, number, content) => {
       const message = new Uint8Array(16 + content.byteLength), view = new DataView(message.buffer);
@@ -104,7 +105,8 @@ window.serApp = (() => {
 
     function image() {
       const video = document.querySelector("#live video"), time = clock();
-      if (!video.videoWidth || socket.bufferedAmount > BEHIND_BYTES) return;
+      const late = delays.length && delays[delays.length - 1] > BEHIND_S;
+      if (!video.videoWidth || socket.bufferedAmount > BEHIND_BYTES || (late && ++left % 5)) return;
       const canvas = document.createElement("canvas");
       canvas.width = Math.min(WIDE_PX, video.videoWidth);
       canvas.height = Math.round(canvas.width * video.videoHeight / video.videoWidth);
@@ -118,6 +120,7 @@ window.serApp = (() => {
       release(stream);
       sound.close().catch(() => {});
       socket.close();
+      document.querySelector("#live video").hidden = true;
       id("watch").textContent = "Watch live";
       say(why);
     }
@@ -131,7 +134,7 @@ window.serApp = (() => {
     socket.onclose = () => live && stop("The live view has ended.");
     live = { stop };
     id("live").hidden = false;
-    for (const name of ["now", "history"]) document.querySelector(`#live .${name}`).replaceChildren();
+    for (const name of ["now", "history", "delay"]) document.querySelector(`#live .${name}`).replaceChildren();
     document.querySelector("#live video").srcObject = stream;
     document.querySelector("#live video").hidden = !camera;
     document.querySelector("#live video").play().catch(() => {});
@@ -167,7 +170,7 @@ window.serApp = (() => {
     while (history.children.length > HISTORY) history.firstChild.remove();
     const sorted = delays.slice(-20).sort((a, b) => a - b), middle = sorted[sorted.length >> 1];
     document.querySelector("#live .delay").textContent =
-      `An answer each second, of the last 3 s; it comes ${middle.toFixed(1)} s after they are over.`;
+      `An answer each second, of 3 s; it comes ${middle.toFixed(1)} s after they are over.`;
   }
 
   // A player that is put in the place of another goes on where that was.
