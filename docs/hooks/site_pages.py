@@ -190,25 +190,26 @@ def notebook_page(path: Path) -> str:
         RuntimeError: a cell fails.
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    results = iter(_results(path))
+    results = enumerate(_results(path), start=1)
     parts = []
     for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(text)
         else:
-            parts += [f"```python\n{text}\n```", _output(next(results))]
+            number, result = next(results)
+            parts += [f"```python\n{text}\n```", _output(result, number)]
     title, _, rest = "\n\n".join(filter(None, parts)).partition("\n")
     note = f"*Run while this site was built. The notebook: [{path.name}]({path.name}).*"
     return f"{title}\n\n{note}\n{rest}\n"
 
 
-def _output(result: dict[str, str | None]) -> str:
+def _output(result: dict[str, str | None], number: int) -> str:
     """Return what a cell shows as a block of HTML, in one line that Markdown leaves as it is."""
     texts = [result["printed"], None if result["html"] else result["text"]]
     shown = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts if text)
     shown = (shown + (result["html"] or "")).replace("\n", "&#10;")
-    about = 'class="output" role="region" aria-label="Output" tabindex="0"'
+    about = f'class="output" role="region" aria-label="Output {number}" tabindex="0"'
     return f"<div {about}>{shown}</div>" if shown else ""
 
 
