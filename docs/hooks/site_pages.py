@@ -37,9 +37,10 @@ from multimodal_ser.reports.consent import CONSENT  # noqa: E402
 slug = partial(pymdownx.slugs.slugify(case="lower"), sep="-")
 #: What the notebooks showed, by their content and the state of the library.
 KEPT = ROOT / "build" / "notebooks"
-#: ``{{section FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR 2}}``.
+#: A line of ``{{section FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR 2}}``.
 _TAKE = re.compile(
-    r"\{\{(?P<what>section|tables) (?P<file>[^#\s]+)#(?P<anchor>[^\s}]+)(?: (?P<which>\d+))?\}\}"
+    r"^\{\{(?P<what>section|tables) (?P<file>[^#\s]+)#(?P<anchor>[^\s}]+)(?: (?P<which>\d+))?\}\}$",
+    re.MULTILINE,
 )
 _FENCE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|[#/])([^)\s#]+)(#[^)\s]*)?\)")
