@@ -109,6 +109,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         else:
             turned = _turned(part, source, page.file.src_uri, place)
             parts.append(_TAKE.sub(found, turned).replace("{{consent}}", CONSENT))
+            if wrong := re.search(r"^\{\{.*", parts[-1], re.MULTILINE):
+                raise ValueError(f"{source}: {wrong[0]} is not understood; use section or tables")
     return "".join(parts)
 
 
