@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 from multimodal_ser.compute.files import write_atomically  # noqa: E402
 from multimodal_ser.compute.versions import build  # noqa: E402
-from multimodal_ser.reports.consent import CONSENT  # noqa: E402
+from multimodal_ser.reports.consent import SENTENCES  # noqa: E402
 
 slug = partial(pymdownx.slugs.slugify(case="lower"), sep="-")
 #: What the notebooks showed, by their content and the state of the library.
@@ -49,7 +49,7 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|[#/])([^)\s#]+)(#[^)\s]*)?\)")
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the files in the place of a pattern of the navigation, and the consent on every page."""
     config.nav = _expanded(config.nav)
-    config.copyright = CONSENT
+    config.copyright = SENTENCES
     return config
 
 
@@ -108,7 +108,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             parts.append(part)
         else:
             turned = _turned(part, source, page.file.src_uri, place)
-            parts.append(_TAKE.sub(found, turned).replace("{{consent}}", CONSENT))
+            parts.append(_TAKE.sub(found, turned).replace("{{consent}}", SENTENCES))
             if wrong := re.search(r"^\{\{.*", parts[-1], re.MULTILINE):
                 raise ValueError(f"{source}: {wrong[0]} is not understood; use section or tables")
     return "".join(parts)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from multimodal_ser import VERSION
 from multimodal_ser.cli import verbs
 from multimodal_ser.errors import did_you_mean, printable
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 
 _EPILOG = """\
 a first session:
@@ -71,7 +71,7 @@ def build() -> argparse.ArgumentParser:
     parser = Parser(
         prog="multimodal-ser",
         description="Emotion recognition from audio-video clips: the sound, the image, and both.",
-        epilog=f"{_EPILOG}\n{textwrap.fill(CONSENT, 80)}",
+        epilog=f"{_EPILOG}\n{textwrap.fill(SENTENCES, 80)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 
 #: Heading of each section, in order; every card has all of them.
 SECTIONS = (
@@ -31,7 +31,7 @@ NAME = "MODEL_CARD.md"
 
 
 def card(title: str, sections: Mapping[str, str]) -> str:
-    """Return a card as Markdown; its "Not for" ends with :data:`CONSENT`.
+    """Return a card as Markdown; its "Not for" ends with :data:`~multimodal_ser.reports.consent.SENTENCES`.
 
     Args:
         title: the model's name.
@@ -54,7 +54,7 @@ def card(title: str, sections: Mapping[str, str]) -> str:
     parts = [f"# {title}"]
     for name in SECTIONS:
         parts += [f"## {name}", sections[name].strip("\n")]
-        parts += [CONSENT] if name == "Not for" else []
+        parts += [SENTENCES] if name == "Not for" else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -10,7 +10,7 @@ import multimodal_ser as mser
 from multimodal_ser.cli import main
 from multimodal_ser.evaluation import runs
 from multimodal_ser.evaluation.metrics import score
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 from multimodal_ser.tables import EMOTIONS
 
 
@@ -50,7 +50,7 @@ def test_help_names_every_verb(capsys):
 def test_help_says_consent_and_limits(words, capsys):
     with pytest.raises(SystemExit):
         main(words)
-    assert CONSENT in " ".join(capsys.readouterr().out.split())
+    assert SENTENCES in " ".join(capsys.readouterr().out.split())
 
 
 def test_index_writes_the_clips_table(corpus, tmp_path, capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from multimodal_ser.errors import SerError
 from multimodal_ser.reports import model_card
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 
 FULL = {name: f"About {name.lower()}." for name in model_card.SECTIONS}
 
@@ -28,5 +28,5 @@ def test_a_card_with_a_gap_is_refused(tmp_path, change):
 def test_released_cards_say_consent_and_limits(name):
     path = Path(__file__).parents[2] / "models" / name / model_card.NAME
     said = path.read_text().partition("## Not for")[2].partition("\n## ")[0]
-    assert said.strip().endswith(CONSENT)
-    assert CONSENT in model_card.card("m", FULL).partition("## Not for")[2].partition("\n## ")[0]
+    assert said.strip().endswith(SENTENCES)
+    assert SENTENCES in model_card.card("m", FULL).partition("## Not for")[2].partition("\n## ")[0]

@@ -20,7 +20,7 @@ from multimodal_ser.cli.arguments import (
 )
 from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "  multimodal-ser predict talk.mp4 --model my-model\n"
         "  multimodal-ser predict interviews/ --model my-model --output interviews.parquet\n"
         "  multimodal-ser predict interviews/ --model trained-with-both --adapt person\n\n"
-        + textwrap.fill(CONSENT, 80),
+        + textwrap.fill(SENTENCES, 80),
     )
     verb.add_argument(
         "sources",
