@@ -62,7 +62,7 @@ def main() -> None:
     data = fer2013.distinct(fer2013.read(options.data))
     networks = [ours(folder) for folder in options.networks]
     if options.mini_xception:
-        networks.append(_mini_xception(options.mini_xception))
+        networks.append(mini_xception(options.mini_xception))
     found = {network.name: on_ferplus(network, data) for network in networks}
     test = len(_labelled(data, 2)[0])
     training = int(fer2013.vote_shares(data.votes)[1][data.usage == 0].sum())
@@ -236,7 +236,8 @@ def of_keras(name: str, labels: Sequence[str], taught: str, network) -> Network:
     return Network(name, tuple(labels), taught, network.count_params(), predict)
 
 
-def _mini_xception(path: str) -> Network:
+def mini_xception(path: str) -> Network:
+    """Return mini_XCEPTION, whose weights are a file of its makers."""
     network = load_keras().saving.load_model(path, compile=False, safe_mode=True)
     size = network.input_shape[1]
 

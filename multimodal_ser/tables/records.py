@@ -22,6 +22,8 @@ Text = Annotated[str, Meta(max_length=2**20)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+#: The SHA-256 of a file.
+Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 #: A table of a run, within the run's own folder.
 _RUN_FILE = r"\Aprobabilities/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.parquet\Z"
 RunFile = Annotated[str, Meta(pattern=_RUN_FILE)]
@@ -39,6 +41,8 @@ class InputRecord(Struct, frozen=True, kw_only=True):
 
     input: Name
     version: Count
+    #: Of its weights, within the model's; those of earlier versions are named by the modality.
+    folder: Annotated[str, Meta(pattern=r"\Alearners(-[0-9]{1,6})?/(audio|video)\Z")] | None = None
 
 
 class RegressorRecord(Struct, frozen=True, kw_only=True):
@@ -47,6 +51,8 @@ class RegressorRecord(Struct, frozen=True, kw_only=True):
     targets: list[Name]
     inputs: dict[Name, InputRecord]
     weights: dict[Name, dict[Name, float]] = {}
+    #: As in :class:`ModelRecord`.
+    files: dict[Name, Digest] | None = None
 
 
 class RunModelRecord(Struct, frozen=True, kw_only=True):
@@ -174,7 +180,7 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     sets: SetsRecord | None = None
     novelty: NoveltyRecord | None = None
     #: SHA-256 of each of the learners' files; models of earlier versions have none.
-    files: dict[Name, Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]] | None = None
+    files: dict[Name, Digest] | None = None
 
 
 def to_record(

@@ -6,6 +6,7 @@ for the clip is for others to say.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.compute.apart import Apart
 from multimodal_ser.errors import ModelError, SerError
 from multimodal_ser.estimators.files import warn_of_missing
 from multimodal_ser.estimators.networks import load_keras, load_network, save_network
@@ -90,6 +92,7 @@ class VideoModel:
             self.training = replace(self.training, epochs=epochs)
         self._weights, self._network = weights, None
         self._light: light.LightNetwork | None = None
+        self._apart: Apart | None = None
         self._network_path: Path | None = None
         self.history: pd.DataFrame | None = None
 
@@ -109,7 +112,7 @@ class VideoModel:
 
         Who asks for it may train it, so from then on it predicts, too.
         """
-        self._light = None
+        self._light = self._apart = None
         if self._network is None and self._network_path is not None:
             found = load_network(self._network_path)
             self._network = _check_network(found, self, self._network_path)
@@ -252,11 +255,10 @@ class VideoModel:
         # One call a batch: ``predict`` would spend more on its own set-up than
         # a small network spends on the images.
         batches = regroup(pictures(), size)
-        network = self._light or self.network
-        source = getattr(network, "source", self.name)
+        predict = self._apart or (self._light or self.network).predict_on_batch
+        source = getattr(self._light, "source", self.name)
         predicted = [
-            light.checked_probabilities(network.predict_on_batch(as_input(batch)), source)
-            for batch in batches
+            light.checked_probabilities(predict(as_input(batch)), source) for batch in batches
         ]
         values = np.full((len(rows), len(self.labels)), np.nan, np.float32)
         if predicted:
@@ -311,7 +313,8 @@ class VideoModel:
         """Return a saved model.
 
         Where the exported network is, it predicts, without Keras, and the
-        ``.keras`` file is needed only to train on.
+        ``.keras`` file is needed only to train on. Where it is not, Keras predicts in a
+        process of its own.
 
         Args:
             description: what :meth:`describe` gave; checked, since it may come
@@ -332,7 +335,8 @@ class VideoModel:
             model._light = _check_network(light.load(exported), model, exported)
         else:
             warn_of_missing(exported, "Keras")
-            _ = model.network
+            model._apart = Apart(_reader, model._network_path, json.dumps(model.describe()))
+            model._apart.check()
         return model
 
     @classmethod
@@ -446,6 +450,13 @@ def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if not named or len(labels) < 2 or len(set(labels)) < len(labels):
         raise ModelError(f"the labels {labels!r:.80} are not two or more different names")
     return labels
+
+
+def _reader(path: Path, description: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what gives the probabilities of a network that was not exported."""
+    model = VideoModel(**check_description(json.loads(description)))
+    model._network_path = path
+    return model.network.predict_on_batch
 
 
 def _check_network(network, model: VideoModel, source: str | Path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import pandas as pd
 
 from multimodal_ser.audio import classifiers as audio_classifiers
 from multimodal_ser.audio import features as feature_sets
+from multimodal_ser.compute.apart import Apart
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
@@ -75,6 +77,7 @@ class FeatureModel:
         self.params = dict(params or {})
         self._estimator: Any = None
         self._light: light.LightNetwork | None = None
+        self._apart: Apart | None = None
         self._folder: Path | None = None
         self._codes: list[int] = []
         self._names: tuple[str, ...] = ()
@@ -187,7 +190,7 @@ class FeatureModel:
             ModelError: the model has not been fitted, or learnt from other values.
             SerError: the classifier learnt from too few clips.
         """
-        if self._light is None and self.estimator is None:
+        if self._light is None and self._apart is None and self.estimator is None:
             raise ModelError(f"{self.name} has not been fitted; call fit or load first")
         if tuple(features.names) != self._names and self._names:
             raise ModelError(
@@ -207,7 +210,10 @@ class FeatureModel:
             said = self._light.predict_on_batch(values)
             return _normalised(light.checked_probabilities(said, self._light.source))
         try:
-            said = files.probabilities(self._module, self.estimator, values)
+            if self._apart is not None and self._estimator is None:
+                said = self._apart(values)
+            else:
+                said = files.probabilities(self._module, self.estimator, values)
             return light.checked_probabilities(said, self.name)
         except ValueError as error:  # such as more neighbours wanted than there are clips
             raise SerError(
@@ -292,7 +298,7 @@ class FeatureModel:
         """Read a model that :meth:`describe` and :meth:`save_weights` wrote.
 
         Where the exported classifier is, it predicts, and no other library is
-        loaded.
+        loaded. Where it is not, the original predicts in a process of its own.
 
         Raises:
             ModelError: a part is missing or damaged, was made by another
@@ -305,7 +311,8 @@ class FeatureModel:
             model._light = _fitting(light.load(folder / EXPORTED), model)
         else:
             files.warn_of_missing(folder / EXPORTED, "the library that trained it")
-            _ = model.estimator
+            model._apart = Apart(_reader, folder, model.modality, model.classifier)
+            model._apart.check()
         if description.get("reference") and not (folder / REFERENCE).exists():
             raise ModelError(f"{folder}: {REFERENCE} is missing; copy the model again")
         if (folder / REFERENCE).exists():
@@ -336,6 +343,12 @@ class FeatureModel:
                 f"{model.input}, this program computes version {now}; train the model again"
             )
         return model
+
+
+def _reader(folder: Path, modality: str, classifier: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what gives the probabilities of a classifier that was not exported."""
+    model = FeatureModel(classifier=classifier, modality=modality)
+    return partial(files.probabilities, model._module, files.load(folder, model._module))
 
 
 def _version(modality: str, input: str) -> int:

@@ -257,8 +257,7 @@ class Model:
             OSError: the folder cannot be written.
         """
         folder = Path(folder)
-        former = _roots(folder)
-        root = next(name for name in _ROOTS if name not in former)
+        former, root = weight_folders(folder), free_root(folder)
         try:
             params, lacking = self._write(folder, root, original)
         except BaseException:
@@ -306,7 +305,12 @@ def add_notes(notes: pd.Series, more: Mapping[str, str]) -> None:
         notes[clip] = "; ".join(text for text in (str(notes.at[clip]), said) if text)
 
 
-def _roots(folder: Path) -> list[str]:
+def free_root(folder: Path) -> str:
+    """Return a name for a folder of weights that a model's folder has not."""
+    return next(name for name in _ROOTS if name not in weight_folders(folder))
+
+
+def weight_folders(folder: Path) -> list[str]:
     """Return the names of the folders of weights that are in a model's folder."""
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(path.name for path in found if re.fullmatch(rf"{LEARNERS}(-\d+)?", path.name))
@@ -418,16 +422,35 @@ def _check_files(record: ModelRecord, folder: Path) -> None:
             for path in (one for one in place.glob("[!.]*") if not one.is_dir()):
                 files.check_file(path)
     if record.files is None:
-        warnings.warn(
-            f"{folder}: it was saved without checksums, so that a changed file goes unnoticed; "
-            "saved again it has them",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn_of_no_checksums(folder)
         return
-    there = checksums(folder, _roots_of(record))
-    changed = sorted(name for name, digest in there.items() if digest != record.files.get(name))
-    lost = sorted(set(record.files) - set(there))
+    check_checksums(folder, record.files, _roots_of(record))
+
+
+def warn_of_no_checksums(folder: Path) -> None:
+    """Say that a model was saved by an earlier version."""
+    warnings.warn(
+        f"{folder}: it was saved without checksums, so that a changed file goes unnoticed; "
+        "saved again it has them",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def check_checksums(folder: Path, known: Mapping[str, str], roots: Iterable[str]) -> None:
+    """Refuse a model's folder of which a file was changed, added or lost since it was saved.
+
+    Args:
+        folder: of the model.
+        known: what :func:`checksums` gave then.
+        roots: of the weights, within it.
+
+    Raises:
+        ModelError: it names the file.
+    """
+    there = checksums(folder, roots)
+    changed = sorted(name for name, digest in there.items() if digest != known.get(name))
+    lost = sorted(set(known) - set(there))
     if changed or lost:
         name, what = (lost[0], "is missing") if lost else (changed[0], "is not as it was saved")
         raise ModelError(f"{folder}: {name!r:.200} {what}; copy the model again or train it")

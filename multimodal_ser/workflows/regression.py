@@ -10,9 +10,10 @@ apart.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.audio import features as feature_sets
+from multimodal_ser.compute.apart import Apart
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
 from multimodal_ser.evaluation import agreement
@@ -31,7 +33,14 @@ from multimodal_ser.tables.records import RegressorRecord, read_record
 from multimodal_ser.video import features as face_features
 from multimodal_ser.workflows.data import Work, extract_inputs
 from multimodal_ser.workflows.inference import path_of
-from multimodal_ser.workflows.models import write_json
+from multimodal_ser.workflows.models import (
+    check_checksums,
+    checksums,
+    free_root,
+    warn_of_no_checksums,
+    weight_folders,
+    write_json,
+)
 from multimodal_ser.workflows.recipes import MEASURED, SEQUENCES, TABLES, Learner
 from multimodal_ser.workflows.records import run_record
 from multimodal_ser.workflows.unknown_speakers import grouped
@@ -76,7 +85,7 @@ class Part:
 
     Attributes:
         learner: its modality and input; its classifier is not looked at.
-        estimator: what :func:`build` gave, fitted.
+        estimator: what :func:`build` gave, fitted; or such a one in a file.
     """
 
     learner: Learner
@@ -88,6 +97,22 @@ class Part:
         if len(features.clips):
             said = np.reshape(self.estimator.predict(features.values), (-1, len(targets)))
         return pd.DataFrame(said, pd.Index(features.clips, name="clip"), list(targets))
+
+
+class _Kept:
+    """A fitted regressor in a folder of anyone's, which works in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.predict = folder, Apart(_reader, folder)
+        self.predict.check()
+
+    def save(self, folder: Path) -> None:
+        """Write it into another folder."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+
+
+def _reader(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    return files.load(folder, sys.modules[__name__]).predict
 
 
 @dataclass(frozen=True)
@@ -121,18 +146,24 @@ class Regressor:
     def save(self, folder: str | Path, record: dict) -> None:
         """Write the regressor, and how it was made as ``run.json``.
 
+        One that was there is replaced by one write, as by :meth:`models.Model.save`.
+
         Raises:
             OSError: the folder cannot be written.
         """
+        folder = Path(folder)
+        former, root = weight_folders(folder), free_root(folder)
+        inputs = {}
         for one in self.parts:
-            files.save(one.estimator, Path(folder) / one.learner.modality)
-        inputs = {
-            one.learner.modality: {"input": one.learner.input, "version": _version(one.learner)}
-            for one in self.parts
-        }
-        about = {"targets": list(self.targets), "inputs": inputs, "weights": dict(self.weights)}
-        write_json(Path(folder) / "run.json", record)
-        write_json(Path(folder) / NAME, about)
+            place = f"{root}/{one.learner.modality}"
+            files.save(one.estimator, folder / place)
+            about = {"input": one.learner.input, "version": _version(one.learner)}
+            inputs[one.learner.modality] = {**about, "folder": place}
+        said = {"targets": list(self.targets), "inputs": inputs, "weights": dict(self.weights)}
+        write_json(folder / NAME, {**said, "files": checksums(folder, [root])})
+        write_json(folder / "run.json", record)
+        for name in former:
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def learner_of(modality: str, name: str) -> Learner:
@@ -180,14 +211,24 @@ def load(folder: str | Path) -> Regressor:
     """Read a regressor that :meth:`Regressor.save` wrote.
 
     Raises:
-        ModelError: a file is missing or damaged, or of another version of the features.
+        ModelError: a file is missing, damaged or not as it was saved, or of another version of
+            the features.
+
+    Warns:
+        UserWarning: it was saved without checksums, by an earlier version.
     """
+    folder = Path(folder)
     record = read_record(Path(folder) / NAME, RegressorRecord, "a regressor", error=ModelError)
     both = {"audio", "video", "bias"}
     weighed = all(set(record.weights.get(name, ())) == both for name in record.targets)
     whole = record.targets and record.inputs and set(record.inputs) <= both - {"bias"}
     if not whole or (len(record.inputs) > 1 and not weighed):
         raise ModelError(f"{folder}: its inputs, targets or weights are not known; train it again")
+    if record.files is None:
+        warn_of_no_checksums(folder)
+    else:
+        within = {str(one.folder).split("/")[0] for one in record.inputs.values()}
+        check_checksums(folder, record.files, within)
     parts = []
     for modality, kept in record.inputs.items():
         try:
@@ -196,8 +237,7 @@ def load(folder: str | Path) -> Regressor:
             raise ModelError(f"{folder}: {error}; train it again") from error
         if kept.version != _version(learner):
             raise ModelError(f"{folder}: made with another version of {kept.input}; train it again")
-        estimator = files.load(Path(folder) / modality, sys.modules[__name__])
-        parts.append(Part(learner, estimator))
+        parts.append(Part(learner, _Kept(folder / (kept.folder or modality))))
     return Regressor(tuple(record.targets), tuple(parts), record.weights)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from multimodal_ser.audio import classifiers
 from multimodal_ser.audio.features import functionals, random_convolutions
+from multimodal_ser.compute import apart
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.tables import EMOTIONS, Features, make_clips, selection
 from multimodal_ser.workflows.feature_model import FeatureModel
@@ -195,6 +196,20 @@ def test_a_model_file_that_names_a_stranger_is_refused(learnable, tmp_path):
     (tmp_path / "estimator.onnx").unlink(missing_ok=True)
     with pytest.raises(ModelError):
         FeatureModel.load(model.describe(), tmp_path)
+
+
+def test_a_tree_that_leads_in_circles_is_stopped(learnable, monkeypatch, tmp_path):
+    monkeypatch.setattr(apart, "READ_SECONDS", 5.0)
+    features, clips = learnable
+    model = FeatureModel(classifier="decision_tree").fit(features, clips)
+    tree = model.estimator.tree_
+    state = tree.__getstate__()
+    state["nodes"]["left_child"][0] = state["nodes"]["right_child"][0] = 0
+    tree.__setstate__(state)
+    assert model.save_weights(tmp_path) is not None  # it has no export
+    loaded = FeatureModel.load(model.describe(), tmp_path)
+    with pytest.raises(ModelError):
+        loaded.predict(features, features.clips[:1])
 
 
 def test_linear_algebra_takes_one_thread_in_a_fit(learnable, monkeypatch):

@@ -1,6 +1,7 @@
 """Numbers as labels: agreement, folds of actors, files, and the command."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,25 @@ def test_a_damaged_regressor_is_refused(model, tmp_path, harm):
     (tmp_path / regression.NAME).write_text(harm)
     with pytest.raises(ModelError):
         regression.load(tmp_path)
+
+
+def test_a_changed_regressor_is_refused_and_an_earlier_one_has_no_checksums(model, tmp_path):
+    there = regression.load(shutil.copytree(model, tmp_path / "m"))
+    place = next((tmp_path / "m").rglob("estimator.skops"))
+    content = place.read_bytes()
+    place.write_bytes(content[:-30] + b"x" + content[-29:])
+    with pytest.raises(ModelError):
+        regression.load(tmp_path / "m")
+    place.write_bytes(content)
+    there.save(tmp_path / "m", {})  # over the one that it came from
+    assert regression.load(tmp_path / "m").targets == there.targets
+    assert len(list((tmp_path / "m").rglob("estimator.skops"))) == 1
+    kept = tmp_path / "m" / regression.NAME
+    record = json.loads(kept.read_text())
+    del record["files"]
+    kept.write_text(json.dumps(record))
+    with pytest.warns(UserWarning):
+        regression.load(tmp_path / "m")
 
 
 @pytest.fixture(scope="module")
