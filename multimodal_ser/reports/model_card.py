@@ -31,7 +31,7 @@ NAME = "MODEL_CARD.md"
 
 
 def card(title: str, sections: Mapping[str, str]) -> str:
-    """Return a card as Markdown; its "Not for" ends with :data:`~multimodal_ser.reports.consent.SENTENCES`.
+    """Return a card as Markdown, whose "Not for" ends with consent and limits.
 
     Args:
         title: the model's name.
