@@ -17,7 +17,7 @@ from multimodal_ser.reports.html import clip_report
 from multimodal_ser.tables import MODALITIES
 from multimodal_ser.tables import io as tableio
 from multimodal_ser.video.backbones import Training
-from multimodal_ser.workflows import inference, training
+from multimodal_ser.workflows import inference, showing, training
 from multimodal_ser.workflows.data import extract
 from multimodal_ser.workflows.recipes import Recipe
 
@@ -61,7 +61,8 @@ def run(output: str | Path, *, actors: int = 6, takes: int = 2, seed: int = 0) -
     predictions, _ = inference.predict(film, output / "model", timeline=True)
     terminal.show_predictions(predictions)
     tableio.write(predictions, output / "prediction.csv")
-    clip_report(predictions, output / "prediction.html")
+    about = showing.about(output / "model")
+    clip_report(predictions, output / "prediction.html", about=about, media=showing.media_of)
     say(f"the video's true emotion is {test['emotion'].iloc[len(test) // 2]}")
     _say_where(output, film, time.monotonic() - started)
     return 0

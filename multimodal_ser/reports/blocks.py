@@ -26,6 +26,7 @@ class View:
         shown: the models that are drawn.
         best: the model with the highest UAR.
         prefix: of the ids of its sections.
+        name: what tells it from others on the page.
     """
 
     run: Run
@@ -33,14 +34,15 @@ class View:
     shown: list[RunModel]
     best: RunModel
     prefix: str = ""
+    name: str = ""
 
     @classmethod
-    def of(cls, run: Run, prefix: str = "") -> View:
+    def of(cls, run: Run, prefix: str = "", name: str = "") -> View:
         """Score a run and choose what to draw."""
         scores = findings.summaries(run)
         best = findings.best_model(run, scores)
         assert best is not None, "a run has a model"
-        return cls(run, scores, findings.shown_models(run, scores), best, prefix)
+        return cls(run, scores, findings.shown_models(run, scores), best, prefix, name)
 
     @property
     def truth(self) -> pd.Series:
@@ -52,6 +54,11 @@ class View:
         """Label -> clips that have it."""
         counts = self.truth.value_counts()
         return {label: int(counts.get(label, 0)) for label in self.run.labels}
+
+    @property
+    def there(self) -> list[str]:
+        """The labels that a clip has, in the order of the scheme."""
+        return [label for label, count in self.label_counts.items() if count]
 
     @property
     def colours(self) -> dict[str, int]:

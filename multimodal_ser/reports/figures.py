@@ -36,6 +36,11 @@ def _short(name: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def _folded(name: object) -> str:
+    """Return a name in two lines where it is long."""
+    return textwrap.fill(str(name), _LONGEST, max_lines=2, placeholder="…")
+
+
 def _percent_axis(axis, label: str) -> None:
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
     axis.set_label_text(label)
@@ -46,7 +51,7 @@ def confusion(counts: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     """Draw a confusion matrix: colour is the share of the true label, text the count.
 
     Args:
-        counts: from ``metrics.confusion``: rows are true labels.
+        counts: from ``metrics.confusion``: rows are true labels; columns may have more.
         name: of the model, for the description.
 
     Returns:
@@ -61,22 +66,22 @@ def confusion(counts: pd.DataFrame, name: str = "the model") -> svg.Drawing:
     values = counts.to_numpy(dtype=float)
     total = values.sum(axis=1)
     share = np.divide(values, total[:, None], out=np.zeros_like(values), where=total[:, None] > 0)
-    size = len(counts)
-    figure, axes = svg.new_figure(WIDTH, WIDTH * 0.98)
-    _cells(axes, share, values)
-    for row in range(size):
-        said = f"{100 * share[row, row]:.0f} %" if total[row] else NONE
-        axes.text(size + 0.1, row, said, va="center", ha="left", color=svg.MUTED)
-    labels = [_short(label) for label in counts.index]
-    axes.set_xticks(range(size), labels, rotation=90)
-    axes.set_yticks(range(size), labels)
-    axes.set(xlim=(-0.5, size + 0.9), ylim=(size - 0.5, -0.5), ylabel="true label")
+    rows, columns = counts.shape
+    own = [list(counts.columns).index(label) for label in counts.index]
+    figure, axes = svg.new_figure(WIDTH, WIDTH * (0.36 + 0.62 * rows / max(columns, 1)))
+    _cells(axes, share, values, own)
+    for row in range(rows):
+        said = f"{100 * share[row, own[row]]:.0f} %" if total[row] else NONE
+        axes.text(columns + 0.1, row, said, va="center", ha="left", color=svg.MUTED)
+    axes.set_xticks(range(columns), map(_folded, counts.columns), rotation=90)
+    axes.set_yticks(range(rows), map(_folded, counts.index))
+    axes.set(xlim=(-0.5, columns + 0.9), ylim=(rows - 0.5, -0.5), ylabel="true label")
     axes.set_xlabel("predicted label")
     axes.spines[:].set_visible(False)
     return figure, f"Confusion matrix of {name}: true labels in rows, predictions in columns"
 
 
-def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
+def _cells(axes, share: np.ndarray, counts: np.ndarray, diagonal: Sequence[int]) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
@@ -84,7 +89,7 @@ def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
     squares = [Rectangle((column - 0.47, row - 0.47), 0.94, 0.94) for row, column in places]
     alpha = np.maximum(share, 0.04).ravel()
     axes.add_collection(PatchCollection(squares, facecolor=svg.HEAT, linewidth=0, alpha=alpha))
-    own = [square for square, (row, column) in zip(squares, places, strict=True) if row == column]
+    own = [squares[places.index(place)] for place in enumerate(diagonal)]
     axes.add_collection(PatchCollection(own, facecolor="none", edgecolor=svg.INK, linewidth=0.7))
     for row, column in places:
         count = int(counts[row, column])
@@ -97,7 +102,10 @@ def _cells(axes, share: np.ndarray, counts: np.ndarray) -> None:
 
 @svg.drawn
 def curves(
-    lines: Mapping[str, tuple[np.ndarray, np.ndarray]], kind: str, name: str = "the model"
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    kind: str,
+    name: str = "the model",
+    labels: Sequence[str] = (),
 ) -> svg.Drawing:
     """Draw one-vs-rest curves, a line a label and a bold one for their mean.
 
@@ -105,10 +113,13 @@ def curves(
         lines: label -> x and y, 0 to 1; ``macro`` is drawn bold.
         kind: ``roc`` or ``pr``.
         name: of the model, for the description.
+        labels: in the order of their colours; by default that of the lines.
     """
     figure, axes = svg.new_figure(WIDTH, WIDTH * 0.82)
     single = [label for label in lines if label != "macro"]
-    for at, label in enumerate(single):
+    places = {label: at for at, label in enumerate(labels or single)}
+    for label in single:
+        at = places[label]
         colour = svg.LABELS[at % len(svg.LABELS)]
         dash = "-" if at < len(svg.LABELS) else "--"
         axes.plot(*lines[label], dash, color=colour, linewidth=1.3)
@@ -219,7 +230,7 @@ def bars(
     """
     groups, series = values.shape
     height = 0.78 / max(series, 1)
-    figure, axes = svg.new_figure(WIDTH, 40 + groups * (12 + 9 * series))
+    figure, axes = svg.new_figure(WIDTH, 40 + groups * (16 + 9 * series))
     for at, name in enumerate(values.columns):
         place = np.arange(groups) + (at - (series - 1) / 2) * height
         colour = svg.SERIES[colours[name] % len(svg.SERIES)]
@@ -230,7 +241,7 @@ def bars(
             start = 0 if np.isnan(value) else value
             text = axes.text(start + 0.012, where, said, va="center", fontsize=8, color=svg.MUTED)
             text.set_in_layout(False)
-    axes.set_yticks(range(groups), [_short(label) for label in values.index])
+    axes.set_yticks(range(groups), map(_folded, values.index))
     axes.set(xlim=(0, 1.07), ylim=(groups - 0.45, -0.55))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.grid(True, axis="x")
@@ -248,7 +259,9 @@ def gains(values: pd.Series, what: str) -> svg.Drawing:
         what: names the differences on the axis.
     """
     shown = values.fillna(0).to_numpy() * 100
-    figure, axes = svg.new_figure(WIDTH, 60 + 16 * len(values))
+    names = [_folded(name) for name in values.index]
+    step_px = 28 if any("\n" in name for name in names) else 16
+    figure, axes = svg.new_figure(WIDTH, 60 + step_px * len(values))
     colours = [svg.GOOD if value >= 0 else svg.BAD for value in shown]
     axes.barh(range(len(values)), shown, 0.7, color=colours)
     axes.axvline(0, color=svg.INK, linewidth=0.9)
@@ -258,7 +271,7 @@ def gains(values: pd.Series, what: str) -> svg.Drawing:
         side = "left" if shown[at] >= 0 else "right"
         step = reach * (0.025 if shown[at] >= 0 else -0.025)
         axes.text(shown[at] + step, at, said, va="center", ha=side, fontsize=9, color=svg.MUTED)
-    axes.set_yticks(range(len(values)), [_short(name) for name in values.index])
+    axes.set_yticks(range(len(values)), names)
     axes.set(xlim=(-reach, reach), ylim=(len(values) - 0.4, -0.6), xlabel=what)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
     axes.grid(True, axis="x")
@@ -349,43 +362,3 @@ def _in_words(feature: object) -> str:
     """Return a feature's name as the label of a panel's axis, its unit in brackets."""
     words = (_UNITS.get(word, word) for word in str(feature).split("_"))
     return textwrap.fill(" ".join(words), _PANEL_CHARACTERS, max_lines=2, placeholder="…")
-
-
-@svg.drawn
-def timeline(frames: pd.DataFrame, name: str = "the clip") -> svg.Drawing:
-    """Draw one clip's probabilities over time, stacked to 100 %.
-
-    Args:
-        frames: index time in seconds, ascending, a column per label; rows of
-            NaN, and times that are much further apart than the others, leave
-            a gap. The colours are those of the labels' places, from below.
-        name: of the clip, for the description.
-    """
-    figure, axes = svg.new_figure(640, 240)
-    edges = _edges(frames.index.to_numpy(dtype=float))
-    values = frames.fillna(0).to_numpy(dtype=float)
-    left, width = edges[:, 0], edges[:, 1] - edges[:, 0]
-    floor = np.zeros(len(frames))
-    for at in range(values.shape[1]):
-        colour = svg.LABELS[at % len(svg.LABELS)]
-        axes.bar(left, values[:, at], width, floor, align="edge", color=colour)
-        floor = floor + values[:, at]
-    axes.set(ylim=(0, 1), xlim=(min(0, left[0]), edges[-1, 1]), xlabel="time, s")
-    _percent_axis(axes.yaxis, "probability, %")
-    return figure, f"Probabilities of {name} over time, one colour per label"
-
-
-def _edges(seconds: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return where each frame's column begins and ends, ``(n, 2)``.
-
-    A frame stands for half the way to its neighbours, and where they are far
-    (frames without a face lie between) for half the usual step.
-    """
-    times = np.asarray(seconds, dtype=float)
-    steps = np.diff(times)
-    usual = float(np.median(steps)) if len(steps) else 1.0
-    half = np.where(steps <= 1.5 * usual, steps, usual) / 2
-    ends = usual / 2
-    left = np.concatenate([[min(ends, times[0])], half])
-    right = np.concatenate([half, [ends]])
-    return np.column_stack([times - left, times + right])

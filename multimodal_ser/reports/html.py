@@ -6,7 +6,8 @@ page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,23 +15,27 @@ import pandas as pd
 from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation.runs import Run, RunModel
-from multimodal_ser.reports import figures, findings, lanes
+from multimodal_ser.reports import clips, consent, findings, player
 from multimodal_ser.reports.blocks import View
+from multimodal_ser.reports.clips import About, Showing
 from multimodal_ser.reports.markup import TEMPLATES, Markup
+from multimodal_ser.reports.player import Media
 from multimodal_ser.reports.sections import SECTIONS
-from multimodal_ser.reports.wording import is_leaky, percent
-from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE, sources
+from multimodal_ser.reports.wording import is_leaky
+from multimodal_ser.tables import EMOTIONS, MODALITIES, SUM_TOLERANCE
 
-#: Columns of a timeline; more would be thinner than a pixel.
-SHOWN_SAMPLES = 240
+#: More clips than these are folded.
+SHOWN_OPEN = 3
 
 
-def run_report(runs: Sequence[Run], output: str | Path) -> Path:
+def run_report(runs: Sequence[Run], output: str | Path, names: Sequence[str] = ()) -> Path:
     """Write the report of a run, or of several with a comparison on top.
 
     Args:
         runs: from ``evaluation.runs.read_run``; at least one.
         output: the HTML file; its folder is made.
+        names: of the runs, such as their folders; by default their titles. Runs of one name
+            are numbered.
 
     Returns:
         The file.
@@ -43,7 +48,10 @@ def run_report(runs: Sequence[Run], output: str | Path) -> Path:
     if not runs:
         raise SerError("there is no run to report; name at least one run folder")
     several = len(runs) > 1
-    views = [View.of(run, f"run{at}-" if several else "") for at, run in enumerate(runs, 1)]
+    views = [
+        View.of(run, f"run{at}-" if several else "", name)
+        for at, (run, name) in enumerate(zip(runs, _told_apart(runs, names), strict=True), 1)
+    ]
     return _write(
         output,
         "run.html",
@@ -55,11 +63,19 @@ def run_report(runs: Sequence[Run], output: str | Path) -> Path:
     )
 
 
+def _told_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    given = list(names) or [run.title for run in runs]
+    return [
+        f"{name} ({given[: at + 1].count(name)})" if given.count(name) > 1 else name
+        for at, name in enumerate(given)
+    ]
+
+
 def _write(output: str | Path, template: str, **values: object) -> Path:
-    page = TEMPLATES.get_template(template).render(**values)
+    page = TEMPLATES.get_template(template).stream(**values)
+    page.enable_buffering(100)
     # A lone surrogate in a file name has no UTF-8; shown as '?', it does no harm.
-    content = page.encode("utf-8", errors="replace")
-    write_atomically(output, lambda file: file.write(content))
+    write_atomically(output, lambda file: page.dump(file, "utf-8", errors="replace"))
     return Path(output)
 
 
@@ -111,7 +127,7 @@ def _check_truth(views: list[View]) -> None:
         other = one.index[(one != two).to_numpy()]
         if len(other):
             raise SerError(
-                f"the runs {views[0].run.title!r} and {view.run.title!r} give clip {other[0]!r} "
+                f"the runs {views[0].name!r} and {view.name!r} give clip {other[0]!r} "
                 f"different labels ({one[other[0]]}, {two[other[0]]}); compare runs on one data set"
             )
 
@@ -133,7 +149,15 @@ def figure_page(title: str, drawn: Sequence[tuple[str, Markup]], output: str | P
     return _write(output, "figures.html", title=title, drawn=drawn)
 
 
-def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
+def clip_report(
+    predictions: pd.DataFrame,
+    output: str | Path,
+    *,
+    failures: pd.DataFrame | None = None,
+    about: About | None = None,
+    media: Showing | None = None,
+    embed: bool = False,
+) -> Path:
     """Write what a model says of clips, over time and as a whole.
 
     Args:
@@ -141,22 +165,51 @@ def clip_report(predictions: pd.DataFrame, output: str | Path) -> Path:
             sampled frames have ``frame`` and ``time_s``, rows of whole clips
             have not. A table without a timeline gives the results alone.
         output: the HTML file; its folder is made.
+        failures: what could not be used, from ``inference.predict``.
+        about: what is said of the model.
+        media: from the rows of a clip to what is shown beside them, such as
+            ``workflows.showing.media_of``; None reads nothing of the recordings.
+        embed: whether the recordings are in the page; else it plays them from where they are,
+            or from its own folder.
 
     Returns:
-        The file.
+        The file. Clips are made one at a time while it is written.
 
     Raises:
         TableError: a column is missing, there is no row, or a row holds no
             probabilities.
+        SerError: the recordings are too large to be in the page.
         OSError: the file cannot be written.
     """
     labels = prediction_labels(predictions)
-    clips = [
-        _clip(clip, predictions[predictions["clip"] == clip], labels)
-        for clip in dict.fromkeys(predictions["clip"])
-    ]
-    title = clips[0]["name"] if len(clips) == 1 else f"{len(clips)} clips"
-    return _write(output, "clips.html", title=title, clips=clips, labels=labels)
+    page, about = Path(output), about or About()
+    parts = predictions.groupby("clip", sort=False)
+    if embed:
+        clips.check_embeddable(clips.shown_path(rows) for _, rows in parts)
+
+    def shown(rows: pd.DataFrame) -> Media:
+        found = media(rows) if media is not None else Media()
+        found = replace(found, lazy=len(parts) > SHOWN_OPEN)
+        return clips.placed(found, clips.shown_path(rows), page, embed=embed)
+
+    every = clips.overview(predictions, labels)
+    facts = {"model": about.model, "version": f"multimodal-ser {about.version}"}
+    facts |= {"date": about.date, "labels": ", ".join(labels)}
+    return _write(
+        page,
+        "clips.html",
+        title=every["rows"][0]["clip"] if len(parts) == 1 else f"{len(parts):,} recordings",
+        clips=clips.clips(predictions, labels, shown),
+        overview=every,
+        failures=clips.failure_rows(failures),
+        labels=labels,
+        about=about,
+        facts=facts,
+        consent=consent,
+        embedded=embed,
+        shown_open=SHOWN_OPEN,
+        scripts=[player.PLAYER] + [player.OVERVIEW] * (len(parts) > 1),
+    )
 
 
 def prediction_labels(predictions: pd.DataFrame) -> list[str]:
@@ -183,80 +236,3 @@ def prediction_labels(predictions: pd.DataFrame) -> list[str]:
         clip = predictions.loc[bad, "clip"].iloc[0]
         raise TableError(f"the prediction of {clip!r} does not sum to 1; predict the clip again")
     return labels
-
-
-def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
-    rows = rows.assign(source=sources(rows))
-    timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
-    cut = rows["segment"].notna() if "segment" in rows else timed & False
-    whole = rows[~timed & ~cut].drop_duplicates("source").set_index("source")
-    places = whole["modality"].map(MODALITIES.index).sort_values(kind="stable")
-    whole = whole.loc[places.index, labels].astype(float)
-    ranked = {
-        name: row.sort_values(ascending=False, kind="stable") for name, row in whole.iterrows()
-    }
-    more = len(MODALITIES) - 1 + places.duplicated().cumsum()
-    colours = dict(
-        zip(whole.index.astype(str), places.where(~places.duplicated(), more), strict=True)
-    )
-    said = rows.loc[~cut & ~timed] if cut.any() else rows
-    notes: Iterable = said.get("note", [])
-    return {
-        "name": str(clip),
-        "notes": list(dict.fromkeys(note for note in notes if note == note and note)),
-        "results": ranked,
-        "colours": colours,
-        "lanes": _lanes(clip, rows[cut | timed], labels) if cut.any() else None,
-        "segments": _segments(rows[cut]) if cut.any() else None,
-        "timelines": []
-        if cut.any()
-        else [
-            _timeline(clip, str(source), part, labels)
-            for source, part in rows[timed].groupby("source", sort=False)
-        ],
-        "bars": figures.bars(whole.T, colours, "probability, %") if ranked else None,
-        "rows": [[label, *map(percent, whole[label])] for label in labels],
-    }
-
-
-def _lanes(clip: str, rows: pd.DataFrame, labels: list[str]) -> dict:
-    ends = [rows[name].max() for name in ("end_s", "time_s") if name in rows]
-    length_s = float(pd.Series(ends, dtype=float).max())
-    drawing = lanes.drawing(lanes.of_rows(rows, labels), labels, length_s, clip)
-    return {"drawing": drawing, "width": f"{lanes.width_s(length_s):.0f}"}
-
-
-def _segments(rows: pd.DataFrame) -> dict:
-    """Return the table of segments: the fused answer of each, or the only one."""
-    order = rows["modality"].map(MODALITIES.index)
-    last = rows.loc[order.groupby(rows["segment"]).idxmax()]
-    head = ["from", "to", "person", "label", "confidence, %", "note"]
-    persons = last["person"] if "person" in last else pd.Series(pd.NA, last.index)
-    cells = [
-        last["start_s"].map(lanes.clock),
-        last["end_s"].map(lanes.clock),
-        persons.map(lambda who: "" if pd.isna(who) else str(who)),
-        last["emotion"],
-        last["confidence"].astype(float).map(percent),
-        last["note"].fillna("") if "note" in last else pd.Series("", last.index),
-    ]
-    kept = [at for at, cell in enumerate(cells) if (cell != "").any()]
-    table = list(zip(*(cells[at] for at in kept), strict=True))
-    return {"head": [head[at] for at in kept], "rows": table}
-
-
-def _timeline(clip: str, modality: str, frames: pd.DataFrame, labels: list[str]) -> dict:
-    series = frames.set_index(frames["time_s"].astype(float))[labels].astype(float).sort_index()
-    thinned, each = _thinned(series)
-    drawing = figures.timeline(thinned, clip)
-    return {"modality": modality, "drawing": drawing, "samples": len(series), "each": each}
-
-
-def _thinned(series: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return means of neighbouring samples where there are more than can be drawn."""
-    each = -(-len(series) // SHOWN_SAMPLES)
-    if each <= 1:
-        return series, 1
-    part = pd.Series(range(len(series))) // each
-    times = pd.Series(series.index).groupby(part).mean()
-    return series.reset_index(drop=True).groupby(part).mean().set_axis(times), each

@@ -1,27 +1,25 @@
-"""A recording over time: one lane per person and modality, of smoothed lines.
+"""A recording over time: one lane per person and modality, of stacked columns.
 
-What is said of segments or sampled frames is averaged with weights that fall off as a
-Gaussian: over a second in a short recording, over more in a long one, so that an hour has as
-many bends as a minute. Where nothing is said for three such widths a line has a gap.
+A column is a segment or a sampled frame. Where there are more than can be told apart they are
+averaged with weights that fall off as a Gaussian: over a second in a short recording, over more
+in a long one, so that an hour has as many columns as a minute. Where nothing is said (for three
+such widths, in a smoothed lane) there is a gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.reports import svg
 from multimodal_ser.tables import MODALITIES, source_order, sources
 
-#: Places on a line, and the width of the Gaussian as a part of the recording's length.
-PLACES, WIDTH_SHARE, LEAST_WIDTH_S = 400, 1 / 150, 1.0
-#: A label that a lane never gives so much of the smoothed probability is drawn thin.
-TOLD = 0.3
-#: Seconds between marks on the axis, of which there are so many at most.
-STEPS_S, MOST_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600), 9
-_LANE_PX, _WIDE_PX = 96, 640
+#: Columns of a lane, and the width of the Gaussian as a part of the recording's length.
+PLACES, WIDTH_SHARE, LEAST_WIDTH_S = 240, 1 / 150, 1.0
+#: Seconds between marks on the axis, of which there are so many at most on a phone.
+STEPS_S, MOST_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600), 7
 
 
 def clock(seconds: float) -> str:
@@ -79,69 +77,129 @@ def smoothed(
     return found
 
 
-def of_rows(rows: pd.DataFrame, labels: Sequence[str]) -> dict[str, pd.DataFrame]:
+def of_rows(rows: pd.DataFrame, labels: Sequence[str], length_s: float) -> dict[str, pd.DataFrame]:
     """Return the lanes of one recording's rows, fused first.
 
     Args:
-        rows: of its segments, with ``start_s`` and ``end_s``, and of its sampled frames, with
-            ``time_s``, where there are any.
+        rows: what ``inference.predict`` says of one recording: of the whole, of its segments
+            and of its sampled frames, as far as there are any.
         labels: columns of probabilities.
+        length_s: of the recording; what is said of the whole holds from 0 to there.
 
     Returns:
-        Name of a lane -> ``time_s``, ``weight`` and a column per label, by time. A face's lane
-        is of its frames, where there are frames.
+        Name of a lane -> ``start_s``, ``end_s`` and a column per label, by time. A lane is of
+        sampled frames where there are any, else of segments, else of the whole.
     """
-    found = {}
-    timed = rows["frame"].notna() if "frame" in rows else pd.Series(False, rows.index)
+    nothing = pd.Series(pd.NA, rows.index)
+    timed, cut = (rows.get(name, nothing).notna() for name in ("frame", "segment"))
     source = sources(rows)
+    found = {}
     for name in sorted(source_order(source), key=lambda name: -MODALITIES.index(name.split()[-1])):
         own = source == name
-        seen = own & timed
-        if seen.any():
-            times, weights = rows.loc[seen, "time_s"], pd.Series(1.0, rows.index[seen])
+        kind = next((one for one in (own & timed, own & cut) if one.any()), None)
+        if kind is None:
+            # What is said of the whole of a recording in segments is no lane.
+            part = rows[own].assign(start_s=0.0, end_s=length_s).head(0 if cut.any() else 1)
+        elif timed[kind].all():
+            part = rows[kind].sort_values("time_s", kind="stable")
+            edges = frame_edges(part["time_s"].to_numpy(float))
+            part = part.assign(start_s=edges[:, 0].clip(0), end_s=edges[:, 1])
         else:
-            seen = own
-            spans = rows.loc[seen, ["start_s", "end_s"]]
-            times, weights = spans.mean(axis=1), spans["end_s"] - spans["start_s"]
-        part = rows.loc[seen, list(labels)].astype(float)
-        part = part.assign(time_s=times.astype(float), weight=weights.astype(float))
-        found[name] = part.sort_values("time_s")
+            part = rows[kind].sort_values("start_s", kind="stable")
+        part = part[["start_s", "end_s", *labels]].astype(float).reset_index(drop=True)
+        if len(part):
+            found[name] = part
     return found
 
 
-@svg.drawn
-def drawing(
-    lanes: Mapping[str, pd.DataFrame], labels: Sequence[str], length_s: float, name: str
-) -> svg.Drawing:
-    """Draw lanes above each other over one axis of minutes and seconds.
+def frame_edges(times_s: np.ndarray) -> np.ndarray:
+    """Return the stretch that each sampled frame stands for, ``(n, 2)``, in seconds.
+
+    It reaches half the way to the neighbours, and where they are far (frames without a face
+    lie between) half the usual step.
 
     Args:
-        lanes: from :func:`of_rows`.
-        labels: the columns drawn, in the order of their colours.
-        length_s: of the recording.
-        name: of it, for the description.
-    """
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
+        times_s: of the frames, ascending, ``(n,)``, at least one.
 
-    figure, axes = svg.new_figure(
-        _WIDE_PX, 40 + _LANE_PX * len(lanes), len(lanes), sharex=True, squeeze=False
-    )
-    at_s, width = np.linspace(0, length_s, PLACES), width_s(length_s)
-    for lane, (title, part) in zip(axes[:, 0], lanes.items(), strict=True):
-        values = part[list(labels)].to_numpy(float)
-        lines = smoothed(part["time_s"].to_numpy(), values, part["weight"].to_numpy(), at_s, width)
-        for at in range(len(labels)):
-            told = np.nanmax(lines[:, at], initial=0.0) >= TOLD
-            colour, dash = svg.LABELS[at % len(svg.LABELS)], "-" if at < len(svg.LABELS) else "--"
-            lane.plot(at_s, lines[:, at], dash, color=colour, linewidth=2.0 if told else 0.7)
-        lane.set_title(title, loc="left", pad=3)
-        lane.set(ylim=(0, 1), xlim=(0, length_s), yticks=(0, 0.5, 1))
-        lane.set_yticklabels(["0", "50 %", "100 %"])
-        lane.grid(True)
-    below = axes[-1, 0].xaxis
-    step_s = next((step for step in STEPS_S if length_s / step <= MOST_TICKS), 7200)
-    below.set_major_locator(MultipleLocator(step_s))
-    below.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
-    below.set_label_text("time, minutes:seconds" if length_s < 3600 else "time, hours:min:s")
-    said = f"What is said of {name} over time, a lane each for {', '.join(lanes)}"
-    return figure, f"{said}: one line per label"
+    Example:
+        >>> frame_edges(np.array([0.0, 1.0, 2.0, 6.0])).tolist()
+        [[-0.5, 0.5], [0.5, 1.5], [1.5, 2.5], [5.5, 6.5]]
+    """
+    steps = np.diff(times_s)
+    usual = float(np.median(steps)) if len(steps) else 1.0
+    half = np.where(steps <= 1.5 * usual, steps, usual) / 2
+    before, after = np.append(usual / 2, half), np.append(half, usual / 2)
+    return np.column_stack([times_s - before, times_s + after])
+
+
+def bounded(part: pd.DataFrame, length_s: float, most: int = PLACES) -> tuple[pd.DataFrame, bool]:
+    """Return a lane of so many columns at most, none of which overlaps the next.
+
+    Args:
+        part: of :func:`of_rows`.
+        length_s: of the recording.
+        most: columns; where there are more rows, they are smoothed over :func:`width_s`.
+
+    Returns:
+        The lane, and whether it is smoothed.
+
+    Example:
+        >>> rows = pd.DataFrame({"start_s": [0.0, 1.0], "end_s": [3.0, 4.0], "sad": [1.0, 0.5]})
+        >>> bounded(rows, 4.0)[0]["end_s"].tolist()  # windows that overlap
+        [1.0, 4.0]
+    """
+    labels = [name for name in part if name not in ("start_s", "end_s")]
+    if len(part) > most:
+        edges = np.linspace(0, length_s, most + 1)
+        spans = part[["start_s", "end_s"]].to_numpy()
+        middle, weights = spans.mean(axis=1), spans[:, 1] - spans[:, 0]
+        at_s, width = (edges[:-1] + edges[1:]) / 2, width_s(length_s)
+        values = smoothed(middle, part[labels].to_numpy(), weights, at_s, width)
+        made = pd.DataFrame(values, columns=labels).assign(start_s=edges[:-1], end_s=edges[1:])
+        return made.dropna(), True
+    following = part["start_s"].shift(-1, fill_value=np.inf)
+    return part.assign(end_s=np.minimum(part["end_s"], following)), False
+
+
+def paths(part: pd.DataFrame, labels: Sequence[str], length_s: float) -> list[str]:
+    """Return stacked columns as SVG paths, one per label, of 1000 by 100 units.
+
+    Args:
+        part: of :func:`bounded`.
+        labels: of the paths, from above.
+        length_s: what 1000 units stand for.
+
+    Returns:
+        The ``d`` of each path; empty where a label has nowhere half a percent.
+
+    Example:
+        >>> row = pd.DataFrame({"start_s": [0.0], "end_s": [1.0], "sad": [0.75], "calm": [0.25]})
+        >>> paths(row, ["sad", "calm"], 2.0)
+        ['M0 0h500v75h-500z', 'M0 75h500v25h-500z']
+    """
+    ends = np.clip(part[["start_s", "end_s"]].to_numpy() * (1000 / length_s), 0, 1000)
+    ends = np.rint(ends).astype(int)
+    floors = np.rint(100 * np.cumsum(part[list(labels)].to_numpy(), axis=1)).astype(int)
+    tops = np.hstack([np.zeros((len(part), 1), int), floors[:, :-1]])
+    return [
+        "".join(
+            f"M{x} {y}h{end - x}v{floor - y}h{x - end}z"
+            for (x, end), y, floor in zip(ends, tops[:, at], floors[:, at], strict=True)
+            if floor > y and end > x
+        )
+        for at in range(len(labels))
+    ]
+
+
+def ticks(length_s: float) -> list[tuple[float, str]]:
+    """Return the marks of an axis: where they stand, 0 to 1, and their times.
+
+    Example:
+        >>> ticks(2.5)
+        [(0.0, '0:00'), (0.4, '0:01'), (0.8, '0:02')]
+    """
+    hours = 3600 * math.ceil(length_s / 3600 / MOST_TICKS)
+    step_s = next((step for step in STEPS_S if length_s / step < MOST_TICKS), hours)
+    return [
+        (at * step_s / length_s, clock(at * step_s)) for at in range(int(length_s / step_s) + 1)
+    ]

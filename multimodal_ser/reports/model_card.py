@@ -6,7 +6,8 @@ The sections follow M. Mitchell et al., "Model cards for model reporting", FAT*
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from multimodal_ser.compute.cache import write_atomically
@@ -69,3 +70,20 @@ def write_card(folder: str | Path, title: str, sections: Mapping[str, str]) -> P
     text = card(title, sections)
     write_atomically(path, lambda file: file.write(text.encode()))
     return path
+
+
+def sections(text: str, names: Sequence[str] = SECTIONS) -> dict[str, str]:
+    """Return sections of a card, as far as it has them.
+
+    Args:
+        text: of the card.
+        names: headings, in the order of the result.
+
+    Example:
+        >>> made = card("tiny", {name: f"About {name}." for name in SECTIONS})
+        >>> sections(made, ["Not for", "Unknown"])
+        {'Not for': 'About Not for.'}
+    """
+    parts = [part.partition("\n") for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]]
+    found = {head.strip(): body.strip() for head, _, body in parts}
+    return {name: found[name] for name in names if name in found}

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.reports.html import SHOWN_SAMPLES, prediction_labels
+from multimodal_ser.reports.html import prediction_labels
+from multimodal_ser.reports.lanes import PLACES
 from multimodal_ser.reports.markup import TEMPLATES
 from multimodal_ser.tables import MODALITIES
 
@@ -117,7 +118,7 @@ def _course(segments: pd.DataFrame, frames: pd.DataFrame, labels: list[str]) -> 
     else:
         return None
     values = part[labels].to_numpy(float)
-    each = -(-len(starts) // SHOWN_SAMPLES)
+    each = -(-len(starts) // PLACES)
     first = np.arange(0, len(starts), each)
     values = np.add.reduceat(values, first) / np.diff(np.append(first, len(starts)))[:, None]
     starts, ends = starts[first], ends[np.append(first[1:], len(ends)) - 1]

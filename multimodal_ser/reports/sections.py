@@ -62,12 +62,21 @@ def classes(view: View) -> dict:
     rates = {m.name: metrics.per_class(m.probabilities, view.truth) for m in view.shown}
     recall = pd.DataFrame({name: each["recall"] for name, each in rates.items()})
     confusions = {
-        m.name: figures.confusion(metrics.confusion(m.probabilities, view.truth), m.name)
+        m.name: figures.confusion(
+            _that_occur(metrics.confusion(m.probabilities, view.truth)), m.name
+        )
         for m in view.shown
         if m.probabilities.notna().any(axis=None)
     }
-    bars = figures.bars(recall, view.colours)
-    return {"rates": rates, "bars": bars, "confusions": confusions}
+    bars = figures.bars(recall.loc[view.there], view.colours)
+    lacking = [label for label in view.run.labels if label not in view.there]
+    return {"rates": rates, "bars": bars, "confusions": confusions, "lacking": lacking}
+
+
+def _that_occur(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return a confusion matrix of the labels that clips have, and that they were called."""
+    real, called = counts.sum(axis=1) > 0, counts.sum(axis=0) > 0
+    return counts.loc[real, real | called]
 
 
 def curves(view: View) -> dict:
@@ -78,11 +87,13 @@ def curves(view: View) -> dict:
 
 def _curves(view: View, kind: str) -> dict[str, Markup]:
     lines = {m.name: findings.curve_lines(m.probabilities, view.truth, kind) for m in view.shown}
-    return {name: figures.curves(each, kind, name) for name, each in lines.items()}
+    return {
+        name: figures.curves(each, kind, name, labels=view.there) for name, each in lines.items()
+    }
 
 
 def _areas(view: View, model: RunModel) -> list[list[str]]:
-    by_class = metrics.per_class(model.probabilities, view.truth)
+    by_class = metrics.per_class(model.probabilities, view.truth).loc[view.there]
     return [
         [model.name, words, percent(view.scores[name][model.name]), *map(percent, by_class[name])]
         for name, words in _AREAS.items()
@@ -122,7 +133,7 @@ def fusion(view: View) -> dict:
     gains, kind = found.by_actor, found.changed["kind"]
     return {
         "found": found,
-        "by_label": figures.gains(found.by_class, "recall gained, percentage points"),
+        "by_label": figures.gains(found.by_class[view.there], "recall gained, percentage points"),
         "by_actor": _drawn_gains(gains) if len(gains) else None,
         "helped": int((gains > 1e-12).sum()),
         "harmed": int((gains < -1e-12).sum()),

@@ -191,6 +191,7 @@ def test_a_clip_without_a_face_keeps_its_sound(corpus, model, tmp_path, capsys):
     [
         (["index", "no/such/folder"], "no/such/folder"),
         (["predict", "x.mp4", "--model", "no-model"], "no-model"),
+        (["predict", "x.mp4", "--embed"], "--report"),
         (["benchmark", "{corpus}", "--protocol", "kfold"], "actors, leave_one_actor_out"),
         (["benchmark", "{corpus}", "--protocol", "aei"], "01, 02, 03, 04"),
         (["train", "{corpus}", "--audio", "svm", "--output", "{tmp}"], "conv1d"),
@@ -228,6 +229,23 @@ def test_a_report_does_not_change_the_table(film, model, tmp_path, more):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert ("frame" in pd.read_csv(tmp_path / "b.csv")) == bool(more)
     assert (tmp_path / "page.html").stat().st_size > 1000
+
+
+def test_an_embedding_page_holds_the_film_unless_it_is_too_large(
+    film, model, tmp_path, monkeypatch, capsys
+):
+    from multimodal_ser.reports import clips
+
+    page = tmp_path / "page.html"
+    words = ["predict", str(film), "--model", str(model), "--quiet", "--report", str(page)]
+    assert main(words) == 0
+    beside = page.stat().st_size
+    assert main([*words, "--embed"]) == 0
+    assert page.stat().st_size - beside == pytest.approx(film.stat().st_size * 4 / 3, rel=0.01)
+    page.unlink()
+    monkeypatch.setattr(clips, "EMBEDDED_MB", film.stat().st_size / 1e6 - 0.001)
+    assert main([*words, "--embed"]) == 2
+    assert "--embed" in capsys.readouterr().err and not page.exists()
 
 
 @pytest.mark.parametrize("first", ["python", "command"])

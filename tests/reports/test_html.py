@@ -12,8 +12,9 @@ import pytest
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation import folds
 from multimodal_ser.evaluation.runs import ADAPTATIONS
-from multimodal_ser.reports import sections, svg, wording
-from multimodal_ser.reports.html import SHOWN_SAMPLES, clip_report, run_report
+from multimodal_ser.reports import player, sections, svg, wording
+from multimodal_ser.reports.blocks import View
+from multimodal_ser.reports.html import clip_report, run_report
 from multimodal_ser.reports.markup import Markup
 from multimodal_ser.tables import EMOTIONS
 
@@ -49,7 +50,7 @@ class Page(HTMLParser):
         assert self.open.pop() == name
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.said.append(data)
 
     @property
@@ -60,7 +61,11 @@ class Page(HTMLParser):
 def read(path):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
-    assert "script" not in page.tags and "iframe" not in page.tags
+    # There are no scripts but those that the policy names.
+    scripts = [one for one in (player.PLAYER, player.OVERVIEW) if one.hash in text]
+    assert page.tags.count("script") == len(scripts)
+    assert all(text.count(f"<script>{one.text}</script>") == 1 for one in scripts)
+    assert "iframe" not in page.tags
     for name, target in page.links:
         assert target.startswith("#") or (name == "a" and target.startswith("https://zenodo.org/"))
     assert "url(http" not in text and "@import" not in text
@@ -183,6 +188,26 @@ def test_several_runs_are_compared_on_top(report, make_run):
     assert page.text.index(wording.LEAKY_TITLE) < page.text.index("Class by class")
 
 
+def test_runs_of_one_title_are_told_apart(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(svg, "_inline", lambda figure, description: Markup("<svg></svg>"))
+    runs = [make_run(), make_run()]
+    assert "A test (1)" in (text := read(run_report(runs, tmp_path / "a.html")).text)
+    assert "A test (2)" in text
+    text = read(run_report(runs, tmp_path / "b.html", ["plain", "augmented"])).text
+    assert "plain" in text and "augmented" in text and "(1)" not in text
+
+
+def test_a_class_that_no_clip_has_is_nowhere_drawn(make_run):
+    run = make_run(emotions=EMOTIONS[:5])
+    view = View.of(run)
+    found = sections.classes(view)
+    assert view.there == list(EMOTIONS[:5]) and found["lacking"] == list(EMOTIONS[5:])
+    counts = pd.DataFrame(np.diag([2, 0, 1, 0]), list("abcd"), list("abcd"))
+    counts.loc["a", "d"] = 1
+    kept = sections._that_occur(counts)
+    assert list(kept.index) == ["a", "c"] and list(kept.columns) == ["a", "c", "d"]
+
+
 def test_runs_that_disagree_about_a_label_are_refused(make_run, tmp_path):
     one, two = make_run(title="one"), make_run(title="two")
     clips = two.clips.copy()
@@ -214,23 +239,18 @@ def predictions(clip="talk", frames=5, labels=("sad", "happy")):
 
 def test_a_clip_has_its_timeline_and_results(tmp_path):
     page = read(clip_report(predictions("<b>../x"), tmp_path / "clip.html"))
-    for said in ("<b>../x", "Over time: video", "5 samples", "The whole clip"):
+    for said in ("<b>../x", "audio", "Of the whole recording", "version"):
         assert said in page.text
     assert "/home/me" not in page.text
-    assert page.tags.count("svg") == 2
-
-
-def test_a_long_clip_is_averaged(tmp_path):
-    page = read(clip_report(predictions(frames=3 * SHOWN_SAMPLES), tmp_path / "clip.html"))
-    assert "the mean of 3 samples" in page.text
+    assert page.tags.count("svg") == 3  # the lanes
 
 
 def test_clips_without_timeline_and_several_clips(tmp_path):
     table = predictions(frames=0).drop(columns=["frame", "time_s"])
-    assert "no timeline" in read(clip_report(table, tmp_path / "clip.html")).text
+    assert "Of the whole recording" in read(clip_report(table, tmp_path / "clip.html")).text
     both = pd.concat([predictions("one"), predictions("two")])
     page = read(clip_report(both, tmp_path / "clip.html"))
-    assert "2 clips" in page.text and {"clip0", "clip1"} <= set(page.ids)
+    assert "2 recordings" in page.text and {"clip0", "clip1"} <= set(page.ids)
 
 
 def test_what_is_no_prediction_is_refused(tmp_path):

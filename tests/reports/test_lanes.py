@@ -1,5 +1,7 @@
 """The page of a long recording: lanes, smoothed lines, a table of segments."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,10 +46,52 @@ def test_smoothing_is_that_of_all_weights():
 
 def test_each_person_has_a_lane():
     segments = recording()[lambda rows: rows["segment"].notna()]
-    found = lanes.of_rows(segments, LABELS)
+    found = lanes.of_rows(segments, LABELS, 500.0)
     assert list(found) == ["fused", "person 0 video", "person 1 video", "audio"]
     assert found["person 1 video"]["happy"].unique().tolist() == [0.2]
-    assert found["fused"]["time_s"].tolist() == [10.0 * at + 2.5 for at in range(50)]
+    assert found["fused"]["start_s"].tolist() == [10.0 * at for at in range(50)]
+
+
+def test_a_short_clip_has_a_lane_of_its_whole_and_one_of_its_frames():
+    rows = pd.DataFrame({"modality": ["audio", "video", "video", "video"], "happy": 0.25})
+    rows = rows.assign(sad=0.75, frame=[pd.NA, pd.NA, 20, 0], time_s=[np.nan, np.nan, 1.0, 0.0])
+    found = lanes.of_rows(rows, LABELS, 3.0)
+    assert found["audio"][["start_s", "end_s"]].to_numpy().tolist() == [[0, 3]]
+    assert found["video"][["start_s", "end_s"]].to_numpy().tolist() == [[0, 0.5], [0.5, 1.5]]
+
+
+def test_a_lane_leaves_a_gap_where_frames_are_missing():
+    edges = lanes.frame_edges(np.array([0.5, 1, 1.5, 6, 6.5]))
+    assert edges.tolist() == [[0.25, 0.75], [0.75, 1.25], [1.25, 1.75], [5.75, 6.25], [6.25, 6.75]]
+
+
+def test_columns_fill_a_lane_from_top_to_bottom_whatever_is_rounded():
+    values = np.random.default_rng(0).dirichlet([0.3] * 7, 60)
+    part = pd.DataFrame(values, columns=list("abcdefg"))
+    part = part.assign(start_s=np.arange(60.0), end_s=np.arange(60.0) + 1)
+    heights = dict.fromkeys(range(60), 0)
+    for path in lanes.paths(part, list("abcdefg"), 60.0):
+        for x, height in re.findall(r"M(\d+) \d+h\d+v(\d+)", path):
+            heights[round(int(x) * 60 / 1000)] += int(height)
+    assert set(heights.values()) == {100}
+
+
+def test_a_lane_with_more_rows_than_columns_is_smoothed():
+    times = np.arange(2000.0)
+    part = pd.DataFrame({"start_s": times, "end_s": times + 1, "happy": 0.25, "sad": 0.75})
+    part = part[(times < 800) | (times > 1200)]
+    made, smoothed = lanes.bounded(part, 2000.0)
+    assert smoothed and len(made) < lanes.PLACES
+    np.testing.assert_allclose(made["happy"], 0.25)
+    middle = made[["start_s", "end_s"]].mean(axis=1)
+    assert not middle.between(800 + 3 * lanes.width_s(2000), 1200 - 3 * lanes.width_s(2000)).any()
+
+
+@pytest.mark.parametrize("length_s", [0.4, 3.6, 59, 61, 600, 3599, 5000, 50_000, 200_000])
+def test_the_marks_of_an_axis_are_few_and_told_apart(length_s):
+    places, times = zip(*lanes.ticks(length_s), strict=True)
+    assert places[0] == 0 and max(places) <= 1 and len(places) <= lanes.MOST_TICKS + 1
+    assert len(set(times)) == len(times)
 
 
 @pytest.mark.parametrize(("count", "last"), [(50, "8:00"), (420, "1:00:00")])

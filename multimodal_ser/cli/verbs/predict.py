@@ -91,7 +91,16 @@ def _result_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--wide", action="store_true", help="one row per clip or segment, with columns a modality"
     )
-    verb.add_argument("--report", metavar="FILE", help="write an HTML page with the timelines")
+    verb.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write an HTML page: a player of each recording, and what is said of it over time",
+    )
+    verb.add_argument(
+        "--embed",
+        action="store_true",
+        help="put the recordings into the page of --report, so that it can be sent (up to 100 MB)",
+    )
     verb.add_argument(
         "--annotate",
         metavar="FILE",
@@ -110,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.workflows import inference, regression
     from multimodal_ser.workflows.data import read_tables
 
+    if options.embed and not options.report:
+        raise SerError("--embed puts recordings into a page; name it with --report FILE")
     if regression.is_regressor(options.model):
         return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
@@ -122,6 +133,7 @@ def run(options: argparse.Namespace) -> int:
     sources, left_out = options.sources, None
     if len(sources) == 1 and (tableio.is_table(sources[0]) or audformat.is_database(sources[0])):
         sources, left_out = _listed(sources[0], model.adapt)
+    _check_page(sources, options)
     for folder in sources if isinstance(sources, list) else []:
         if Path(folder).is_dir():
             requests.say_other_files(folder)
@@ -141,6 +153,8 @@ def run(options: argparse.Namespace) -> int:
     failures = pd.concat([left_out, failures], ignore_index=True)
     options.detector = options.detector or _detector(model)  # persons are numbered by it
     _write(predictions, options)
+    if options.report:
+        _write_page(predictions, failures, options)
     if options.adapt is None and model.references:
         _advise(predictions)
     if options.failures:
@@ -154,6 +168,41 @@ def _detector(model: Model) -> str:
 
     seen = [one.params.detector for one in model.learners.values() if one.kind == "frames"]
     return seen[0] if seen else detectors.DEFAULT
+
+
+def _check_page(sources: list | pd.DataFrame, options: argparse.Namespace) -> None:
+    """Refuse a page that cannot hold its recordings before hours of work."""
+    from multimodal_ser.datasets import folder
+    from multimodal_ser.reports.clips import check_embeddable
+
+    if not options.embed:
+        return
+    clips = folder.gather(sources)[0] if isinstance(sources, list) else sources
+    check_embeddable(clips["video"].fillna(clips["audio"]).dropna())
+
+
+def _write_page(
+    predictions: pd.DataFrame, failures: pd.DataFrame, options: argparse.Namespace
+) -> None:
+    from functools import partial
+
+    from multimodal_ser.reports.html import clip_report
+    from multimodal_ser.workflows import showing
+
+    if predictions.empty:
+        say("no report written: nothing was predicted", error=True)
+        return
+    cache = requests.work_of(options)["cache"]
+    count = predictions["clip"].nunique()
+    page = clip_report(
+        predictions,
+        options.report,
+        failures=failures,
+        about=showing.about(options.model),
+        media=partial(showing.media_of, detector=options.detector, cache=cache, of_page=count),
+        embed=options.embed,
+    )
+    say(f"report written: {page}")
 
 
 def _run_regressor(options: argparse.Namespace) -> int:
@@ -170,7 +219,11 @@ def _run_regressor(options: argparse.Namespace) -> int:
 
     if options.output:
         tableio.check_ending(options.output, (*tableio.WRITTEN, audformat.ENDING))
-    given = [name for name in ("report", "timeline", "sets", "annotate") if getattr(options, name)]
+    given = [
+        name
+        for name in ("report", "embed", "timeline", "sets", "annotate")
+        if getattr(options, name)
+    ]
     if given:
         raise SerError(f"the model predicts numbers, of which there is no --{given[0]}; leave it")
     sources, left_out = options.sources, None
@@ -254,10 +307,6 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         say(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
     else:
         terminal.show_predictions(shown)
-    if options.report:
-        from multimodal_ser.reports.html import clip_report
-
-        say(f"report written: {clip_report(predictions, options.report)}")
     if options.annotate and len(predictions):
         from multimodal_ser.compute.progress import media_bar
         from multimodal_ser.workflows.annotating import annotated

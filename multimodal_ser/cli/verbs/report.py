@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from multimodal_ser.cli.arguments import add_verb
 from multimodal_ser.cli.printing import say
@@ -24,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.reports.html import run_report
 
     requests.check_page(options.output)
-    path = run_report([read_run(folder) for folder in options.runs], options.output)
+    names = [Path(folder).resolve().name for folder in options.runs]
+    path = run_report([read_run(folder) for folder in options.runs], options.output, names)
     say(f"report written: {path}")
     return 0
