@@ -23,9 +23,22 @@ def markdown(text: str) -> str:
         'See `top`:'
     """
     text = _ROLE.sub(lambda role: f"`{role[1].rpartition('.')[2]}`", text)
-    text = _TABLE.sub(lambda table: f"{table[1]}```text\n{table[0]}\n{table[1]}```", text)
+    text = _TABLE.sub(_table, text)
     text = re.sub(r"::$", ":", text, flags=re.MULTILINE)
     return re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
+
+
+def _table(found: re.Match[str]) -> str:
+    """Return a simple table as Markdown's; a cell that goes on in the next line is one."""
+    rows: list[list[str]] = []
+    for line in found[0].splitlines():
+        cells = re.split(r" {2,}", line.strip())
+        if line.startswith(" ") and not found[1] and rows:
+            rows[-1][-1] += f" {line.strip()}"
+        elif not line.strip().startswith("="):
+            rows.append(cells)
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join(f"{found[1]}| {' | '.join(row)} |" for row in rows)
 
 
 class Docstrings(griffe.Extension):

@@ -37,9 +37,10 @@ from multimodal_ser.reports.consent import SENTENCES  # noqa: E402
 slug = partial(pymdownx.slugs.slugify(case="lower"), sep="-")
 #: What the notebooks showed, by their content and the state of the library.
 KEPT = ROOT / "build" / "notebooks"
-#: ``{{section FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR 2}}``.
+#: A line of ``{{section FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR}}``, ``{{tables FILE#ANCHOR 2}}``.
 _TAKE = re.compile(
-    r"\{\{(?P<what>section|tables) (?P<file>[^#\s]+)#(?P<anchor>[^\s}]+)(?: (?P<which>\d+))?\}\}"
+    r"^\{\{(?P<what>section|tables) (?P<file>[^#\s]+)#(?P<anchor>[^\s}]+)(?: (?P<which>\d+))?\}\}$",
+    re.MULTILINE,
 )
 _FENCE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|[#/])([^)\s#]+)(#[^)\s]*)?\)")
@@ -108,6 +109,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         else:
             turned = _turned(part, source, page.file.src_uri, place)
             parts.append(_TAKE.sub(found, turned).replace("{{consent}}", SENTENCES))
+            if wrong := re.search(r"^\{\{.*", parts[-1], re.MULTILINE):
+                raise ValueError(f"{source}: {wrong[0]} is not understood; use section or tables")
     return "".join(parts)
 
 
@@ -190,25 +193,26 @@ def notebook_page(path: Path) -> str:
         RuntimeError: a cell fails.
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    results = iter(_results(path))
+    results = enumerate(_results(path), start=1)
     parts = []
     for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(text)
         else:
-            parts += [f"```python\n{text}\n```", _output(next(results))]
+            number, result = next(results)
+            parts += [f"```python\n{text}\n```", _output(result, number)]
     title, _, rest = "\n\n".join(filter(None, parts)).partition("\n")
     note = f"*Run while this site was built. The notebook: [{path.name}]({path.name}).*"
     return f"{title}\n\n{note}\n{rest}\n"
 
 
-def _output(result: dict[str, str | None]) -> str:
+def _output(result: dict[str, str | None], number: int) -> str:
     """Return what a cell shows as a block of HTML, in one line that Markdown leaves as it is."""
     texts = [result["printed"], None if result["html"] else result["text"]]
     shown = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts if text)
     shown = (shown + (result["html"] or "")).replace("\n", "&#10;")
-    about = 'class="output" role="region" aria-label="Output" tabindex="0"'
+    about = f'class="output" role="region" aria-label="Output {number}" tabindex="0"'
     return f"<div {about}>{shown}</div>" if shown else ""
 
 

@@ -1,4 +1,9 @@
-"""Data sets: each file turns a folder of recordings into a clips table."""
+"""Data sets: each file turns a folder of recordings into a clips table.
+
+A data set is a module with ``NAME`` and ``index(root)``, which returns the clips table of a
+folder (:func:`multimodal_ser.tables.make_clips`), and where it can be checked ``validate(root)``, a
+table of what is missing or damaged. Published ones state ``URL``, ``LICENCE`` and ``BIBTEX``.
+"""
 
 from __future__ import annotations
 

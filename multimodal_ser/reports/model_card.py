@@ -32,7 +32,7 @@ NAME = "MODEL_CARD.md"
 
 
 def card(title: str, sections: Mapping[str, str]) -> str:
-    """Return a card as Markdown; its "Not for" ends with :data:`SENTENCES`.
+    """Return a card as Markdown, whose "Not for" ends with consent and limits.
 
     Args:
         title: the model's name.

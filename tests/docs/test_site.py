@@ -16,7 +16,7 @@ import yaml
 from pages import ROOT, name
 
 import multimodal_ser as mser
-from multimodal_ser.reports.consent import CONSENT
+from multimodal_ser.reports.consent import SENTENCES
 
 HOOKS = ("diagram", "docstrings", "notebook_cells", "site_pages")
 #: A rule of a style sheet that loads a file.
@@ -145,7 +145,7 @@ def test_pages_say_consent_and_limits_and_show_what_notebooks_show(site):
     for place in navigation():
         page = site / (place.removesuffix("README.md") + "index.html")
         page = page if place.endswith("README.md") else site / Path(place).with_suffix(".html")
-        assert CONSENT in page.read_text(encoding="utf-8"), place
+        assert SENTENCES in page.read_text(encoding="utf-8"), place
     shown = (site / "notebooks" / "first_predictions.html").read_text(encoding="utf-8")
     assert shown.count('class="output"') > 5
     assert str(ROOT) not in shown and str(Path.home()) not in shown

@@ -7,28 +7,28 @@ several sets share, and returns float32 of one shape, finite. Arrays of more tha
 one dimension say their ``SHAPE``, and ``names()`` then names the axes; images
 say their ``DTYPE``, uint8. Published systems are named by their recipes in ``pipelines/``.
 
-================= ============== ================================================
-set               shape          what
-================= ============== ================================================
-mfcc_rms            157            AEI 2019: statistics of MFCC, deltas; energy
-spectral_moments         77             gendered_mlp: seven moments of eleven features
-spectral_mean_std         22             cremad_valence: mean and deviation of eleven features
-mfcc_chroma_mel         180            soft_voting: mean MFCC, chroma and mel
-functionals       2669           ours: statistics of everything in a spectrogram
-random_convolutions 5500         ours: random convolutions of log-mel frames
-functionals_and_convolutions 8169 both
-robust_functionals 2628          functionals of the utterance alone, at one level, up to 8 kHz
-robust_convolutions 4400         random convolutions of the utterance, each band about its mean
-robust_log_mel    160, 64        3.2 s of the utterance's log-mel frames, for networks
-egemaps           88             openSMILE's eGeMAPS v02; for research only
-compare2016       6373           openSMILE's ComParE 2016; for research only
-log_mel           300, 64        3 s of log-mel frames, for networks
-waveform          48000, 1       3 s of samples, for networks
-spectrogram_image 128, 128       the clip's spectrogram as an image
-mel_image         128, 128       its mel spectrogram
-mel_image224      224, 224       the same, as large as ImageNet's networks want
-mfcc_image        128, 128       its MFCC
-================= ============== ================================================
+============================  =========  =========================================================
+set                           shape      what
+============================  =========  =========================================================
+mfcc_rms                      157        AEI 2019: statistics of MFCC, deltas; energy
+spectral_moments              77         gendered_mlp: seven moments of eleven features
+spectral_mean_std             22         cremad_valence: mean and deviation of eleven features
+mfcc_chroma_mel               180        soft_voting: mean MFCC, chroma and mel
+functionals                   2669       ours: statistics of everything in a spectrogram
+random_convolutions           5500       ours: random convolutions of log-mel frames
+functionals_and_convolutions  8169       both
+robust_functionals            2628       functionals of the utterance, at one level, up to 8 kHz
+robust_convolutions           4400       random convolutions of it, each band about its mean
+robust_log_mel                160, 64    3.2 s of the utterance's log-mel frames, for networks
+egemaps                       88         openSMILE's eGeMAPS v02; for research only
+compare2016                   6373       openSMILE's ComParE 2016; for research only
+log_mel                       300, 64    3 s of log-mel frames, for networks
+waveform                      48000, 1   3 s of samples, for networks
+spectrogram_image             128, 128   the clip's spectrogram as an image
+mel_image                     128, 128   its mel spectrogram
+mel_image224                  224, 224   the same, as large as ImageNet's networks want
+mfcc_image                    128, 128   its MFCC
+============================  =========  =========================================================
 """
 
 from __future__ import annotations
