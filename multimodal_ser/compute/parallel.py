@@ -131,7 +131,7 @@ def map_clips(
         >>> [(o.clip, o.value, o.error) for o in outcomes]
         [('a', 7, None), ('b', None, "ValueError: invalid literal for int() with base 10: 'x'")]
     """
-    from tqdm import tqdm
+    from multimodal_ser.compute.progress import tqdm
 
     with tqdm(total=len(items), desc=description, unit="clip", disable=not progress) as bar:
         for outcome in _outcomes(function, items, Engine.of(workers)):
