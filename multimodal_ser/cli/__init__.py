@@ -9,6 +9,8 @@ is 1. A request that cannot be met at all ends with status 2.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -22,6 +24,9 @@ from multimodal_ser.cli import parser, requests
 from multimodal_ser.cli.printing import say
 from multimodal_ser.errors import SerError
 
+#: New objects after which Python looks for unreachable ones; its own number is 700.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -34,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request could not be met, 130 when interrupted, 143 when ended by SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser.build().parse_args(words)
+    options = parser.build(words[0] if words else None).parse_args(words)
     options.words = words
     warnings.showwarning = _note  # type: ignore[assignment]  # takes what it is given
     try:
-        with _heeding_sigterm():
+        with _heeding_sigterm(), _rare_collections():
             requests.check(options)
             with _native_output(options):
                 status = options.run(options)
@@ -81,6 +86,23 @@ def _heeding_sigterm() -> Iterator[None]:
 
 def _terminate(*_signal_and_frame: object) -> None:
     raise _Terminated
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for unreachable objects less often, and not once more at the end of the process.
+
+    The libraries make some 300,000 objects that stay. Going through them again and again while
+    they are loaded, and at the end, takes a fifth of the processor time of one prediction.
+    """
+    former = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *former[1:])
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*former)
 
 
 def _given(options: argparse.Namespace) -> str:

@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
     def _other_option(self, option: str) -> str:
         """Return which option of the verb was meant, or which verbs have the one that was given."""
         verbs: dict[str, argparse.ArgumentParser] = {}
-        for action in self._actions:
+        for action in build()._actions:
             if isinstance(action, argparse._SubParsersAction):
                 verbs |= action.choices
         asked = next((word for word in self._words if word in verbs), None)
@@ -66,8 +66,16 @@ class Parser(argparse.ArgumentParser):
         return did_you_mean(option, of_verb | set(self._option_string_actions))
 
 
-def build() -> argparse.ArgumentParser:
-    """Return the parser, every verb in it."""
+def build(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser, every verb in it.
+
+    Args:
+        only: a verb, where no other is wanted: the others are then not even imported.
+
+    Example:
+        >>> build("predict").parse_args(["predict", "a.wav"]).sources
+        ['a.wav']
+    """
     parser = Parser(
         prog="multimodal-ser",
         description="Emotion recognition from audio-video clips: the sound, the image, and both.",
@@ -76,6 +84,6 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"multimodal-ser {VERSION}")
     added = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for name in verbs.NAMES:
+    for name in [only] if only in verbs.NAMES else verbs.NAMES:
         import_module(f"{verbs.__name__}.{name}").add(added)
     return parser

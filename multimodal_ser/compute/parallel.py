@@ -133,7 +133,7 @@ def map_clips(
         >>> [(o.clip, o.value, o.error) for o in outcomes]
         [('a', 7, None), ('b', None, "ValueError: invalid literal for int() with base 10: 'x'")]
     """
-    from tqdm import tqdm
+    from multimodal_ser.compute.progress import tqdm
 
     known = known or {}
     rest = {clip: arguments for clip, arguments in items.items() if clip not in known}

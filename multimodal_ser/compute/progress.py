@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from multimodal_ser.errors import printable
 
@@ -31,6 +32,42 @@ def reached(seconds: float) -> None:
     """
     if (heard := _HEARD.get()) is not None:
         heard(seconds)
+
+
+class _Hidden:
+    """A bar that nobody sees."""
+
+    n, total = 0.0, None
+
+    def __enter__(self) -> _Hidden:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def update(self, n: float = 1) -> None:
+        self.n += n
+
+
+def tqdm(*, disable: bool, **words: Any) -> Any:
+    """Return a bar of tqdm's, or where it is disabled one that does without its import.
+
+    Args:
+        disable: whether there is nothing to see.
+        words: as ``tqdm.tqdm`` takes them.
+
+    Returns:
+        A context with ``update``, ``n`` and ``total``.
+
+    Example:
+        >>> with tqdm(total=2, disable=True) as bar:
+        ...     bar.update()
+    """
+    if disable:
+        return _Hidden()
+    from tqdm import tqdm as visible
+
+    return visible(**words)
 
 
 @contextmanager
@@ -65,8 +102,6 @@ def media_bar(description: str, total_s: float | None, shown: bool) -> Iterator[
         >>> with media_bar("speech", 60.0, shown=False):
         ...     reached(30.0)
     """
-    from tqdm import tqdm
-
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
     endless = "{desc}: {n:.0f} s [{elapsed}, {rate_noinv_fmt}]"
     with tqdm(

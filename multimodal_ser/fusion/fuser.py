@@ -161,11 +161,14 @@ class Fuser:
             SerError: the method needs a fit first.
         """
         labels, clips, values = self._checked(tables)
+        return pd.DataFrame(self._fused(tuple(tables), values), clips, list(labels))
+
+    def _fused(self, order: Names, values: np.ndarray) -> np.ndarray:
         fused = np.full(values.shape[1:], np.nan)
-        for names, rows, part in _patterns(tuple(tables), values):
+        for names, rows, part in _patterns(order, values):
             answers = [self._answer(chosen, part, names) for chosen in self._pools(names)]
             fused[rows] = np.mean(answers, axis=0)
-        return pd.DataFrame(fused, index=clips, columns=list(labels))
+        return fused
 
     def contributions(self, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """Return how much of each fused decision is owed to each modality.
@@ -188,10 +191,9 @@ class Fuser:
             TableError: as for a call.
             SerError: as for a call.
         """
-        fused = self(tables)
         _, clips, values = self._checked(tables)
-        winners = np.nan_to_num(fused.to_numpy(), nan=-1).argmax(axis=1)
         order = tuple(tables)
+        winners = np.nan_to_num(self._fused(order, values), nan=-1).argmax(axis=1)
         shares = np.full((len(clips), len(order) + 1), np.nan)
         for names, rows, part in _patterns(order, values):
             excess = np.zeros((len(names) + 1, len(rows)))
@@ -305,8 +307,12 @@ def _stack(tables: Mapping[str, pd.DataFrame]) -> tuple[Names, pd.Index, np.ndar
             )
         check_probabilities(table, labels, name)
     for name in others:
-        clips = clips.append(tables[name].index.difference(clips, sort=False))
-    values = [table.reindex(clips).to_numpy(dtype=float) for table in tables.values()]
+        if not tables[name].index.equals(clips):
+            clips = clips.append(tables[name].index.difference(clips, sort=False))
+    values = [
+        (table if table.index.equals(clips) else table.reindex(clips)).to_numpy(dtype=float)
+        for table in tables.values()
+    ]
     # As in a clips table: pandas would else tell texts from objects by how they were joined.
     return labels, clips.astype(object).rename("clip"), np.stack(values)
 

@@ -94,7 +94,7 @@ def predict_clips(
     Raises:
         SerError: the model adapts, and there are too few clips of a person.
     """
-    from tqdm import tqdm
+    from multimodal_ser.compute.progress import tqdm
 
     workers = Engine.of(workers, several=len(clips) > 1)
     quiet: Work = {"cache": cache or Cache(None), "workers": workers, "progress": False}

@@ -18,7 +18,6 @@ import pandas as pd
 from multimodal_ser.errors import MediaError
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.tables import Features
-from multimodal_ser.workflows import speaking
 from multimodal_ser.workflows.data import Work
 from multimodal_ser.workflows.models import Model
 from multimodal_ser.workflows.recipes import MEASURED
@@ -26,6 +25,7 @@ from multimodal_ser.workflows.recipes import MEASURED
 if TYPE_CHECKING:
     from multimodal_ser.video.extract import FrameStore
     from multimodal_ser.video.tracks import Tracks
+    from multimodal_ser.workflows.speaking import Speaking
 
 #: In so many of the sampled frames that show a face there are several.
 SEVERAL_SHARE = 0.2
@@ -189,7 +189,9 @@ def _measured(
     return tables
 
 
-def _speaking(clip: pd.Series, tracks: Tracks, units: pd.DataFrame) -> list[speaking.Speaking]:
+def _speaking(clip: pd.Series, tracks: Tracks, units: pd.DataFrame) -> list[Speaking]:
+    from multimodal_ser.workflows import speaking
+
     ends_s = np.fmin(units["end_s"].to_numpy(float), tracks.time_s[-1] + 1)
     spans = zip(units["start_s"].tolist(), ends_s.tolist(), strict=True)
     return speaking.who_speaks(str(clip["audio"]), tracks, spans)

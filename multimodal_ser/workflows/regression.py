@@ -31,6 +31,7 @@ from multimodal_ser.tables import MODALITIES, Features, actor_groups
 from multimodal_ser.tables.labels import RESERVED
 from multimodal_ser.tables.records import RegressorRecord, read_record
 from multimodal_ser.video import features as face_features
+from multimodal_ser.workflows import released
 from multimodal_ser.workflows.data import Work, extract_inputs
 from multimodal_ser.workflows.inference import path_of
 from multimodal_ser.workflows.models import (
@@ -50,8 +51,7 @@ if TYPE_CHECKING:
 
     from multimodal_ser.video.extract import FrameParams
 
-#: The file that makes a folder a regressor's.
-NAME = "regressor.json"
+NAME = released.REGRESSOR
 #: What a face is known by, where it is not said.
 FACE = "estimated_action_units"
 #: What of a face is a vector of numbers per clip.
@@ -195,16 +195,6 @@ def _version(learner: Learner) -> int:
         return 0
     room = feature_sets if learner.modality == "audio" else face_features
     return int(room.load(learner.input).VERSION)
-
-
-def is_regressor(folder: str | Path | None) -> bool:
-    """Tell whether a folder holds a regressor.
-
-    Example:
-        >>> is_regressor(None), is_regressor("no-such-folder")
-        (False, False)
-    """
-    return folder is not None and (Path(folder) / NAME).is_file()
 
 
 def load(folder: str | Path) -> Regressor:

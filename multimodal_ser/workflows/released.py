@@ -15,6 +15,8 @@ from multimodal_ser.errors import ModelError
 #: Used when no model is named: audio and video.
 DEFAULT = "ravdess"
 MODELS_VARIABLE = "MULTIMODAL_SER_MODELS"
+#: The file that makes a folder a regressor's; see ``workflows.regression``.
+REGRESSOR = "regressor.json"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -32,6 +34,16 @@ def released_models() -> tuple[str, ...]:
     """Return the names of the models there are, sorted."""
     found = {path.parent.name for place in folders() for path in place.glob("*/params.json")}
     return tuple(sorted(found))
+
+
+def is_regressor(folder: str | Path | None) -> bool:
+    """Tell whether a folder holds a regressor.
+
+    Example:
+        >>> is_regressor(None), is_regressor("no-such-folder")
+        (False, False)
+    """
+    return folder is not None and (Path(folder) / REGRESSOR).is_file()
 
 
 def find(model: str | Path | None = None) -> Path:

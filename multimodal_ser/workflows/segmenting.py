@@ -23,7 +23,6 @@ from multimodal_ser.errors import TableError
 from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
-from multimodal_ser.tables import annotations as annotation_files
 from multimodal_ser.workflows import people, videos
 from multimodal_ser.workflows.data import Work, measured_params, wanted
 from multimodal_ser.workflows.models import Model, add_notes
@@ -93,6 +92,8 @@ def read_how(given: str | Path | pd.DataFrame | None, clips: pd.DataFrame) -> Ho
     found = segments.parse(given) if isinstance(given, str) else None
     if found is not None:
         return found
+    from multimodal_ser.tables import annotations as annotation_files
+
     table = (
         given if isinstance(given, pd.DataFrame) else annotation_files.read_segments(Path(given))
     )

@@ -69,14 +69,14 @@ def run(options: argparse.Namespace) -> int:
     from multimodal_ser.evaluation.runs import check_place, write_run
     from multimodal_ser.reports.html import run_report
     from multimodal_ser.tables import io as tableio
-    from multimodal_ser.workflows import regression
+    from multimodal_ser.workflows import released
     from multimodal_ser.workflows.benchmarking import score_table
     from multimodal_ser.workflows.evaluating import evaluate, score_sets
     from multimodal_ser.workflows.models import load_model
 
     if options.output:
         tableio.check_ending(options.output)
-    if regression.is_regressor(options.model):
+    if released.is_regressor(options.model):
         return _run_regressor(options)
     if options.run_folder:
         require("pyarrow")  # a run's tables are Parquet

@@ -112,19 +112,24 @@ def _result_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
+    from multimodal_ser.compute.workers import begin_with_one_thread
+
+    begin_with_one_thread()
     import pandas as pd
 
-    from multimodal_ser.tables import annotations, audformat
+    from multimodal_ser.tables import audformat
     from multimodal_ser.tables import io as tableio
-    from multimodal_ser.workflows import inference, regression
+    from multimodal_ser.workflows import inference, released
     from multimodal_ser.workflows.data import read_tables
 
     if options.embed and not options.report:
         raise SerError("--embed puts recordings into a page; name it with --report FILE")
-    if regression.is_regressor(options.model):
+    if released.is_regressor(options.model):
         return _run_regressor(options)
     model = inference.check_adapt(inference.load_model(options.model), options.adapt)
     if options.output:
+        from multimodal_ser.tables import annotations
+
         endings = (*tableio.WRITTEN, *annotations.ENDINGS, audformat.ENDING)
         tableio.check_ending(options.output, endings)
         if annotations.is_annotation(options.output):
@@ -283,8 +288,7 @@ def _listed(path: str, adapt: str) -> tuple[list[Path] | pd.DataFrame, pd.DataFr
 
 
 def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
-    from multimodal_ser.cli import terminal
-    from multimodal_ser.tables import annotations, audformat, widened
+    from multimodal_ser.tables import audformat, widened
     from multimodal_ser.tables import io as tableio
 
     # A page wants the timeline; that must not change the table.
@@ -296,6 +300,8 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         else whole.drop(columns=["frame", "time_s"], errors="ignore").reset_index(drop=True)
     )
     if options.output:
+        from multimodal_ser.tables import annotations
+
         written = [options.output]
         if annotations.is_annotation(options.output):
             written = annotations.write_predictions(shown, options.output)
@@ -306,6 +312,8 @@ def _write(predictions: pd.DataFrame, options: argparse.Namespace) -> None:
         places = ", ".join(map(str, written))
         say(f"{shown['clip'].nunique()} clip(s) predicted, written to {places or 'no file'}")
     else:
+        from multimodal_ser.cli import terminal
+
         terminal.show_predictions(shown)
     if options.annotate and len(predictions):
         from multimodal_ser.compute.progress import media_bar
