@@ -5,7 +5,8 @@
 ``--before`` names a checkout of earlier code. Both fill a store of their own with as many small
 files as the size says (one per entry, where entries lie, so that the folders are as full), and
 then put and get entries of the released voice's size (2669 values, float32) by turns, in
-processes that are kept. Figures are medians of CPU time a call; ``same`` says whether each finds
+processes that are kept. Figures are medians a call; what the wall has more than the CPU is the
+disk, on which each put waits for two flushes; ``same`` says whether each finds
 what it put, and this code what the earlier one put.
 """
 
@@ -46,18 +47,19 @@ def serve(folder: str) -> None:
     values = {"values": np.random.default_rng(0).standard_normal(N_VALUES).astype(np.float32)}
     for line in sys.stdin:
         how, first, last = json.loads(line)
-        spent, same = [], True
+        spent, walls, same = [], [], True
         for number in range(first, last):
-            began = time.process_time()
+            began, clock = time.process_time(), time.monotonic()
             if how == "put":
                 store.put(key_of(number), values)
             else:
                 found = store.get(key_of(number))
             spent.append(time.process_time() - began)
+            walls.append(time.monotonic() - clock)
             if how == "get":
                 same &= found is not None and np.array_equal(found["values"], values["values"])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps([statistics.median(spent), same, peak]), flush=True)
+        print(json.dumps([*map(statistics.median, (spent, walls)), same, peak]), flush=True)
 
 
 class Child:
@@ -69,8 +71,8 @@ class Child:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(line, env=environment, **pipes)
 
-    def ask(self, how: str, first: int, last: int) -> tuple[float, bool, float]:
-        """Return seconds a call, whether what was put was found, and the peak in MiB."""
+    def ask(self, how: str, first: int, last: int) -> tuple[float, float, bool, float]:
+        """Return seconds a call, CPU and wall, whether all was found, and the peak in MiB."""
         self.process.stdin.write(json.dumps([how, first, last]) + "\n")
         self.process.stdin.flush()
         return tuple(json.loads(self.process.stdout.readline()))
@@ -98,14 +100,17 @@ def rows_of(size: int, children: dict[str, Child], first: int, rounds: int, call
         for how in ("put", "get"):
             for name, child in children.items():
                 begin = first + at * calls
-                seconds, found, mebibytes = child.ask(how, begin, begin + calls)
+                seconds, wall, found, mebibytes = child.ask(how, begin, begin + calls)
                 spent.setdefault((how, name), []).append(seconds)
+                spent.setdefault((f"{how}, wall", name), []).append(wall)
                 same[name] &= found
                 peak[name] = max(peak[name], mebibytes)
     rows = []
     for how in ("put", "get"):
         ms = {name: 1000 * statistics.median(spent[how, name]) for name in children}
         parts = [f"{ms[name]:.3f}" for name in children]
+        walls = {name: 1000 * statistics.median(spent[f"{how}, wall", name]) for name in children}
+        parts += [f"{walls[name]:.2f}" for name in children]
         ratio = f"{ms['before'] / ms['now']:.2f}" if "before" in ms else "-"
         told = ", ".join("yes" if same[name] else "NO" for name in children)
         memory = ", ".join(f"{peak[name]:.0f}" for name in children)
@@ -130,10 +135,10 @@ def main() -> None:
     sources["now"] = Path(__file__).resolve().parents[1]
     place = Path(tempfile.mkdtemp(prefix="store-"))
     lines = ["# The feature store, an entry", "", *header(["numpy"], os.cpu_count() or 1), ""]
-    names = " | ".join(f"{name}, ms of CPU" for name in sources)
+    names = " | ".join(f"{name}, ms of {what}" for what in ("CPU", "wall") for name in sources)
     lines += [
-        f"| entries | call | {names} | ratio | same | peak MiB |",
-        "|" + "---|" * (5 + len(sources)),
+        f"| entries | call | {names} | ratio of CPU | same | peak MiB |",
+        "|" + "---|" * (5 + 2 * len(sources)),
     ]
     try:
         children = {name: Child(source, place / name) for name, source in sources.items()}
@@ -159,7 +164,7 @@ def main() -> None:
 def old_are_read(place: Path) -> str:
     """Tell whether this code finds what the earlier one put."""
     child = Child(Path(__file__).resolve().parents[1], place / "before")
-    _, found, _ = child.ask("get", 0, 40)
+    _, _, found, _ = child.ask("get", 0, 40)
     child.end()
     return "yes" if found else "NO"
 

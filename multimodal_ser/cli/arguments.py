@@ -78,7 +78,7 @@ def data_argument(verb: argparse.ArgumentParser) -> None:
 
 def work_arguments(verb: argparse.ArgumentParser) -> None:
     """Add how clips are read: processes, cluster, time limit, cache."""
-    verb.add_argument("--workers", type=int, help="processes for reading clips (default: cores)")
+    verb.add_argument("--workers", type=int, help="processes for clips and fits (default: cores)")
     verb.add_argument(
         "--scheduler",
         metavar="ADDRESS",

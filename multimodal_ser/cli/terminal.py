@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -96,12 +96,33 @@ def show_scores(scores: pd.DataFrame) -> None:
         shown["clips"] = scores["n"].astype(int)
     # A finished model has no seconds.
     if wide and "seconds" in scores and scores["seconds"].notna().all():
-        shown["seconds"] = scores["seconds"].map("{:.0f}".format)
+        shown["CPU s"] = scores["seconds"].map("{:.0f}".format)
     protocols = ", ".join(dict.fromkeys(scores["protocol"]))
     title = f"protocol {protocols}, {' or '.join(map(str, counts))} clips"
     show(shown, title, folded="model")
     say("95 % intervals over speakers, or over clips where these are unknown", UAR_WORDS)
     say(f"{ECE_WORDS}{'; p: against the best' if 'p' in shown else ''}")
+
+
+def show_costs(costs: Iterable[Mapping]) -> None:
+    """Print what learners cost, in seconds of processor time.
+
+    Args:
+        costs: mappings of ``learner``, ``seconds`` and, of a benchmark, ``fold``; what is there
+            twice, because two models have it, counts once. Nothing prints nothing.
+    """
+    found = pd.DataFrame(list(costs)).drop_duplicates()
+    if found.empty:
+        return
+    seconds = found.groupby("learner", sort=False)["seconds"].agg(["sum", "min", "max", "count"])
+    shown = pd.DataFrame({"learner": seconds.index})
+    columns = {"total s": "sum"}
+    if "fold" in found:
+        columns |= {"least s": "min", "most s": "max"}
+        shown["folds"] = seconds["count"].to_numpy()
+    for name, of in columns.items():
+        shown[name] = seconds[of].map("{:.1f}".format).to_numpy()
+    show(shown, "processor time of the fits" + ", per fold least and most" * ("fold" in found))
 
 
 def _show_data_sets(scores: pd.DataFrame, title: str) -> None:

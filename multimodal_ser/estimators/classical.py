@@ -75,7 +75,7 @@ def perceptrons(
     solver: str = "adam",
     batch_size: int | None = None,
     scale: bool = True,
-) -> VotingClassifier:
+) -> VotingClassifier | Pipeline:
     """Return the mean of small perceptrons that differ in their seed.
 
     One hidden layer, a fixed number of epochs: early stopping would hold out clips of
@@ -95,7 +95,7 @@ def perceptrons(
         scale: whether to standardise by the training clips' mean and deviation.
 
     Returns:
-        A scikit-learn VotingClassifier with ``predict_proba``.
+        A scikit-learn VotingClassifier with ``predict_proba``, after a scaler where it scales.
     """
     from sklearn.ensemble import VotingClassifier
     from sklearn.neural_network import MLPClassifier
@@ -106,15 +106,11 @@ def perceptrons(
     shape |= {"activation": activation, "solver": solver}
     shape |= {"max_iter": epochs} if solver == "lbfgs" else _adam(epochs, batch_size)
     members = [
-        (
-            f"seed_{each}",
-            make_pipeline(
-                *([StandardScaler()] if scale else []), MLPClassifier(**shape, random_state=each)
-            ),
-        )
+        (f"seed_{each}", MLPClassifier(**shape, random_state=each))
         for each in range(seed, seed + n_seeds)
     ]
-    return VotingClassifier(members, voting="soft")
+    vote = VotingClassifier(members, voting="soft")
+    return make_pipeline(StandardScaler(), vote) if scale else vote
 
 
 def _adam(epochs: int, batch_size: int | None) -> dict:

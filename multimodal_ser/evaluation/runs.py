@@ -72,11 +72,13 @@ class RunModel:
         folds: text by clip: the fold in which the clip was tested.
         parts: modality -> name of the run's model that was fused; empty
             unless ``modality`` is ``fused``.
-        seconds: how long fitting and predicting took, or None.
+        seconds: of processor time that fitting and predicting took, or None.
         chosen: for each fold a mapping of ``fold``, its name, and the parameters
             that a search or choice inside the fold took; empty without one.
         condition: under which the recordings were heard, one of
             ``audio.conditions.NAMES``; empty for the recordings as they are.
+        costs: for each fold and learner a mapping of ``fold``, ``learner`` and the
+            ``seconds`` of processor time that it took; empty where not known.
     """
 
     name: str
@@ -87,6 +89,7 @@ class RunModel:
     seconds: float | None = None
     chosen: tuple[Mapping[str, Value], ...] = ()
     condition: str = ""
+    costs: tuple[Mapping[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -367,6 +370,7 @@ def _record(run: Run, files: list[str], clips: str) -> RunRecord:
             seconds=model.seconds,
             chosen=list(map(dict, model.chosen)),
             condition=model.condition,
+            costs=list(map(dict, model.costs)),
         )
         for model, file in zip(run.models, files, strict=True)
     ]
@@ -430,7 +434,7 @@ def _read_model(folder: Path, entry: RunModelRecord, path: Path) -> RunModel:
     folds = table.pop("fold").astype(object)
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
         raise TableError(f"{entry.file}: a column is not of numbers; make the run again")
-    rest = entry.parts, entry.seconds, tuple(entry.chosen), entry.condition
+    rest = entry.parts, entry.seconds, tuple(entry.chosen), entry.condition, tuple(entry.costs)
     return RunModel(entry.name, entry.modality, table, folds, *rest)
 
 

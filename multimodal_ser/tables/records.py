@@ -65,6 +65,7 @@ class RunModelRecord(Struct, frozen=True, kw_only=True):
     seconds: Seconds | None
     chosen: list[dict[Name, Value]] = []
     condition: Text = ""
+    costs: list[dict[Name, Value]] = []
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.jobs import Job, Shared, Task, run_tasks
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, TableError
 from multimodal_ser.evaluation import adaptation, corpora, protocol, robustness
@@ -39,8 +40,9 @@ from multimodal_ser.workflows.records import run_record, versions
 from multimodal_ser.workflows.sources import Labelled, as_clips
 from multimodal_ser.workflows.training import (
     CrossFit,
+    Shares,
     check,
-    cross_fit,
+    crossing,
     fit_learner,
     inner_folds,
     predict_learner,
@@ -74,7 +76,7 @@ class Tested:
     Attributes:
         crossed: of the fold's training clips, see :class:`CrossFit`.
         table: probabilities of the fold's test clips.
-        seconds: how long fitting and predicting took.
+        seconds: of processor time that fitting and predicting took.
     """
 
     crossed: CrossFit
@@ -105,7 +107,11 @@ class Bench:
     ) -> None:
         self.data, self.scheme, self.store = data, scheme, store
         self.workers, self.progress = workers, progress
+        self.shares = Shares(data)
         self.tested: dict[tuple[str, str], Tested] = {}
+        self._digests: dict[str, str] = {}
+        tables = (data.clips, data.extra)
+        self._hashes = [table_hash(table) for table in tables if table is not None]
 
     def measure(self, recipes: Iterable[Recipe], folds: Sequence[Fold]) -> list[RunModel]:
         """Return every recipe's held-out answers.
@@ -117,15 +123,31 @@ class Bench:
         Returns:
             One model per modality and recipe; a model that occurs beside several
             partners is given once.
-        """
-        from tqdm import tqdm
 
+        Raises:
+            SerError: a fit failed; the error names the learner and the fold.
+        """
         recipes = list(recipes)
-        answers: dict[tuple[int, str], list[pd.DataFrame]] = {}
-        quiet = not self.progress or len(folds) < 2
-        for fold in tqdm(folds, desc="folds", unit="fold", disable=quiet):
+        used = {
+            (fold.name, at): usable(self.data, recipe, self.data.clips.loc[fold.train])
+            for fold in folds
+            for at, recipe in enumerate(recipes)
+        }
+        tasks = {}
+        for fold in folds:
+            train = Shared(self.data.clips.loc[fold.train])
             for at, recipe in enumerate(recipes):
-                for modality, table in self._answers(recipe, fold).items():
+                for one in used[fold.name, at]:
+                    key = one.name, self._key(one, fold, recipe)
+                    if key not in tasks and not self._known(key, fold):
+                        tasks[key] = self._testing(key, one, train, fold, recipe)
+        n_fits = len(tasks) * (recipes[0].inner_folds + 1)
+        run_tasks(tasks.values(), n_jobs=n_fits, workers=self.workers, progress=self.progress)
+        answers: dict[tuple[int, str], list[pd.DataFrame]] = {}
+        for fold in folds:
+            for at, recipe in enumerate(recipes):
+                said = self._answers(recipe, fold, used[fold.name, at])
+                for modality, table in said.items():
                     answers.setdefault((at, modality), []).append(table)
         found: dict[str, RunModel] = {}
         for at, recipe in enumerate(recipes):
@@ -133,54 +155,65 @@ class Bench:
                 found.setdefault(model.name, model)
         return list(found.values())
 
-    def _answers(self, recipe: Recipe, fold: Fold) -> dict[str, pd.DataFrame]:
-        train = self.data.clips.loc[fold.train]
-        learners = {one.name: one for one in usable(self.data, recipe, train)}
-        tested = {name: self._test(one, fold, recipe) for name, one in learners.items()}
+    def _answers(
+        self, recipe: Recipe, fold: Fold, used: tuple[Learner, ...]
+    ) -> dict[str, pd.DataFrame]:
+        learners = {one.name: one for one in used}
+        tested = {
+            name: self.tested[name, self._key(one, fold, recipe)] for name, one in learners.items()
+        }
         crossed = {name: one.crossed.table for name, one in tested.items()}
+        train = self.data.clips.loc[fold.train]
         combiner = combining.fit(crossed, learners, train, recipe.fusion)
         tables = combiner({name: one.table for name, one in tested.items()}, fold.test)
         del tables["shares"]
         return tables
 
-    def _test(self, learner: Learner, fold: Fold, recipe: Recipe) -> Tested:
-        """Return what a learner says in a fold: from memory, from the store, or new."""
-        key = self._key(learner, fold, recipe)
-        if (learner.name, key) not in self.tested:
-            place = self.store / f"{key}.parquet" if self.store else None
-            found = _kept(place, fold)
-            if found is None:
-                found = self._new(learner, fold, recipe)
-                _keep(place, found)
-            self.tested[learner.name, key] = found
-        return self.tested[learner.name, key]
+    def _known(self, key: tuple[str, str], fold: Fold) -> bool:
+        """Tell whether it is in memory, or in the store, what a learner says in a fold."""
+        if key not in self.tested and (found := _kept(self._place(key), fold)) is not None:
+            self.tested[key] = found
+        return key in self.tested
 
-    def _new(self, learner: Learner, fold: Fold, recipe: Recipe) -> Tested:
-        started = time.monotonic()
-        train = self.data.clips.loc[fold.train]
-        inner = inner_folds(train, recipe, self.scheme)
-        crossed = cross_fit(
+    def _place(self, key: tuple[str, str]) -> Path | None:
+        return self.store / f"{key[1]}.parquet" if self.store else None
+
+    def _testing(
+        self,
+        key: tuple[str, str],
+        learner: Learner,
+        train: Shared[pd.DataFrame],
+        fold: Fold,
+        recipe: Recipe,
+    ) -> Task[None]:
+        """Return the task of one learner in one fold, which keeps what it says there."""
+        inner = inner_folds(train.value, recipe, self.scheme)
+        crossed = yield from crossing(
             learner,
-            self.data,
+            self.shares,
             train,
             inner,
             recipe,
-            workers=self.workers,
+            where=f", fold {fold.name}",
             progress=self.progress,
         )
         final = replace(learner, params=crossed.params)
-        fitted = fit_learner(final, self.data, train, recipe)
-        table = predict_learner(fitted, self.data.inputs, fold.test, recipe.pooling)
-        return Tested(crossed, table, round(time.monotonic() - started, 1))
+        given = (final, self.shares.of(learner), train, fold.test, recipe)
+        here = self.shares.here(learner)
+        (done,) = yield [Job(f"{learner.name}, fold {fold.name}", _said, given, here)]
+        found = Tested(crossed, done.value, round(crossed.seconds + done.seconds, 2))
+        _keep(self._place(key), found)
+        self.tested[key] = found
 
     def _key(self, learner: Learner, fold: Fold, recipe: Recipe) -> str:
         """Return a key of everything that what a learner says depends on."""
         clips, extra = self.data.clips, self.data.extra
         every = clips.index if extra is None else clips.index.append(extra.index)
-        tables = [table_hash(table) for table in (clips, extra) if table is not None]
+        if learner.key not in self._digests:
+            self._digests[learner.key] = digest(self.data, learner, every)
         said = (
-            digest(self.data, learner, every),
-            *tables,
+            self._digests[learner.key],
+            *self._hashes,
             sorted(fold.train),
             sorted(fold.test),
             self.scheme in LEAKY,
@@ -202,24 +235,37 @@ class Bench:
         for modality, name in both.items():
             table = pd.concat(answers[at, modality])
             of = [one for one in recipe.learners if modality in (one.modality, "fused")]
-            seconds, chosen = self._told(of, recipe, folds)
+            costs, chosen = self._told(of, recipe, folds)
             parts = names if modality == "fused" else {}
-            tested = tested_in[table.index]
-            yield RunModel(name, modality, table, tested, parts, seconds, chosen)
+            seconds = round(sum(cost["seconds"] for cost in costs), 1)
+            about = {"parts": parts, "seconds": seconds, "chosen": chosen, "costs": costs}
+            yield RunModel(name, modality, table, tested_in[table.index], **about)
 
-    def _told(self, learners, recipe: Recipe, folds: Sequence[Fold]):
-        """Return the seconds of some learners, and what each fold chose for them."""
-        seconds, chosen = 0.0, []
+    def _told(self, learners, recipe: Recipe, folds: Sequence[Fold]) -> tuple[tuple, tuple]:
+        """Return what some learners cost in each fold, and what was chosen for them there."""
+        costs, chosen = [], []
         for fold in folds:
             for learner in learners:
                 one = self.tested.get((learner.name, self._key(learner, fold, recipe)))
                 if one is None:
                     continue
-                seconds += one.seconds
+                where = {"fold": fold.name, "learner": learner.name}
+                costs.append(where | {"seconds": one.seconds})
                 if one.crossed.chosen:
-                    params = one.crossed.chosen.get("params", {})
-                    chosen.append({"fold": fold.name, "learner": learner.name, "params": params})
-        return round(seconds, 1), tuple(chosen)
+                    chosen.append(where | {"params": one.crossed.chosen.get("params", {})})
+        return tuple(costs), tuple(chosen)
+
+
+def _said(
+    learner: Learner,
+    shared: Shared[Data],
+    train: Shared[pd.DataFrame],
+    test: pd.Index,
+    recipe: Recipe,
+) -> pd.DataFrame:
+    """Return what a learner that is fitted on all training clips of a fold says of the others."""
+    fitted = fit_learner(learner, shared.value, train.value, recipe)
+    return predict_learner(fitted, shared.value.inputs, test, recipe.pooling)
 
 
 def _keep(place: Path | None, tested: Tested) -> None:

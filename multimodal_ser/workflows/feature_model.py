@@ -19,6 +19,7 @@ from multimodal_ser.compute.cache import write_atomically
 from multimodal_ser.compute.parallel import one_blas_thread
 from multimodal_ser.errors import ModelError, SerError, UnknownName
 from multimodal_ser.estimators import files
+from multimodal_ser.estimators.first_steps import FirstSteps
 from multimodal_ser.evaluation.adaptation import Reference
 from multimodal_ser.export import runtime as light
 from multimodal_ser.tables import EMOTIONS, Features
@@ -75,6 +76,8 @@ class FeatureModel:
         self.labels = tuple(labels)
         self.seed = seed
         self.params = dict(params or {})
+        #: What the next fit may take over from earlier ones on the same features and clips.
+        self.first_steps: FirstSteps | None = None
         self._estimator: Any = None
         self._light: light.LightNetwork | None = None
         self._apart: Apart | None = None
@@ -119,7 +122,10 @@ class FeatureModel:
         return self._estimator
 
     def fit(
-        self, features: Features, clips: pd.DataFrame, validation: pd.DataFrame | None = None
+        self,
+        features: Features,
+        clips: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
     ) -> FeatureModel:
         """Fit on the clips that have features.
 
@@ -150,12 +156,16 @@ class FeatureModel:
         targets = np.searchsorted(self._codes, codes)
         self._light = None
         estimator = self._module.build(seed=self.seed, **self.params)
+        first, self.first_steps = self.first_steps, None
         extra = self._held(features, validation) if self.is_network else {}
         if getattr(self._module, "PARTIAL_LABELS", False):
             may = possible_labels(usable, self.labels)[:, self._codes]
             extra |= {"possible": may, "weights": corpus_weights(usable).to_numpy()}
         with one_blas_thread():
-            estimator.fit(values, targets, **extra)
+            if first is None:
+                estimator.fit(values, targets, **extra)
+            else:
+                first.fit(estimator, values, targets, **extra)
         self._estimator = estimator
         return self
 

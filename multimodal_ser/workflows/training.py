@@ -19,14 +19,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.compute.cache import Cache
+from multimodal_ser.compute.jobs import Job, Shared, Task, run_tasks
 from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, UnknownName
+from multimodal_ser.estimators.first_steps import FirstSteps
 from multimodal_ser.evaluation import adaptation, metrics
 from multimodal_ser.evaluation import search as searching
 from multimodal_ser.evaluation.folds import (
@@ -77,11 +79,13 @@ class CrossFit:
         table: held-out probabilities of the training clips; no rows where there
             was nobody to hold out.
         chosen: what was chosen and how, as JSON values.
+        seconds: of processor time that the fits took.
     """
 
     params: Mapping
     table: pd.DataFrame
     chosen: Mapping
+    seconds: float = 0.0
 
 
 def check(recipe: Recipe) -> None:
@@ -223,14 +227,79 @@ def cross_fit(
     Raises:
         SerError: no candidate could be scored, or a fold has too few classes.
     """
-    nothing = pd.DataFrame(columns=list(labels_among(train, recipe.labels)), dtype=float)
+    task = crossing(learner, Shares(data), Shared(train), folds, recipe, progress=progress)
+    return run_tasks([task], workers=workers, n_jobs=len(folds), progress=progress)[0]
+
+
+class Shares:
+    """What is shared of data with the processes that fit: a part for each input.
+
+    Args:
+        data: extracted.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._parts: dict[str, Shared[Data]] = {}
+
+    def of(self, learner: Learner) -> Shared[Data]:
+        """Return the data with one learner's input alone."""
+        if learner.key not in self._parts:
+            alone = {learner.key: self._data.inputs[learner.key]}
+            part = replace(self._data, inputs=alone, failures=pd.DataFrame())
+            self._parts[learner.key] = Shared(part)
+        return self._parts[learner.key]
+
+    def here(self, learner: Learner) -> bool:
+        """Tell whether a learner is fitted in this process: a network, or on few values."""
+        found = self._data.inputs[learner.key]
+        size = found.values.size if isinstance(found, Features) else 0
+        return size < WORTH_A_PROCESS or is_network(learner)
+
+
+def crossing(
+    learner: Learner,
+    shares: Shares,
+    train: Shared[pd.DataFrame],
+    folds: Sequence[Fold],
+    recipe: Recipe,
+    *,
+    where: str = "",
+    progress: bool = True,
+) -> Task[CrossFit]:
+    """Return the task of :func:`cross_fit`: a job per inner fold.
+
+    Args:
+        learner: of the recipe.
+        shares: of the data.
+        train: the training clips.
+        folds: of :func:`inner_folds`.
+        recipe: everything else.
+        where: the outer fold, for what errors say.
+        progress: whether a search shows a bar.
+    """
     if not folds:
+        labels = list(labels_among(train.value, recipe.labels))
+        nothing = pd.DataFrame(columns=labels, dtype=float)
         return CrossFit({**learner.params, **learner.candidates[0]}, nothing, {})
-    learner, record = _searched(learner, data, train, folds, recipe, progress)
-    jobs = [(learner, dict(params), fold) for params in learner.candidates for fold in folds]
-    parts = _predictions(jobs, data, train, recipe, workers, progress)
-    tables = [pd.concat(parts[at : at + len(folds)]) for at in range(0, len(parts), len(folds))]
-    losses = [_loss(table, train["emotion"]) for table in tables]
+    given, here = shares.of(learner), shares.here(learner)
+    name, seconds, record = f"{learner.name}{where}", 0.0, cast("dict", {})
+    if _space(learner, recipe):
+        told = (learner, given, train, folds, recipe, progress and here)
+        (done,) = yield [Job(f"{name}, search", _searched, told, here)]
+        (learner, record), seconds = done
+    made = yield [
+        Job(
+            f"{name}, inner fold {fold.name}",
+            _held_out,
+            (learner, given, train, fold, recipe),
+            here,
+        )
+        for fold in folds
+    ]
+    seconds += sum(done.seconds for done in made)
+    tables = [pd.concat(parts) for parts in zip(*(done.value for done in made), strict=True)]
+    losses = [_loss(table, train.value["emotion"]) for table in tables]
     best = int(np.argmin(losses)) if len(losses) > 1 else 0
     chosen = dict(learner.candidates[best])
     if len(losses) > 1:
@@ -239,7 +308,7 @@ def cross_fit(
             for p, loss in zip(learner.candidates, losses, strict=True)
         ]
         record = {**record, "params": chosen, "tried": tried}
-    return CrossFit({**learner.params, **chosen}, tables[best], record)
+    return CrossFit({**learner.params, **chosen}, tables[best], record, seconds)
 
 
 def _loss(table: pd.DataFrame, truth: pd.Series) -> float:
@@ -250,36 +319,24 @@ def _loss(table: pd.DataFrame, truth: pd.Series) -> float:
     return metrics.score(softened, truth)["nll"]
 
 
-def _predictions(jobs, data: Data, train, recipe: Recipe, workers: int, progress: bool):
-    """Return the held-out table of each job, in their order."""
-    from tqdm import tqdm
-
-    found = data.inputs[jobs[0][0].key]
-    size = found.values.size if isinstance(found, Features) else 0
-    alone = workers < 2 or size < WORTH_A_PROCESS or is_network(jobs[0][0])
-    words = {"desc": jobs[0][0].name, "unit": "fit", "disable": not progress, "leave": False}
-    calls = [(learner, params, data, train, fold, recipe) for learner, params, fold in jobs]
-    if alone:
-        return [_held_out(*call) for call in tqdm(calls, **words)]
-    import joblib
-
-    run = joblib.Parallel(n_jobs=workers, return_as="generator")
-    lean = _lean(data, jobs[0][0])
-    delayed = (joblib.delayed(_held_out)(c[0], c[1], lean, *c[3:]) for c in calls)
-    return list(tqdm(run(delayed), total=len(calls), **words))
-
-
-def _lean(data: Data, learner: Learner) -> Data:
-    """Return the data with one learner's input alone: it goes to other processes."""
-    return replace(data, inputs={learner.key: data.inputs[learner.key]}, failures=pd.DataFrame())
-
-
-def _held_out(learner, params, data: Data, train, fold: Fold, recipe: Recipe) -> pd.DataFrame:
-    part = train.loc[fold.train]
+def _held_out(
+    learner: Learner,
+    shared: Shared[Data],
+    train: Shared[pd.DataFrame],
+    fold: Fold,
+    recipe: Recipe,
+) -> list[pd.DataFrame]:
+    """Return the held-out table of each candidate in an inner fold."""
+    data, part = shared.value, train.value.loc[fold.train]
     if not _has_two(part, data, learner):
-        return pd.DataFrame(np.nan, fold.test, list(labels_among(train, recipe.labels)))
-    fitted = fit_learner(replace(learner, params={**learner.params, **params}), data, part, recipe)
-    return predict_learner(fitted, data.inputs, fold.test, recipe.pooling)
+        labels = list(labels_among(train.value, recipe.labels))
+        return [pd.DataFrame(np.nan, fold.test, labels) for _ in learner.candidates]
+    tables, first = [], FirstSteps()
+    for params in learner.candidates:
+        one = replace(learner, params={**learner.params, **params})
+        fitted = fit_learner(one, data, part, recipe, first=first)
+        tables.append(predict_learner(fitted, data.inputs, fold.test, recipe.pooling))
+    return tables
 
 
 def fit_learner(
@@ -290,6 +347,7 @@ def fit_learner(
     *,
     checkpoint: Path | None = None,
     progress: bool = False,
+    first: FirstSteps | None = None,
 ) -> Fitted:
     """Fit a learner on training clips, and on extra ones of nobody who is held out.
 
@@ -301,6 +359,7 @@ def fit_learner(
         recipe: labels, seed, and how networks stop.
         checkpoint: folder from which an interrupted network training resumes.
         progress: whether to show a bar of epochs.
+        first: first steps that were fitted on the same clips, or None.
 
     Raises:
         SerError: there are too few clips or classes to learn from.
@@ -333,6 +392,7 @@ def fit_learner(
     )
     values = cast("Features", found)
     if recipe.adapt != adaptation.BOTH or values.values.ndim > 2:
+        classifier.first_steps = first
         return classifier.fit(values, learn, held)
     return fit_twice(classifier, values, learn, held, owners(data, "person"))
 
@@ -403,14 +463,22 @@ def predict_learner(fitted: Fitted, inputs: Mapping, clips: pd.Index, pooling: s
     return Model({fitted.name: fitted}, pooling=pooling).learner_tables(clips, inputs)[fitted.name]
 
 
+def _space(learner: Learner, recipe: Recipe) -> Mapping | None:
+    """Return what a search varies; nothing where there is no search."""
+    own = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
+    return (own if learner.space is None else learner.space) if recipe.search else None
+
+
 def _searched(
-    learner: Learner, data: Data, train, folds: Sequence[Fold], recipe: Recipe, progress: bool
+    learner: Learner,
+    shared: Shared[Data],
+    shared_train: Shared[pd.DataFrame],
+    folds: Sequence[Fold],
+    recipe: Recipe,
+    progress: bool,
 ) -> tuple[Learner, dict]:
     """Return the learner with the parameters that a search found, and what it found."""
-    own = getattr(_module(learner), "SEARCH", None) if learner.modality == "audio" else None
-    space = own if learner.space is None else learner.space
-    if not recipe.search or not space:
-        return learner, {}
+    data, train, space = shared.value, shared_train.value, _space(learner, recipe) or {}
     from sklearn.exceptions import UndefinedMetricWarning
 
     module, found = _module(learner), cast("Features", data.inputs[learner.key])
@@ -514,8 +582,9 @@ def fit(
 
     Returns:
         The model; and as JSON values what was ``chosen`` by learner, what
-        ``calibration`` does on actors whom it was not fitted on, and how good the
-        answers on ``held_out`` actors are (``combining.scored``).
+        ``calibration`` does on actors whom it was not fitted on, how good the
+        answers on ``held_out`` actors are (``combining.scored``), and what each learner
+        ``costs`` in seconds of processor time.
 
     Raises:
         SerError: there are too few clips or classes to learn from.
@@ -524,27 +593,66 @@ def fit(
     train = grouped(train, data.inputs)
     folds = inner_folds(train, recipe, scheme)
     learners = {one.name: one for one in usable(data, recipe, train)}
-    fitted, crossed, chosen = {}, {}, {}
-    for name, one in learners.items():
-        found = cross_fit(one, data, train, folds, recipe, workers=workers, progress=progress)
-        crossed[name] = found.table
-        chosen[name] = found.chosen
-        place = checkpoint / name.replace(":", "-") if checkpoint else None
-        final = replace(one, params=found.params)
-        fitted[name] = fit_learner(final, data, train, recipe, checkpoint=place, progress=progress)
-    combiner = combining.fit(crossed, learners, train, recipe.fusion)
-    answered = combining.held_out(crossed, learners, train, recipe.fusion)
+    shares, shared = Shares(data), Shared(train)
+    tasks = (
+        _fitting(one, shares, shared, folds, recipe, checkpoint, progress)
+        for one in learners.values()
+    )
+    n_fits = len(learners) * (len(folds) + 1)
+    found = run_tasks(tasks, workers=workers, n_jobs=n_fits, progress=progress)
+    fitted, crossed = zip(*found, strict=True)
+    tables = {one.name: crossing.table for one, crossing in zip(fitted, crossed, strict=True)}
+    combiner = combining.fit(tables, learners, train, recipe.fusion)
+    answered = combining.held_out(tables, learners, train, recipe.fusion)
     combiner.sets = combining.fit_sets(answered, train)
     model = Model(
-        fitted,
+        {one.name: one for one in fitted},
         labels_among(train, recipe.labels),
         pooling=recipe.pooling,
         combiner=combiner,
         adapt=recipe.adapt,
     )
-    measured = combining.measured(crossed, learners, train, recipe.fusion) if folds else []
-    told = {"chosen": {name: one for name, one in chosen.items() if one}, "calibration": measured}
-    return model, {**told, "held_out": combining.scored(answered, train, recipe.seed, named)}
+    told = {
+        "chosen": {n: one.chosen for n, one in zip(tables, crossed, strict=True) if one.chosen},
+        "calibration": combining.measured(tables, learners, train, recipe.fusion) if folds else [],
+        "held_out": combining.scored(answered, train, recipe.seed, named),
+        "costs": [
+            {"learner": name, "seconds": round(one.seconds, 2)}
+            for name, one in zip(tables, crossed, strict=True)
+        ],
+    }
+    return model, told
+
+
+def _fitting(
+    learner: Learner,
+    shares: Shares,
+    train: Shared[pd.DataFrame],
+    folds: Sequence[Fold],
+    recipe: Recipe,
+    checkpoint: Path | None,
+    progress: bool,
+) -> Task[tuple[Fitted, CrossFit]]:
+    """Return the task of one learner of a model: cross-fitted, and fitted on all clips."""
+    crossed = yield from crossing(learner, shares, train, folds, recipe, progress=progress)
+    final = replace(learner, params=crossed.params)
+    place = checkpoint / learner.name.replace(":", "-") if checkpoint else None
+    here = shares.here(learner)
+    given = (final, shares.of(learner), train, recipe, place, progress and here)
+    (done,) = yield [Job(f"{learner.name}, all clips", _final, given, here)]
+    return done.value, replace(crossed, seconds=crossed.seconds + done.seconds)
+
+
+def _final(
+    learner: Learner,
+    shared: Shared[Data],
+    train: Shared[pd.DataFrame],
+    recipe: Recipe,
+    checkpoint: Path | None,
+    progress: bool,
+) -> Fitted:
+    how: dict[str, Any] = {"checkpoint": checkpoint, "progress": progress}
+    return fit_learner(learner, shared.value, train.value, recipe, **how)
 
 
 def train(

@@ -352,8 +352,7 @@ def test_the_perceptrons_of_systems_b_and_d():
     for params in (mlp.GENDERED_MLP, mlp.SOFT_VOTING_MLP):
         small = params | {"hidden": 8, "batch_size": 20}
         estimator = mlp.build(**small).fit(values, labels)
-        (pipeline,) = estimator.estimators_
-        network = pipeline[-1]
+        (network,) = estimator[-1].estimators_
         assert network.n_iter_ <= params["epochs"] + 2
         for name in {"activation", "solver", "alpha"} & set(params):
             assert getattr(network, name) == params[name]

@@ -76,3 +76,14 @@ def test_notes_and_sets_are_shown_where_there_are_any(capsys):
     terminal.show_predictions(plain.assign(note=["", "no speech heard"], set="sad|calm"))
     said = capsys.readouterr().out
     assert said.count("no speech heard") == 1 and said.count("sad|calm") == 2
+
+
+def test_costs_count_a_learner_of_two_models_once(capsys):
+    costs = [{"fold": f"f{k}", "learner": "svc", "seconds": 1.5 + k} for k in range(3)]
+    terminal.show_costs([*costs, *costs])
+    shown = capsys.readouterr().out
+    assert shown.split("svc")[1].split() == ["3", "7.5", "1.5", "3.5"]
+    terminal.show_costs([{"learner": "svc", "seconds": 0.25}])
+    assert capsys.readouterr().out.split("svc")[1].split() == ["0.2"]
+    terminal.show_costs([])
+    assert capsys.readouterr().out == ""

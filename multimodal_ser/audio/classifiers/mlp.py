@@ -13,6 +13,7 @@ from multimodal_ser.estimators import classical
 
 if TYPE_CHECKING:
     from sklearn.ensemble import VotingClassifier
+    from sklearn.pipeline import Pipeline
 
 INPUT = "vector"
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [25, 50, 100]}
@@ -49,7 +50,7 @@ def build(
     solver: str = "adam",
     batch_size: int | None = None,
     scale: bool = True,
-) -> VotingClassifier:
+) -> VotingClassifier | Pipeline:
     """Return the unfitted estimator.
 
     Args:
@@ -65,10 +66,10 @@ def build(
         scale: whether to standardise by the training clips' mean and deviation.
 
     Returns:
-        A scikit-learn VotingClassifier with ``predict_proba``.
+        A scikit-learn estimator with ``predict_proba``.
 
     Example:
-        >>> len(build(n_seeds=2).estimators)
+        >>> len(build(n_seeds=2)[-1].estimators)
         2
     """
     return classical.perceptrons(

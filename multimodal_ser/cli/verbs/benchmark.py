@@ -103,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         tableio.write(scores, options.output)
     terminal.show_scores(scores)
+    terminal.show_costs(cost for model in run.models for cost in model.costs)
     if folder:
         say(f"run and report: {folder / 'report.html'}")
     return requests.say_failures(failures, requests.answered_of(run))

@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         words = ", ".join(f"{key} {value}" for key, value in chosen["params"].items())
         say(f"chosen on the inner folds for {name}: {words or 'its defaults'}")
     _say_held_out(told["held_out"], bool(clips["actor"].isna().any()))
+    terminal.show_costs(told["costs"])
     say(f"fusion: {model.combiner.fuser.method} of {', '.join(model.learners)}")
     say(f"model saved in {options.output}")
     say(f"predict with it: multimodal-ser predict CLIP --model {options.output}")

@@ -8,6 +8,7 @@ from multimodal_ser.estimators import classical
 
 if TYPE_CHECKING:
     from sklearn.ensemble import VotingClassifier
+    from sklearn.pipeline import Pipeline
 
 SEQUENCES = False
 SEARCH = {"hidden": [32, 64, 128], "alpha": [0.3, 1.0, 3.0, 10.0], "epochs": [50, 100, 200]}
@@ -21,7 +22,7 @@ def build(
     epochs: int = 100,
     learning_rate: float = 1e-3,
     n_seeds: int = 3,
-) -> VotingClassifier:
+) -> VotingClassifier | Pipeline:
     """Return the unfitted estimator; see :func:`classical.perceptrons`.
 
     Example:
