@@ -103,8 +103,8 @@ def bare_needed(path: Path, cores: int) -> list:
     Frames are taken to come in the order of their packets, and decoding to be
     able to begin at every key frame, as in videos without B-frames.
     """
-    from multimodal_ser.compute.media import open_container
     from multimodal_ser.audio.signal import NO_PROBE
+    from multimodal_ser.compute.media import open_container
 
     with open_container(path, NO_PROBE) as film:
         stream = film.streams.video[0]
