@@ -22,7 +22,7 @@ from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, make_clips
 from multimodal_ser.video import features as measures
 from multimodal_ser.workflows import inference
-from multimodal_ser.workflows.data import measured_params
+from multimodal_ser.workflows.data import measured_front_end
 from multimodal_ser.workflows.models import Model, add_notes, load_model
 from multimodal_ser.workflows.recipes import MEASURED
 from multimodal_ser.workflows.results import keys_first
@@ -282,8 +282,8 @@ def _measuring(model: Model) -> dict[str, Any]:
     """Return what samples images for each input that is measured in faces."""
     from multimodal_ser.video.feed import FrameFeed
 
-    inputs = {one.input for one in model.learners.values()}
-    return {name: FrameFeed(measured_params(name)) for name in MEASURED if name in inputs}
+    own = {one.input: one for one in model.learners.values() if one.input in MEASURED}
+    return {name: FrameFeed(measured_front_end(one)) for name, one in own.items()}
 
 
 def _names(feature_set: str) -> tuple[str, ...]:
