@@ -16,8 +16,10 @@ network is called once a clip; the two results are multiplied.
 
 *Before.* With ``--before``, a folder of earlier code (``git worktree add DIR COMMIT``),
 the released model predicts the films with both codes in turn, each in a process of its
-own on one core: as it is, and in this code with YuNet and with key frames too. The
-ratio is the median over rounds of the two times of one round.
+own on one core: as it is, and in this code with YuNet and with key frames too, and on a film
+of two others side by side. The ratio is the median over rounds of the two times of one
+round. Code that does not know the model is given its own by ``--before-model``; what it
+says then cannot be the same.
 
 *Start.* The command is started anew for one video, its model loaded and its
 result printed; of several starts the least counts, of the wall's time, and of
@@ -259,13 +261,23 @@ def _serve(options: argparse.Namespace) -> None:
         print(json.dumps({"seconds": seconds, "mib": mib, **said}), flush=True)
 
 
-def compared(films: list[Path], before: Path, model: Path, rounds: int) -> list[tuple]:
-    """Return a row for each of :data:`WAYS`: its ratio to the earlier code, and agreement."""
+def compared(
+    films: list[Path], servers: tuple[Path, Path, Path], ways: dict[str, dict], rounds: int
+) -> list[tuple]:
+    """Return a row for each way: its ratio to the earlier code, and agreement.
+
+    Args:
+        films: to be predicted.
+        servers: folder of the earlier code, its model, and the model of this code.
+        ways: name -> arguments of ``predict``, of this code.
+        rounds: times over.
+    """
     import numpy as np
 
-    old = Server(before, model)
+    before, old_model, model = servers
+    old = Server(before, old_model)
     rows = []
-    for name, how in WAYS.items():
+    for name, how in ways.items():
         new = Server(Path(__file__).parents[1], model)
         pairs = []
         for number in range(rounds + 1):
@@ -275,19 +287,49 @@ def compared(films: list[Path], before: Path, model: Path, rounds: int) -> list[
         a, b = pairs[-1]
         ratio = float(np.median([x["seconds"] / y["seconds"] for x, y in pairs[1:]]))
         least = [min(pair[at]["seconds"] for pair in pairs[1:]) / len(films) for at in (0, 1)]
-        same = np.mean([x == y for x, y in zip(a["emotion"], b["emotion"], strict=True)])
-        furthest = np.abs(np.subtract(a["values"], b["values"])).max()
+        alike = len(a["emotion"]) == len(b["emotion"])  # otherwise there is no row for each
+        same = np.mean(np.equal(a["emotion"], b["emotion"])) if alike else np.nan
+        apart = np.abs(np.subtract(a["values"], b["values"])) if alike else np.array([np.nan])
+        furthest = apart.max()
         rows.append((name, *least, ratio, same, furthest, a["mib"], b["mib"]))
     old.process.terminate()
     return rows
 
 
-def starts(words: list[str], times: int) -> tuple[float, float]:
+def side_by_side(films: list[Path], folder: Path) -> Path:
+    """Write a film of two others beside each other, 1280x360, with the sound of the first."""
+    import av
+    import cv2
+    import numpy as np
+
+    target = folder / "two-faces.mp4"
+    images = []
+    for path in films[:2]:
+        with av.open(str(path)) as film:
+            decoded = (one.to_ndarray(format="rgb24") for one in film.decode(video=0))
+            images.append([cv2.resize(one, (640, 360)) for one in decoded])
+    with av.open(str(films[0])) as film, av.open(str(target), "w") as out:
+        stream = out.add_stream("libx264", rate=film.streams.video[0].average_rate)
+        stream.width, stream.height, stream.pix_fmt = 1280, 360, "yuv420p"
+        stream.codec_context.thread_count = 1
+        sound = out.add_stream("aac", rate=48000)
+        for pair in zip(*images, strict=False):
+            frame = av.VideoFrame.from_ndarray(np.hstack(pair), format="rgb24")
+            out.mux(stream.encode(frame))
+        for heard in film.decode(audio=0):
+            out.mux(sound.encode(heard))
+        for each in (stream, sound):
+            out.mux(each.encode(None))
+    return target
+
+
+def starts(words: list[str], times: int, code: Path | None = None) -> tuple[float, float]:
     """Return the least wall and processor seconds of a command, started anew each time."""
     walls, spent = [], []
     for _ in range(times):
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        run = subprocess.run(words, capture_output=True, text=True)
+        own = {**os.environ, "PYTHONPATH": str(code.resolve())} if code else None
+        run = subprocess.run(words, capture_output=True, text=True, env=own, cwd=code)
         walls.append(time.perf_counter() - wall)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -296,13 +338,19 @@ def starts(words: list[str], times: int) -> tuple[float, float]:
     return min(walls), min(spent)
 
 
-def start_rows(film: Path | None, model: Path | None, times: int) -> list[tuple]:
-    """Return what was started, and its seconds."""
+def start_rows(film: Path | None, options: argparse.Namespace) -> list[tuple]:
+    """Return what was started, and its seconds; of earlier code too where there is one."""
     command = [sys.executable, "-m", "multimodal_ser"]
-    rows = [("`multimodal-ser --help`", *starts([*command, "--help"], times))]
-    if film is not None and model is not None:
-        words = [*command, "predict", str(film), "--model", str(model), "--no-cache", "--quiet"]
-        rows.append(("`multimodal-ser predict` of one video", *starts(words, times)))
+    rows = [("`multimodal-ser --help`", *starts([*command, "--help"], options.starts))]
+    codes = {"": Path(__file__).parents[1]} | (
+        {", earlier code": Path(options.before)} if options.before else {}
+    )
+    models = {"": options.model, ", earlier code": options.before_model or options.model}
+    for name, code in codes.items() if film is not None and options.model else ():
+        model = str(Path(models[name]).resolve())
+        words = [*command, "predict", str(film.resolve()), "--model", model]
+        spent = starts([*words, "--no-cache", "--quiet"], options.starts, code)
+        rows.append((f"`multimodal-ser predict` of one video{name}", *spent))
     return rows
 
 
@@ -384,13 +432,21 @@ def main() -> None:
     if options.child or options.serve:
         return _child(options) if options.child else _serve(options)
     films, _ = _recordings(options.data)
+    if options.rounds < 1:
+        sys.exit("error: --rounds is below 1; give 1 or more")
     model = Path(options.model) if options.model else None
-    started = start_rows(films[0] if films else None, model, options.starts)
+    started = start_rows(films[0] if films else None, options)
     against: list[tuple] = []
     if options.before and model is not None:
+        servers = Path(options.before), Path(options.before_model or model), model
         with tempfile.TemporaryDirectory() as folder:
             links = linked(films, options.films, Path(folder))
-            against = compared(links, Path(options.before), model, options.rounds)
+            against = compared(links, servers, WAYS, options.rounds)
+            sounded = [path for path in films if not path.name.startswith("02-")]
+            if len(sounded) > 1:
+                two = {"two faces side by side, as released": {}}
+                pair = [side_by_side(sounded, Path(folder))]
+                against += compared(pair, servers, two, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.json"
         # In a process of its own, which is kept to one core before anything is loaded.
@@ -413,6 +469,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=5, help="cold starts (default: 5)")
     parser.add_argument("--output", help="result file (default: benchmarks/results/...)")
     parser.add_argument("--before", metavar="DIR", help="a folder of earlier code to compare with")
+    parser.add_argument(
+        "--before-model", metavar="DIR", help="the earlier code's model (default: --model)"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -194,6 +194,44 @@ def _films(folder: str) -> list[Path]:
     return found
 
 
+def luma(paths: list[Path]) -> list[str]:
+    """Return how far the first plane of sampled images is from their grey, and both times.
+
+    The plane of BT.601 is the grey itself; that of BT.709, as of many videos of high
+    definition, weighs red, green and blue otherwise, and FFmpeg converts it.
+    """
+    import av
+    import cv2
+
+    from multimodal_ser.video.luma import stretched, upright_gray
+
+    apart, spent = [], np.zeros(2)
+    for path in paths:
+        with av.open(str(path)) as film:
+            for number, image in enumerate(film.decode(video=0)):
+                if number % EVERY:
+                    continue
+                began = time.process_time()
+                gray = upright_gray(image)
+                between = time.process_time()
+                rows = np.frombuffer(image.planes[0], np.uint8).reshape(
+                    -1, image.planes[0].line_size
+                )
+                plane = cv2.LUT(rows[:, : image.width], stretched())
+                spent += between - began, time.process_time() - between
+                if plane.shape == gray.shape:
+                    apart.append(np.abs(plane.astype(int) - gray))
+    if not apart:
+        return ["No image could be compared with its first plane."]
+    levels = np.concatenate([one.ravel() for one in apart])
+    exact_ms, plane_ms = spent / len(apart) * 1000
+    return [
+        f"{len(apart)} images as they are turned to grey, and their first plane stretched to the "
+        f"full range: at most {levels.max()} grey levels apart, more than one in "
+        f"{(levels > 1).mean():.1%} of pixels; {exact_ms:.2f} and {plane_ms:.2f} ms an image."
+    ]
+
+
 def environment(paths: list[Path]) -> list[str]:
     """Return what the times depend on, a line each."""
     import av
@@ -279,6 +317,7 @@ def main() -> None:
     )
     for cores in sorted({1, len(os.sched_getaffinity(0))}):
         parts.append(table(_run_child(options, cores), cores))
+    parts += ["## Luma", *luma(_films(options.data))]
     text = "\n\n".join(parts) + "\n"
     target = Path(options.output or RESULTS / f"video_frames_{date.today()}.md")
     target.parent.mkdir(parents=True, exist_ok=True)

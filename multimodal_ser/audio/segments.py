@@ -10,11 +10,9 @@ recorded, and the utterances of a stream are those of the file.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ import numpy as np
 
 from multimodal_ser.audio import signal
 from multimodal_ser.compute import progress
-from multimodal_ser.compute.cache import Array, Cache
+from multimodal_ser.compute.cache import Array, Cache, content_digest
 from multimodal_ser.compute.media import check_file
 from multimodal_ser.errors import MediaError, SerError
 
@@ -353,17 +351,10 @@ def _utterances(path: str, digest: str, cache: Cache) -> tuple[float, np.ndarray
 
 
 def digest_of(path: str | Path) -> str:
-    """Return a hash of a file's bytes, remembered while its size and time stay.
+    """Return a hash of a file's bytes, see :func:`cache.content_digest`.
 
     Example:
         >>> digest_of(__file__) == digest_of(__file__)
         True
     """
-    found = os.stat(path)
-    return _digest(str(path), found.st_size, found.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _digest(path: str, size: int, mtime_ns: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return content_digest(path).hexdigest()

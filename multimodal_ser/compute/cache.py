@@ -23,6 +23,7 @@ import json
 import math
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,15 @@ from multimodal_ser.compute import versions
 from multimodal_ser.compute.files import open_regular, remove_litter, write_atomically
 from multimodal_ser.errors import MediaError, StoreError
 
-__all__ = ["Array", "Cache", "content_key", "default_folder", "unchanged", "write_atomically"]
+__all__ = [
+    "Array",
+    "Cache",
+    "content_digest",
+    "content_key",
+    "default_folder",
+    "unchanged",
+    "write_atomically",
+]
 
 #: Names the folder of the store when none is given on the command line.
 CACHE_VARIABLE = "MULTIMODAL_SER_CACHE"
@@ -46,6 +55,13 @@ MAGIC = b"multimodal_ser entry 1 "
 
 #: The folder of a store in which entries are written.
 DRAFTS = ".writing"
+
+
+#: Digests of so many files are remembered in a process.
+DIGESTS_KEPT = 256
+#: A file that was changed so shortly ago may be changed again with the same time.
+RACY_SECONDS = 2
+_DIGESTS: dict[tuple[int, ...], Any] = {}
 
 
 class Array(NamedTuple):
@@ -108,11 +124,46 @@ def content_key(path: str | Path, name: str, version: int, params: Mapping[str, 
         >>> len(content_key(__file__, "mfcc", 1, {"rate_hz": 22050}))
         64
     """
-    with open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256")
+    digest = content_digest(path).copy()
     made_by = json.dumps([name, version, dict(params)], sort_keys=True)
     digest.update(made_by.encode())
     return digest.hexdigest()
+
+
+def content_digest(path: str | Path) -> Any:
+    """Return the SHA-256 of a file's bytes, read once while the file stays as it is.
+
+    A file is taken for the same while its device, inode, size and times of change stay. One
+    that was written within :data:`RACY_SECONDS` is read each time: file systems' clocks are
+    coarse, and another write of as many bytes may get the same time (as git's "racy" entries,
+    https://git-scm.com/docs/racy-git).
+
+    Args:
+        path: the file.
+
+    Returns:
+        A hash object of hashlib; copy it before it is updated.
+
+    Raises:
+        OSError: the file cannot be read, or is a pipe or a device.
+
+    Example:
+        >>> content_digest(__file__).hexdigest() == content_digest(__file__).hexdigest()
+        True
+    """
+    with open_regular(path) as file:
+        found = os.fstat(file.fileno())
+        changes = found.st_mtime_ns, found.st_ctime_ns
+        key = found.st_dev, found.st_ino, found.st_size, *changes
+        if key in _DIGESTS:
+            return _DIGESTS[key]
+        settled = time.time_ns() - max(changes) > RACY_SECONDS * 10**9
+        digest = hashlib.file_digest(file, "sha256")
+    if settled:
+        if len(_DIGESTS) >= DIGESTS_KEPT:
+            _DIGESTS.pop(next(iter(_DIGESTS)), None)
+        _DIGESTS[key] = digest
+    return digest
 
 
 class Cache:

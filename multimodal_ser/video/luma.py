@@ -4,7 +4,8 @@ Grey is the luma of ITU-R BT.601, as ``cv2.cvtColor(..., COLOR_BGR2GRAY)``
 weighs red, green and blue. Most videos carry just that as their first plane,
 which is then taken as it is; where luma was weighed otherwise (BT.709 in many
 videos of high definition), FFmpeg converts it: on five films of RAVDESS, which are
-BT.709, the first plane is up to 9 levels off, and by more than one in 17 % of pixels.
+BT.709, the first plane is up to 9 levels off, and by more than one in 17 % of pixels
+(``benchmarks/video_frames.py``), so it is not taken there.
 """
 
 from __future__ import annotations

@@ -245,7 +245,7 @@ def extract_inputs(
             inputs[one.key] = _table_rows(one.input, tables, clips)
         elif one.modality == "video" and one.key not in inputs:
             if one.input in MEASURED:
-                inputs[one.key], failed = _measured(clips, one.input, shared, reads)
+                inputs[one.key], failed = _measured(clips, one, shared, reads)
                 failures.append(failed)
                 continue
             params = front_end(one.name)
@@ -310,7 +310,7 @@ def wanted(
     learners: Iterable[Learner | Fitted], front_end: Callable[[str], FrameParams]
 ) -> videos.Wanted:
     """Return what learners want of a video, see :func:`extract_inputs`."""
-    return videos.Wanted.of(learners, front_end, measured_params)
+    return videos.Wanted.of(learners, front_end, measured_front_end)
 
 
 def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work, reads: videos.Reads):
@@ -319,18 +319,27 @@ def _frames(clips: pd.DataFrame, params: FrameParams, shared: Work, reads: video
     return extract_frames(clips, params, known=reads.seen.get(params), **shared)
 
 
-def _measured(clips: pd.DataFrame, name: str, shared: Work, reads: videos.Reads):
+def _measured(clips: pd.DataFrame, one: Learner | Fitted, shared: Work, reads: videos.Reads):
     from multimodal_ser.video.measure import extract as extract_measured
 
-    known = reads.seen.get(name)
-    return extract_measured(clips, name, measured_params(name), known=known, **shared)
+    known = reads.seen.get(one.input)
+    return extract_measured(clips, one.input, measured_front_end(one), known=known, **shared)
+
+
+def measured_front_end(learner: Learner | Fitted) -> FrameParams:
+    """Return the frames in which a learner's input is measured: those asked for, or its own.
+
+    Args:
+        learner: whose input is one of ``recipes.MEASURED``.
+    """
+    return getattr(learner, "front_end", None) or measured_params(learner.input)
 
 
 def measured_params(name: str) -> FrameParams:
     """Return the frames in which an input of the face is measured.
 
-    They are always the same: a fitted classifier does not keep a front end. Where no
-    more is looked at than the mean they are fewer.
+    They are the same in all training: a fitted classifier does not keep a front end. Where
+    no more is looked at than the mean they are fewer.
 
     Args:
         name: one of ``recipes.MEASURED``.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,9 @@ from multimodal_ser.tables import EMOTIONS, Features
 from multimodal_ser.tables.labels import possible_labels
 from multimodal_ser.tables.records import FeatureLearnerRecord, to_record
 from multimodal_ser.tables.selection import corpus_weights
+
+if TYPE_CHECKING:
+    from multimodal_ser.video.extract import FrameParams
 
 #: The exported classifier's file, and that of what a model that can adapt keeps.
 EXPORTED, REFERENCE = "estimator.onnx", "reference.npz"
@@ -54,6 +57,8 @@ class FeatureModel:
     """
 
     kind: Literal["features"] = "features"
+    #: In which frames an input of the face is measured; None takes those of its training.
+    front_end: FrameParams | None = None
 
     def __init__(
         self,

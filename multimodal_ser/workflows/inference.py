@@ -22,7 +22,13 @@ from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.fusion.smoothing import Smoothing
 from multimodal_ser.tables import MODALITIES, Features, failure_table, top
 from multimodal_ser.workflows import people, segmenting, videos
-from multimodal_ser.workflows.data import Work, as_cache, extract_inputs, read_tables
+from multimodal_ser.workflows.data import (
+    Work,
+    as_cache,
+    extract_inputs,
+    measured_front_end,
+    read_tables,
+)
 from multimodal_ser.workflows.data import wanted as wanted_of
 from multimodal_ser.workflows.models import Model, load_model
 from multimodal_ser.workflows.recipes import MEASURED
@@ -655,14 +661,20 @@ def with_front_end(
     """
     if sampling is None and detector is None:
         return model
-    seen = {name: one for name, one in model.learners.items() if one.kind == "frames"}
-    if not seen:
-        raise SerError("the model looks at no frames; leave out the sampling and the detector")
     from multimodal_ser.video.extract import changed_params
 
-    changed = {name: copy(one) for name, one in seen.items()}
+    changed = {
+        name: copy(one)
+        for name, one in model.learners.items()
+        if one.kind == "frames" or one.input in MEASURED
+    }
+    if not changed:
+        raise SerError("the model looks at no frames; leave out the sampling and the detector")
     for one in changed.values():
-        one.params = changed_params(one.params, sampling, detector)
+        if one.kind == "frames":
+            one.params = changed_params(one.params, sampling, detector)
+        else:
+            one.front_end = changed_params(measured_front_end(one), sampling, detector)
     return replace(model, learners={**model.learners, **changed})
 
 

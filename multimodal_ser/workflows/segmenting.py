@@ -24,7 +24,7 @@ from multimodal_ser.fusion import aggregate
 from multimodal_ser.fusion.smoothing import Smoothing, smooth
 from multimodal_ser.tables import MODALITIES, Features, failure_table
 from multimodal_ser.workflows import people, videos
-from multimodal_ser.workflows.data import Work, measured_params, wanted
+from multimodal_ser.workflows.data import Work, measured_front_end, wanted
 from multimodal_ser.workflows.models import Model, add_notes
 from multimodal_ser.workflows.recipes import MEASURED
 
@@ -333,11 +333,9 @@ def _measured(
 
     path, units = str(recording.clip["video"]), recording.units
     inputs = {}
-    for name in {one.input for one in learners.values()}:
+    for name, params in {one.input: measured_front_end(one) for one in learners.values()}.items():
         known = reads.seen.get(name, {}).get(str(recording.clip.name))
-        inputs[name] = extract_spans(
-            path, name, measured_params(name), units, cache=shared["cache"], known=known
-        )
+        inputs[name] = extract_spans(path, name, params, units, cache=shared["cache"], known=known)
     return {name: one.predict(inputs[one.input], units.index) for name, one in learners.items()}
 
 

@@ -22,7 +22,7 @@ from multimodal_ser.fusion import smoothing as smoothing_of
 from multimodal_ser.tables import FRAME_INDEX, MODALITIES, Features, make_clips
 from multimodal_ser.video import features as measures
 from multimodal_ser.workflows import inference
-from multimodal_ser.workflows.data import measured_params
+from multimodal_ser.workflows.data import measured_front_end
 from multimodal_ser.workflows.models import Model, add_notes, load_model
 from multimodal_ser.workflows.recipes import MEASURED
 from multimodal_ser.workflows.results import keys_first
@@ -281,8 +281,8 @@ def _feeds(model: Model, sampling: str | None) -> dict[str, Any]:
 
 def _measuring(model: Model, sampling: str | None) -> dict[str, Any]:
     """Return what samples images for each input that is measured in faces."""
-    inputs = {one.input for one in model.learners.values()}
-    return {name: _feed(measured_params(name), sampling) for name in MEASURED if name in inputs}
+    own = {one.input: one for one in model.learners.values() if one.input in MEASURED}
+    return {name: _feed(measured_front_end(one), sampling) for name, one in own.items()}
 
 
 def _feed(params: Any, sampling: str | None) -> Any:

@@ -51,12 +51,12 @@ class Wanted:
         cls,
         learners: Iterable[Any],
         front_end: Callable[[str], FrameParams],
-        measured_params: Callable[[str], FrameParams],
+        measured_front_end: Callable[[Any], FrameParams],
     ) -> Wanted:
         """Return what learners want: their ``modality``, ``input`` and ``name`` count."""
         every = list(learners)
         own = (front_end(one.name) for one in every if one.input == FRAMES)
-        faces = {one.input: measured_params(one.input) for one in every if one.input in MEASURED}
+        faces = {one.input: measured_front_end(one) for one in every if one.input in MEASURED}
         heard = dict.fromkeys(one.input for one in every if one.modality == "audio")
         return cls(tuple(heard), tuple(dict.fromkeys(own)), faces)
 

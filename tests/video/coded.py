@@ -113,3 +113,27 @@ def whole(path):
             for frame in film.decode(film.streams.video[0])
         ]
     return tuple(zip(*decoded, strict=True))
+
+
+def sounded(path, target, seconds, encoder="aac", rate=16000):
+    """Copy a film and put noise of so many seconds beside its pictures."""
+    import av
+
+    values = np.random.default_rng(0).uniform(-0.5, 0.5, (1, int(rate * seconds)))
+    with av.open(str(path)) as source, av.open(str(target), "w") as out:
+        stream = source.streams.video[0]
+        copied = out.add_stream_from_template(stream)
+        sound = out.add_stream(encoder, rate=rate, layout="mono")
+        coded_sound = []
+        for at in range(0, values.shape[1], 1600):  # interleaved as cameras do
+            piece = np.ascontiguousarray(values[:, at : at + 1600], np.float32)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            coded_sound += sound.encode(frame)
+        coded_sound += sound.encode(None)
+        packets = [one for one in source.demux(stream) if one.dts is not None]
+        for packet in packets:
+            packet.stream = copied
+        for packet in sorted([*packets, *coded_sound], key=lambda one: one.dts * one.time_base):
+            out.mux(packet)
+    return target

@@ -7,7 +7,9 @@ from multimodal_ser.compute.parallel import Engine
 from multimodal_ser.errors import SerError, UnknownName
 from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows.inference import predict, with_front_end
-from multimodal_ser.workflows.models import Model
+from multimodal_ser.workflows.models import Model, load_model
+
+UNITS = "estimated_action_units"
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,21 @@ def test_what_cannot_be_is_refused_before_anything_is_read(model, stand_in):
         predict("no-such.mp4", model, sampling="often")
     with pytest.raises(SerError):
         with_front_end(Model({}), sampling="keyframes")
+
+
+def test_measures_of_the_face_come_from_the_frames_asked_for(corpus, monkeypatch):
+    """The released model's action units are of key frames, too, and so are the others'."""
+    from multimodal_ser.video import frames
+    from multimodal_ser.workflows.data import measured_front_end
+
+    model = load_model("ravdess")
+    changed = with_front_end(model, sampling="keyframes", detector="haar")
+    name = next(key for key, one in model.learners.items() if one.input == UNITS)
+    asked = measured_front_end(changed.learners[name])
+    assert (asked.keyframes_only, asked.every, asked.detector) == (True, None, "haar")
+    assert measured_front_end(model.learners[name]).every == 20  # the model stays as it was
+    converted, real = [], frames.upright_gray
+    monkeypatch.setattr(frames, "upright_gray", lambda one: converted.append(1) or real(one))
+    path = sorted(corpus.rglob("01-*.mp4"))[0]
+    shown = frames_of(model, path, sampling="keyframes")
+    assert len(converted) == len(shown)
