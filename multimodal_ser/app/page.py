@@ -6,6 +6,7 @@ What moves without asking the server (the player, recording, the live view) is i
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from html import escape
@@ -163,15 +164,16 @@ class Page:
             self.shown = [clip.number for clip in clips]
 
     def _remove(self) -> None:
-        for clip in self.ticked():
+        clips = self.ticked()
+        for clip in clips:
             self.session.remove(clip)
-        if not self.rows:
+        if not clips:
             self._say("Tick what is to be removed.")
 
     def _say(self, text: str) -> None:
         self.ui.notify(text, position="top")
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Show what has changed."""
         clips = dict(self.session.clips)
         for number in [n for n in self.rows if n not in clips]:
@@ -187,26 +189,28 @@ class Page:
             if not self.shown and clip.reading is not None and not clip.reading.error:
                 self.shown = [number]
         self.list.set_visibility(bool(self.rows))
-        self._draw([clips[n] for n in self.shown if n in clips])
+        await self._draw([clips[n] for n in self.shown if n in clips])
         done = [str(n) for n, row in self.rows.items() if row.usable]
         if done != self._done:
             self._done, several = done, downloads.OF_SEVERAL
             self.along.set_content(shown.links(self.session.key, done, several, "All: "))
 
-    def _draw(self, clips: Sequence[Clip]) -> None:
+    async def _draw(self, clips: Sequence[Clip]) -> None:
         state = [(one.number, id(one.reading), one.complete) for one in clips]
         if state == self._drawn:
             return
         # A player that is only completed goes on where it is.
         kept = [one[0] for one in state] == [one[0] for one in self._drawn]
         self._drawn = state
+        usable = [one for one in clips if one.reading is not None and not one.reading.error]
+        # Lanes of an hour take a moment, in which other pages go on.
+        made = [await asyncio.to_thread(shown.clip, one, self.session.key) for one in usable]
         self.ui.run_javascript(f"window.serApp && serApp.keep({str(kept).lower()})")
         self.view.clear()
         self.view.classes(remove="two", add="two" if len(clips) > 1 else "")
         with self.view:
-            for clip in clips:
-                if clip.reading is not None and not clip.reading.error:
-                    self.ui.html(shown.clip(clip, self.session.key), sanitize=False, tag="article")
+            for text in made:
+                self.ui.html(text, sanitize=False, tag="article")
 
 
 class Row:
@@ -222,11 +226,12 @@ class Row:
         with ui.element("li") as self.item:
             label = ui.element("label").classes("clip-name")
             with label:
-                self.tick = ui.checkbox().props("dense").props(f"aria-label={_quoted(clip)}")
+                self.tick = ui.checkbox().props("dense")
+                self.tick.props["aria-label"] = clip.medium.name
                 self.name = ui.label(clip.medium.name)
             self.state = ui.label().classes("state").props("role=status")
             self.bar = ui.element("progress").props("max=1").classes("bar")
-            self.bar.props(f"aria-label={_quoted(clip, 'progress of ')}")
+            self.bar.props["aria-label"] = f"progress of {clip.medium.name}"
             self.stop = ui.button("Stop", on_click=self._stop).props("flat dense no-caps")
             self.show = ui.button("Show", on_click=self._show).props("flat dense no-caps")
         self._last: tuple = ()
@@ -259,11 +264,6 @@ class Row:
 
     def _show(self) -> None:
         self.page.shown = [self.clip.number]
-
-
-def _quoted(clip: Clip, before: str = "") -> str:
-    """Return a name as a property's value: NiceGUI reads properties from a text."""
-    return '"' + (before + clip.medium.name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def status(clip: Clip) -> tuple[str, float]:

@@ -106,59 +106,13 @@ def add_routes(app: FastAPI, sessions: Sessions, hosts: Sequence[str] | None) ->
         ['/live/{key}', '/media/{key}/{number}', '/take/{key}/{numbers}.{ending}', '/upload/{key}']
     """
     plugins.require("fastapi")
-    from fastapi import Request, WebSocket
-    from fastapi.responses import FileResponse, PlainTextResponse, Response
+    from fastapi import Request, Response, WebSocket
 
     # FastAPI finds the types of what it hands over by name.
     globals().update(Request=Request, WebSocket=WebSocket, Response=Response)
-
-    @app.middleware("http")
-    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        if hosts is not None and (request.url.hostname or "") not in hosts:
-            return PlainTextResponse("this name is not served here", 421)
-        response = await go_on(request)
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
-
-    @app.post("/upload/{key}")
-    async def upload(key: str, name: str, request: Request) -> Response:
-        session = sessions.get(key)
-        if session is None:
-            return PlainTextResponse("this page is closed; load it again", 404)
-        try:
-            clip = await receive(session, name, request)
-        except TooMuch as error:
-            return PlainTextResponse(str(error), 413)
-        except OSError as error:
-            return PlainTextResponse(f"{name[:80]}: it cannot be kept ({error.strerror})", 507)
-        if session.closed:  # meanwhile
-            return PlainTextResponse("this page is closed; load it again", 404)
-        session.predict([clip])
-        return PlainTextResponse(str(clip.number))
-
-    @app.get("/media/{key}/{number}")
-    async def media(key: str, number: int) -> Response:
-        clip = _clips(sessions, key, str(number))
-        if not clip:
-            return PlainTextResponse("there is no such recording", 404)
-        path = Path(clip[0].medium.path)
-        kind = TYPES.get(path.suffix, "application/octet-stream")
-        return FileResponse(path, media_type=kind, headers={"Cache-Control": "no-store"})
-
-    @app.get("/take/{key}/{numbers}.{ending}")
-    async def take(key: str, numbers: str, ending: str) -> Response:
-        clips = _clips(sessions, key, numbers)
-        clips = [one for one in clips if one.reading is not None and not one.reading.error]
-        if not clips:
-            return PlainTextResponse("there is no such prediction", 404)
-        try:
-            found = await asyncio.to_thread(downloads.content, clips, ending, shown.page)
-        except SerError as error:
-            return PlainTextResponse(str(error), 404)
-        name = downloads.file_name(clips, ending)
-        return Response(found, headers=downloads.headers(name))
+    _add_guard(app, hosts)
+    _add_upload(app, sessions)
+    _add_files(app, sessions)
 
     @app.websocket("/live/{key}")
     async def live(key: str, socket: WebSocket, modalities: str = "audio,video") -> None:
@@ -168,6 +122,73 @@ def add_routes(app: FastAPI, sessions: Sessions, hosts: Sequence[str] | None) ->
             return
         await socket.accept()
         await follow(session, socket, tuple(modalities.split(",")))
+
+
+def _add_guard(app: FastAPI, hosts: Sequence[str] | None) -> None:
+    """Refuse requests under other names, and add the policy to every answer."""
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        if hosts is not None and (request.url.hostname or "") not in hosts:
+            return _plain("this name is not served here", 421)
+        response = await go_on(request)
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def _add_upload(app: FastAPI, sessions: Sessions) -> None:
+    @app.post("/upload/{key}")
+    async def upload(key: str, name: str, request: Request) -> Response:
+        session = sessions.get(key)
+        try:
+            clip = None if session is None else await receive(session, name, request)
+        except TooMuch as error:
+            return _plain(str(error), 413)
+        except OSError as error:
+            return _plain(f"{name[:80]}: it cannot be kept ({error.strerror})", 507)
+        except Exception:
+            if not await request.is_disconnected():
+                raise
+            return _plain("nobody is there any more", 400)
+        if session is None or clip is None or session.closed:
+            return _plain("this page is closed; load it again", 404)
+        session.predict([clip])
+        return _plain(str(clip.number), 200)
+
+
+def _add_files(app: FastAPI, sessions: Sessions) -> None:
+    """Add what a page plays and what is taken along."""
+    from fastapi.responses import FileResponse
+
+    @app.get("/media/{key}/{number}")
+    async def media(key: str, number: int) -> Response:
+        clip = _clips(sessions, key, str(number))
+        if not clip:
+            return _plain("there is no such recording", 404)
+        path = Path(clip[0].medium.path)
+        kind = TYPES.get(path.suffix, "application/octet-stream")
+        return FileResponse(path, media_type=kind, headers={"Cache-Control": "no-store"})
+
+    @app.get("/take/{key}/{numbers}.{ending}")
+    async def take(key: str, numbers: str, ending: str) -> Response:
+        clips = _clips(sessions, key, numbers)
+        clips = [one for one in clips if one.reading is not None and not one.reading.error]
+        if not clips:
+            return _plain("there is no such prediction", 404)
+        try:
+            found = await asyncio.to_thread(downloads.content, clips, ending, shown.page)
+        except SerError as error:
+            return _plain(str(error), 404)
+        name = downloads.file_name(clips, ending)
+        return Response(found, headers=downloads.headers(name))
+
+
+def _plain(text: str, status: int) -> Response:
+    from fastapi.responses import PlainTextResponse
+
+    return PlainTextResponse(text, status)
 
 
 def _clips(sessions: Sessions, key: str, numbers: str) -> list[Clip]:

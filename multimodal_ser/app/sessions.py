@@ -149,14 +149,15 @@ class Session:
         def told(name: str, value: Any) -> None:
             if name == "end":
                 for clip in clips:
-                    clip.complete = True
-            else:
-                place, content = value
-                setattr(clips[place], name, content)
+                    clip.complete |= clip.job is job
+            elif clips[value[0]].job is job:  # else it was asked for anew
+                setattr(clips[value[0]], name, value[1])
 
         job = Job(self.key, task, told)
         for clip in clips:
-            clip.job, clip.complete = job, False
+            before, clip.job, clip.complete = clip.job, job, False
+            if before is not None:
+                self.crew.stop(before)
         return self.crew.submit(job)
 
     def remove(self, clip: Clip) -> None:

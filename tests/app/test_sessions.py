@@ -94,6 +94,11 @@ def test_parts_of_an_answer_reach_their_clip(idle):
     job.told("media", (0, "waves"))
     assert [(one.reading, one.media) for one in clips] == [(None, "waves"), ("read", None)]
     assert not clips[0].complete
-    job.told("end", "done")
+    again = session.predict([clips[0]])
+    assert idle.stopped == [job]
+    job.told("reading", (0, "of the one before"))
+    job.told("end", "stopped")
+    assert clips[0].reading is None and not clips[0].complete and clips[1].complete
+    again.told("end", "done")
     assert clips[0].complete and clips[1].complete
     session.close()
