@@ -151,3 +151,19 @@ def test_options_verbs_and_targets_within_sentences_exist(path):
 )
 def test_a_wrong_command_is_found(line, good, monkeypatch, capsys):
     assert is_understood(line.split(), monkeypatch) is good
+
+
+@pytest.mark.slow
+def test_the_service_answers(tmp_path):
+    (code,) = python(ROOT / "docs" / "service.md")
+    names: dict = {}
+    exec(compile(code, "service.md", "exec"), names)
+    film = next(
+        path for path in mser.make_corpus(tmp_path, actors=1, takes=1) if path.suffix == ".mp4"
+    )
+    said = names["answer"](film.read_bytes())
+    assert [one["modality"] for one in said["predictions"]] == ["audio", "video", "fused"]
+    assert said["errors"] == []
+    refused = names["answer"](b"no recording")
+    assert refused["predictions"] == []
+    assert refused["errors"]
