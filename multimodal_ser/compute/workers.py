@@ -63,10 +63,6 @@ ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
 }
 
-#: Those of them that threadpoolctl could set later.
-_LINEAR_ALGEBRA = tuple(ONE_THREAD)[:5]
-_began_with_one = False
-
 #: What to do about a file that no reader copes with.
 CONVERT = "convert it with another program, or leave it out"
 
@@ -116,32 +112,11 @@ def run_here(function: Callable[..., Any], clip: str, arguments: tuple) -> Outco
         return Outcome(clip, None, text)
 
 
-def begin_with_one_thread() -> None:
-    """Have the numeric libraries, unless they are loaded, begin with one thread each.
-
-    Threads that are never started take no time, nor does it to limit them later. What the user
-    has set stays.
-
-    Example:
-        >>> begin_with_one_thread()  # too late here: NumPy is loaded
-    """
-    global _began_with_one
-    if "numpy" not in sys.modules:
-        for name in _LINEAR_ALGEBRA:
-            os.environ.setdefault(name, "1")
-        _began_with_one = all(os.environ[name] == "1" for name in _LINEAR_ALGEBRA)
-
-
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     # Libraries are looked for again when modules have come in since: scikit-learn
     # and SciPy bring their own.
-    known = (
-        contextlib.nullcontext()
-        if _began_with_one
-        else _libraries(len(sys.modules)).limit(limits=1)
-    )
-    with known:
+    with _libraries(len(sys.modules)).limit(limits=1):
         cv2: Any = sys.modules.get("cv2")
         before = cv2.getNumThreads() if cv2 else 1
         if before == 1:

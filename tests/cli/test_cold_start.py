@@ -1,7 +1,6 @@
 """What a command that starts anew must not load, start or leave behind."""
 
 import gc
-import os
 import subprocess
 import sys
 import wave
@@ -15,7 +14,7 @@ from multimodal_ser.cli import main, parser, verbs
 UNNEEDED = (
     *("tensorflow", "keras", "librosa", "numba", "scipy", "sklearn", "skops", "joblib", "onnx"),
     *("google.protobuf", "av", "cv2", "matplotlib", "jinja2", "requests", "pooch", "tqdm"),
-    *("threadpoolctl", "multiprocessing", "rich", "importlib.metadata"),
+    *("multiprocessing", "rich", "importlib.metadata"),
     *("multimodal_ser.workflows.regression", "multimodal_ser.workflows.training"),
     *("multimodal_ser.reports", "multimodal_ser.cli.verbs.demo"),
 )
@@ -83,19 +82,3 @@ def test_a_command_leaves_the_collector_as_it_was(words, capsys):
     former = gc.get_threshold()
     assert main(words) != 0
     assert gc.get_threshold() == former and gc.isenabled()
-
-
-@pytest.mark.parametrize(("given", "kept"), [(None, "1"), ("3", "3")])
-def test_linear_algebra_begins_with_one_thread_unless_told_otherwise(given, kept):
-    code = (
-        "import os; from multimodal_ser.compute import workers as w; w.begin_with_one_thread(); "
-        "import numpy; w.begin_with_one_thread(); from threadpoolctl import threadpool_info; "
-        "found = [one['num_threads'] for one in threadpool_info()]; "
-        "seen = w.run_here(lambda: [x['num_threads'] for x in threadpool_info()], 'a', ()).value; "
-        "print(os.environ['OPENBLAS_NUM_THREADS'], set(seen) <= {1}, w._began_with_one)"
-    )
-    unset = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    own = {"OPENBLAS_NUM_THREADS": given} if given else {}
-    words = [sys.executable, "-c", code]
-    run = subprocess.run(words, env=unset | own, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == [kept, "True", str(given is None)]

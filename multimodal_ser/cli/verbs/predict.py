@@ -112,9 +112,6 @@ def _result_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
-    from multimodal_ser.compute.workers import begin_with_one_thread
-
-    begin_with_one_thread()
     import pandas as pd
 
     from multimodal_ser.tables import audformat
