@@ -29,7 +29,7 @@ from pathlib import Path
 from _environment import header, one_core
 
 RESULTS = Path(__file__).parent / "results"
-CORES = (4, 8, 16)
+CORES = (2, 4, 8, 16)
 
 
 def fit(data: str, cache: str, audio: str, n_folds: int, workers: int) -> None:
@@ -110,7 +110,7 @@ def main() -> None:
     lines[-1] += " same | peak MiB |"
     lines.append("|" + "---|" * (7 + len(CORES)))
     print("\n".join(lines), flush=True)
-    first = ""
+    first, path = "", RESULTS / f"fits_{date.today().isoformat()}.md"
     given = [str(Path(options.data).resolve()), str(Path(options.cache).resolve()), options.audio]
     for workers in options.workers * options.rounds:
         for code, source in sources.items():
@@ -133,8 +133,7 @@ def main() -> None:
             row += ["yes" if digest == first else "NO", f"{peak:.0f}"]
             lines.append("| " + " | ".join(map(str, row)) + " |")
             print(lines[-1], flush=True)
-    path = RESULTS / f"fits_{date.today().isoformat()}.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"-> {path}")
 
 
