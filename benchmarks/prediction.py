@@ -413,7 +413,7 @@ def text_of(
         "",
         "| clips | way | number | clips a second of one core | faster than plain | same label |",
         "|---|---|---|---|---|---|",
-    ]
+    ] * bool(rows)
     for row in rows:
         faster = f"{row['faster']:.1f}" if "faster" in row else "-"
         same = f"{row['same']:.0%}" if "same" in row else "-"
@@ -447,11 +447,14 @@ def main() -> None:
                 two = {"two faces side by side, as released": {}}
                 pair = [side_by_side(sounded, Path(folder))]
                 against += compared(pair, servers, two, options.rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.json"
-        # In a process of its own, which is kept to one core before anything is loaded.
-        subprocess.run([sys.executable, *sys.argv, "--child", str(rows)], check=True)
-        text = text_of(json.loads(rows.read_text()), started, against, options)
+    found: list[dict] = []
+    if not options.without_plain:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.json"
+            # In a process of its own, which is kept to one core before anything is loaded.
+            subprocess.run([sys.executable, *sys.argv, "--child", str(rows)], check=True)
+            found = json.loads(rows.read_text())
+    text = text_of(found, started, against, options)
     print(text)
     path = Path(options.output or RESULTS / f"prediction_{date.today().isoformat()}.md")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -472,6 +475,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--before-model", metavar="DIR", help="the earlier code's model (default: --model)"
     )
+    parser.add_argument("--without-plain", action="store_true", help="leave the plain script out")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
