@@ -8,7 +8,6 @@ than an error.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import pickle
@@ -89,12 +88,13 @@ def _stamp(place: Any) -> tuple:
 
 
 def _limit_memory() -> None:
-    with contextlib.suppress(ImportError):  # Windows has no such limits
+    try:
         import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        soft = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    except ImportError:  # Windows has no such limits
+        return
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _answer(place: Any, read: bytes, more: tuple, stamp: tuple, values: np.ndarray | None) -> tuple:
