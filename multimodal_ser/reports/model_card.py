@@ -32,7 +32,7 @@ NAME = "MODEL_CARD.md"
 
 
 def card(title: str, sections: Mapping[str, str]) -> str:
-    """Return a card as Markdown, whose "Not for" ends with consent and limits.
+    """Return a card as Markdown, whose "Use" ends with consent and limits.
 
     Args:
         title: the model's name.
@@ -55,7 +55,7 @@ def card(title: str, sections: Mapping[str, str]) -> str:
     parts = [f"# {title}"]
     for name in SECTIONS:
         parts += [f"## {name}", sections[name].strip("\n")]
-        parts += [SENTENCES] if name == "Not for" else []
+        parts += [SENTENCES] if name == "Use" else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -27,6 +27,6 @@ def test_a_card_with_a_gap_is_refused(tmp_path, change):
 @pytest.mark.parametrize("name", ["ravdess", "fer_plus"])
 def test_released_cards_say_consent_and_limits(name):
     path = Path(__file__).parents[2] / "models" / name / model_card.NAME
-    said = path.read_text().partition("## Not for")[2].partition("\n## ")[0]
+    said = path.read_text().partition("## Use")[2].partition("\n## ")[0]
     assert said.strip().endswith(SENTENCES)
-    assert SENTENCES in model_card.card("m", FULL).partition("## Not for")[2].partition("\n## ")[0]
+    assert SENTENCES in model_card.card("m", FULL).partition("## Use")[2].partition("\n## ")[0]
