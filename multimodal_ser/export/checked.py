@@ -146,6 +146,6 @@ def keep(path: Path | None, findings: Findings) -> None:
 
 def _is_own(found: os.stat_result) -> bool:
     """Return whether a file is the user's, and no one else may write it."""
-    if not hasattr(os, "getuid"):  # Windows: the rights of the user's folder have to do
-        return True
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if hasattr(os, "getuid"):
+        return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return True  # Windows: the rights of the user's folder have to do
