@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 #: Of the picture in CSS pixels; the moment that is shown, as a share of the clip.
-WIDTH, HEIGHT, MOMENT = 1000, 1120, 0.6
+WIDTH, HEIGHT, MOMENT = 1000, 1190, 0.6
 
 
 def draw(page: Path, output: Path, browser: str) -> None:

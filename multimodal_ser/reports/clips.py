@@ -210,6 +210,12 @@ def shown_path(rows: pd.DataFrame) -> str:
     return str(rows["path"].iloc[int(order.argmin())]) if "path" in rows and len(rows) else ""
 
 
+def unread(rows: pd.DataFrame) -> Media:
+    """Return what is known of a recording by its name alone: whether it is a video."""
+    kind = mimetypes.guess_type(shown_path(rows))[0] or ""
+    return Media(has_image=kind.startswith("video/"))
+
+
 def placed(media: Media, path: str, page: Path, *, embed: bool) -> Media:
     """Return media with the URL that a page plays them from.
 

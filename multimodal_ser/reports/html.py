@@ -188,7 +188,7 @@ def clip_report(
         clips.check_embeddable(clips.shown_path(rows) for _, rows in parts)
 
     def shown(rows: pd.DataFrame) -> Media:
-        found = media(rows) if media is not None else Media()
+        found = media(rows) if media is not None else clips.unread(rows)
         found = replace(found, lazy=len(parts) > SHOWN_OPEN)
         return clips.placed(found, clips.shown_path(rows), page, embed=embed)
 

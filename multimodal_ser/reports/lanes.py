@@ -18,8 +18,12 @@ from multimodal_ser.tables import MODALITIES, source_order, sources
 
 #: Columns of a lane, and the width of the Gaussian as a part of the recording's length.
 PLACES, WIDTH_SHARE, LEAST_WIDTH_S = 240, 1 / 150, 1.0
-#: Seconds between marks on the axis, of which there are so many at most on a phone.
-STEPS_S, MOST_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600), 7
+#: Seconds between marks on the axis.
+STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)
+#: Below so many seconds a phone has room for so many marks: their texts get longer.
+MOST_TICKS = ((600, 7), (3600, 6), (math.inf, 4))
+#: Of a phone's lane: what a character of a mark takes, and what lies beside the lane.
+_CHARACTER, _BESIDE = 0.023, 0.03
 
 
 def clock(seconds: float) -> str:
@@ -191,15 +195,22 @@ def paths(part: pd.DataFrame, labels: Sequence[str], length_s: float) -> list[st
     ]
 
 
-def ticks(length_s: float) -> list[tuple[float, str]]:
-    """Return the marks of an axis: where they stand, 0 to 1, and their times.
+def ticks(length_s: float) -> list[tuple[float, str, bool]]:
+    """Return the marks of an axis: where they stand, 0 to 1, their times, and which end there.
 
     Example:
         >>> ticks(2.5)
-        [(0.0, '0:00'), (0.4, '0:01'), (0.8, '0:02')]
+        [(0.0, '0:00', False), (0.4, '0:01', False), (0.8, '0:02', False)]
     """
-    hours = 3600 * math.ceil(length_s / 3600 / MOST_TICKS)
-    step_s = next((step for step in STEPS_S if length_s / step < MOST_TICKS), hours)
-    return [
-        (at * step_s / length_s, clock(at * step_s)) for at in range(int(length_s / step_s) + 1)
-    ]
+    most = next(count for below, count in MOST_TICKS if length_s < below)
+    hours = 3600 * math.ceil(length_s / 3600 / most)
+    step_s = next((step for step in STEPS_S if length_s / step < most), hours)
+    places = [at * step_s / length_s for at in range(int(length_s / step_s) + 1)]
+    times = [clock(at * step_s) for at in range(len(places))]
+    wide = [_CHARACTER * len(time) for time in times]
+    last = len(places) - 1
+    # The text of a mark stands right of it, but for one that would stand out at the end.
+    ends = last > 0 and places[-1] + wide[-1] > 1 + _BESIDE
+    if ends and places[-1] - wide[-1] < places[-2] + wide[-2]:
+        return [(place, time, False) for place, time in zip(places[:-1], times, strict=False)]
+    return [(places[at], times[at], ends and at == last) for at in range(last + 1)]

@@ -91,6 +91,14 @@ def test_a_lost_recording_is_said_to_be_lost(tmp_path):
     assert other.note == "x"
 
 
+@pytest.mark.parametrize(("ending", "tag"), [(".mp4", "<video "), (".ogg", "<audio ")])
+def test_a_page_made_of_predictions_alone_plays_them_too(tmp_path, ending, tag):
+    (tmp_path / f"c0{ending}").write_bytes(b"media")
+    table = predictions(1).assign(path=str(tmp_path / f"c0{ending}"))
+    text = clip_report(table, tmp_path / "p.html").read_text(encoding="utf-8")
+    assert f'{tag}src="c0{ending}"' in text
+
+
 def test_an_embedded_recording_is_in_the_page_byte_for_byte(tmp_path):
     content = np.random.default_rng(0).bytes(5000)
     for at in range(3):

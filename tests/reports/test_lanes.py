@@ -87,11 +87,18 @@ def test_a_lane_with_more_rows_than_columns_is_smoothed():
     assert not middle.between(800 + 3 * lanes.width_s(2000), 1200 - 3 * lanes.width_s(2000)).any()
 
 
-@pytest.mark.parametrize("length_s", [0.4, 3.6, 59, 61, 600, 3599, 5000, 50_000, 200_000])
+@pytest.mark.parametrize(
+    "length_s", [0.4, 1.0, 3.6, 6.5, 7, 59, 61, 599, 600, 3599, 3600, 4200, 5000, 50_000, 200_000]
+)
 def test_the_marks_of_an_axis_are_few_and_told_apart(length_s):
-    places, times = zip(*lanes.ticks(length_s), strict=True)
-    assert places[0] == 0 and max(places) <= 1 and len(places) <= lanes.MOST_TICKS + 1
-    assert len(set(times)) == len(times)
+    places, times, ends = zip(*lanes.ticks(length_s), strict=True)
+    assert places[0] == 0 and max(places) <= 1 and len(set(times)) == len(times)
+    # Texts of 330 pixels, 8 to a digit, at the left of their marks or, at the end, before it.
+    wide = [8 * len(time) / 330 for time in times]
+    starts = [at - w if end else at for at, w, end in zip(places, wide, ends, strict=True)]
+    for at in range(1, len(starts)):
+        assert starts[at] >= starts[at - 1] + wide[at - 1] - 0.02
+    assert starts[-1] + wide[-1] < 1.05
 
 
 @pytest.mark.parametrize(("count", "last"), [(50, "8:00"), (420, "1:00:00")])
