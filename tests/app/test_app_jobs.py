@@ -7,6 +7,8 @@ from playing import PATIENCE_S, play, until
 
 from multimodal_ser.app.jobs import Crew, Job
 
+pytestmark = pytest.mark.slow
+
 
 def done(crew, owner, task):
     """Submit a job; return it and the list of what it tells."""

@@ -115,6 +115,7 @@ def test_results_are_taken_along(client, sessions):
         assert client.get(f"/take/{session.key}/{wrong}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_live_stream_ends_with_its_socket():
     def head(kind, number):
         return server._HEAD.pack(kind, number)
