@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -98,11 +99,14 @@ def stand_in(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
-    """A synthetic corpus of four actors, wav and mp4."""
+    """A synthetic corpus of four actors, wav and mp4: one for all processes of a run."""
     from multimodal_ser.datasets import synthetic
 
-    folder = tmp_path_factory.mktemp("corpus")
-    synthetic.make_corpus(folder, actors=4, seed=0, progress=False)
+    mine = tmp_path_factory.getbasetemp()
+    folder = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "corpus"
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        synthetic.make_corpus(folder, actors=4, seed=0, progress=False)  # keeps what is there
     return folder
 
 

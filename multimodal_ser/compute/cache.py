@@ -11,7 +11,7 @@ is replaced.
 An entry is one line that begins with :data:`MAGIC` and goes on as JSON (the libraries
 that made it; name, type and shape of each array), the arrays' bytes one after the other, and a
 CRC-32 of all before it. NumPy's own archives, which entries were and whose name they keep, take
-four times as long to read and twice as long to write (``benchmarks/store.py``); they are
+four times as long to read (``benchmarks/store.py``); they are
 read still.
 """
 

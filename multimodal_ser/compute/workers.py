@@ -328,6 +328,13 @@ def give_back(worker: Worker) -> None:
         _idle.append(worker)
 
 
+def run_apart(
+    function: bytes, clip: str, arguments: tuple, limit_seconds: float, folder: str
+) -> Outcome:
+    """Call a function in a child process; arguments and errors as in :meth:`Worker.run`."""
+    return run_each_apart(function, [(clip, arguments, limit_seconds)], folder)[0]
+
+
 def run_each_apart(
     function: bytes, items: Iterable[tuple[str, tuple, float]], folder: str
 ) -> list[Outcome]:

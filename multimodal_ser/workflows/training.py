@@ -599,26 +599,26 @@ def fit(
         for one in learners.values()
     )
     n_fits = len(learners) * (len(folds) + 1)
-    found = run_tasks(tasks, workers=workers, n_jobs=n_fits, progress=progress)
-    fitted, crossed = zip(*found, strict=True)
-    tables = {one.name: crossing.table for one, crossing in zip(fitted, crossed, strict=True)}
+    made = run_tasks(tasks, workers=workers, n_jobs=n_fits, progress=progress)
+    found = dict(zip(learners, made, strict=True))
+    crossings = {name: crossed for name, (_, crossed) in found.items()}
+    tables = {name: one.table for name, one in crossings.items()}
     combiner = combining.fit(tables, learners, train, recipe.fusion)
     answered = combining.held_out(tables, learners, train, recipe.fusion)
     combiner.sets = combining.fit_sets(answered, train)
     model = Model(
-        {one.name: one for one in fitted},
+        {name: fitted for name, (fitted, _) in found.items()},
         labels_among(train, recipe.labels),
         pooling=recipe.pooling,
         combiner=combiner,
         adapt=recipe.adapt,
     )
     told = {
-        "chosen": {n: one.chosen for n, one in zip(tables, crossed, strict=True) if one.chosen},
+        "chosen": {name: one.chosen for name, one in crossings.items() if one.chosen},
         "calibration": combining.measured(tables, learners, train, recipe.fusion) if folds else [],
         "held_out": combining.scored(answered, train, recipe.seed, named),
         "costs": [
-            {"learner": name, "seconds": round(one.seconds, 2)}
-            for name, one in zip(tables, crossed, strict=True)
+            {"learner": name, "seconds": round(one.seconds, 2)} for name, one in crossings.items()
         ],
     }
     return model, told
