@@ -241,11 +241,13 @@ async def follow(session: Session, socket: WebSocket, modalities: tuple[str, ...
     except (WebSocketDisconnect, OSError, KeyError, RuntimeError):
         pass
     finally:
-        # A child that hears of the end is ready for the next job; one that does not is ended.
-        with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(job.feed, "end"), HEARS_S)
-            await asyncio.wait_for(asyncio.shield(sender), HEARS_S)
-        session.crew.stop(job)
+        try:
+            # A child that hears of the end is ready for the next job; one that does not is ended.
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(job.feed, "end"), HEARS_S)
+                await asyncio.wait_for(asyncio.shield(sender), HEARS_S)
+        finally:  # also when this is cancelled, since the server ends
+            session.crew.stop(job)
         await sender
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,45 @@ def test_a_live_stream_ends_with_its_socket():
     until(lambda: not crew._running)
     sessions.close_all()
     crew.close()
+
+
+@pytest.mark.parametrize("state", ["waiting", "running"])
+def test_a_live_stream_that_is_cancelled_stops_its_job(idle, monkeypatch, state):
+    """As when the server ends, whose framework then interrupts whatever is waited for."""
+
+    class Socket:
+        async def receive_bytes(self):
+            await asyncio.sleep(1000)
+
+        async def send_text(self, text): ...
+
+        async def close(self): ...
+
+    def stop(job):
+        job.state = "stopped"
+        stopped.append(job)
+        job.told("end", "stopped")
+
+    async def cancelled():
+        task = asyncio.create_task(server.follow(session, Socket(), ("audio",)))
+        while not idle.jobs:
+            await asyncio.sleep(0)
+        idle.jobs[0].state = state
+        idle.jobs[0]._pipe = Mute()
+        await asyncio.sleep(0.01)
+        for _ in range(50):  # again and again, as a scope of anyio does
+            task.cancel()
+            await asyncio.sleep(0.001)
+        await asyncio.wait([task])
+
+    class Mute:
+        def send(self, message): ...
+
+    stopped, session = [], Sessions(idle).open()
+    monkeypatch.setattr(idle, "stop", stop)
+    asyncio.run(cancelled())
+    assert stopped == idle.jobs
+    session.close()
 
 
 def test_ports_and_hosts():
