@@ -9,7 +9,6 @@ from multimodal_ser.video.model import VideoModel
 from multimodal_ser.workflows.inference import predict, with_front_end
 from multimodal_ser.workflows.models import Model, load_model
 
-
 UNITS = "estimated_action_units"
 
 
