@@ -104,7 +104,7 @@ def test_every_usual_container_is_still_read(tmp_path, ending):
 def test_an_image_beyond_8k_costs_the_clip_and_no_memory(tmp_path, monkeypatch, stated):
     """The header states the size, or a small one; a smaller limit stands in for 8K."""
     monkeypatch.setattr("multimodal_ser.compute.media.MOST_PIXELS", 20_000)
-    monkeypatch.setattr("multimodal_ser.video.frames.MOST_PIXELS", 20_000)
+    monkeypatch.setattr("multimodal_ser.video.opened.MOST_PIXELS", 20_000)
     small = write_film(tmp_path / "small.mov", "png", (128, 128), png(128, 128), sound=False)
     assert len(list(iter_frames(small, every=1))) == 5
     path = write_film(tmp_path / "large.mov", "png", stated, png(256, 128), sound=False)

@@ -31,11 +31,11 @@ def utterances(wav, mp4, folder):
 
 
 def frames(wav, mp4, folder):
-    video._extract_one(mp4, video.FrameParams(every=20), folder)
+    video.entry(mp4, video.FrameParams(every=20), folder)
 
 
 def measured(wav, mp4, folder):
-    measure._measured(mp4, "blendshapes", video.FrameParams(every=40), folder)
+    measure.measured(mp4, "blendshapes", video.FrameParams(every=40), folder)
 
 
 @pytest.mark.parametrize(
