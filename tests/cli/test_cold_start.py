@@ -16,7 +16,7 @@ UNNEEDED = (
     *("google.protobuf", "av", "cv2", "matplotlib", "jinja2", "requests", "pooch", "tqdm"),
     *("multiprocessing", "rich", "importlib.metadata"),
     *("multimodal_ser.workflows.regression", "multimodal_ser.workflows.training"),
-    *("multimodal_ser.reports", "multimodal_ser.cli.verbs.demo"),
+    *("multimodal_ser.reports.html", "multimodal_ser.cli.verbs.demo"),
 )
 RUN = """
 import subprocess, sys

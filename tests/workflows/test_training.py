@@ -73,6 +73,7 @@ def test_nothing_of_the_test_actors_reaches_the_model(data, clips):
     (one, said), (two, also) = (
         training.fit(d, train, AUDIO, progress=False) for d in (data, changed)
     )
+    del said["costs"], also["costs"]  # seconds
     assert one.combiner.temperatures == two.combiner.temperatures and said == also
     tables = [m.probabilities(train.index, data.inputs)["fused"] for m in (one, two)]
     pd.testing.assert_frame_equal(*tables)

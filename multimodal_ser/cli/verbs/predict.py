@@ -174,11 +174,11 @@ def _detector(model: Model) -> str:
 
 def _check_page(sources: list | pd.DataFrame, options: argparse.Namespace) -> None:
     """Refuse a page that cannot hold its recordings before hours of work."""
+    if not options.embed:
+        return
     from multimodal_ser.datasets import folder
     from multimodal_ser.reports.clips import check_embeddable
 
-    if not options.embed:
-        return
     clips = folder.gather(sources)[0] if isinstance(sources, list) else sources
     check_embeddable(clips["video"].fillna(clips["audio"]).dropna())
 

@@ -26,7 +26,7 @@ def build(
     """Return the unfitted estimator; see :func:`classical.perceptrons`.
 
     Example:
-        >>> len(build(n_seeds=2).estimators)
+        >>> len(build(n_seeds=2)[-1].estimators)
         2
     """
     return classical.perceptrons(
