@@ -7,7 +7,7 @@ Run from the repository's root, on recordings of any kind::
 Each way runs in a process of its own, on one core with one thread; all are asked in turn,
 several times over, for the same recordings, which were read once before. What counts is
 seconds of the processor; a ratio is the median over rounds of the two times of one round.
-A peer that cannot be imported is left out, and the reason is told. Peers are looked for
+A peer that cannot be imported is left out, with the reason. Peers are looked for
 where ``--peers`` says, an environment with any of::
 
     pip install opensmile

@@ -71,7 +71,7 @@ class Session:
     Attributes:
         crew: who does its jobs.
         limits: what it may hold.
-        key: names it in addresses; whoever does not know it reaches nothing of it.
+        key: names it in addresses; without it nothing of the page can be reached.
         model: folder or name of the model that is chosen; None is the released one.
         clips: number -> recording.
     """

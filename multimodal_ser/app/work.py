@@ -121,7 +121,7 @@ def serve(pipe: Any, model: str | None) -> None:
         pipe.send((name, value))
 
     with contextlib.suppress(EOFError, BrokenPipeError):
-        with contextlib.suppress(SerError):  # whoever asks for it hears why
+        with contextlib.suppress(SerError):  # the request itself reports why
             _warm_up(model)
         tell("ready", None)
         while True:

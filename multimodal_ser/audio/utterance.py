@@ -48,7 +48,7 @@ def _once(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray]
     def remembered(signal: np.ndarray) -> np.ndarray:
         nonlocal held
         signal, known = check_signal(signal), held
-        # By its bits, and of a copy: whoever gave the signal may change it, and -0 is not 0.
+        # By its bits, and of a copy: the caller may change the signal, and -0 is not 0.
         bits = np.ascontiguousarray(signal).view(np.int32)
         if known is None or not np.array_equal(known[0], bits):
             outcome = function(signal)

@@ -3,8 +3,8 @@
 A *task* is a generator: it yields lists of jobs, is sent what they made, and returns its
 result, so that what decides and keeps runs in the calling process and what computes runs
 anywhere. Tasks advance side by side while there are workers for their jobs; with one
-worker they run one after the other, here. Values are the same in both cases: whoever
-computes has one thread of linear algebra, and a job's randomness comes from its arguments.
+worker they run one after the other, here. Values are the same in both cases: each
+process computes with one thread of linear algebra, and a job's randomness comes from its arguments.
 
 Large inputs are :class:`Shared`: a job takes along where they lie, and every process maps
 the same file into memory. joblib's Parallel, which maps arrays too, has no word for tasks

@@ -72,7 +72,7 @@ def tqdm(*, disable: bool, **words: Any) -> Any:
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Tell a function what every :func:`media_bar` within the context is told, shown or not.
+    """Tell a function what every :func:`media_bar` within the context reports, shown or not.
 
     Args:
         watcher: called in the thread that reads, often: it must return at once.

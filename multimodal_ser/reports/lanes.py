@@ -22,7 +22,7 @@ PLACES, WIDTH_SHARE, LEAST_WIDTH_S = 240, 1 / 150, 1.0
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)
 #: Below so many seconds a phone has room for so many marks: their texts get longer.
 MOST_TICKS = ((600, 7), (3600, 6), (math.inf, 4))
-#: Of a phone's lane: what a character of a mark takes, and what lies beside the lane.
+#: Of a phone's lane: what a character of a mark takes, and what is beside the lane.
 _CHARACTER, _BESIDE = 0.023, 0.03
 
 

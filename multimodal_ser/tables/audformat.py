@@ -4,7 +4,7 @@ The format of audEERING's data (https://audeering.github.io/audformat/), which n
 Here are the few lines of it that clips and predictions need: filewise and segmented tables as CSV
 or Parquet, schemes and what their labels say of a speaker. The package ``audformat`` is the
 reference of the tests and is not used, for it builds any Python object that a header names
-(PyYAML's full loader) and unpickles the copies that lie beside tables, and a database may come
+(PyYAML's full loader) and unpickles the copies kept next to tables, and a database may come
 from anywhere.
 """
 

@@ -130,7 +130,7 @@ class Opened:
         except signal.NoSound:
             raise
         except MediaError:
-            pass  # whoever reads it by itself says what is wrong with which
+            pass  # reading it by itself says what is wrong with which
         if self._read:
             self.close()
         return None

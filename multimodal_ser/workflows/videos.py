@@ -1,7 +1,7 @@
 """Videos read once for all that learners want of them: length, sound, crops, measures of faces.
 
 What cannot be had this way (a decoder that crashes, a time limit) is not in what comes
-back; whoever wants it reads the video for that alone, and says what is wrong with it.
+back; the learner reads the video for that alone then, and says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _read_one(
 
     try:
         video = Opened(path)
-    except MediaError:  # whoever reads it by itself says so
+    except MediaError:  # reading it by itself says so
         return []
     with video:
         found: list[tuple[Seen, Outcome]] = []

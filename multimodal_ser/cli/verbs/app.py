@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not server.is_local(options.host):
         say(
-            f"warning: whoever reaches {options.host} can use this page, without encryption or "
+            f"warning: anyone who reaches {options.host} can use this page, without encryption or "
             "password; leave --host out to keep it to this machine",
             error=True,
         )

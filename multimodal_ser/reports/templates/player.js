@@ -169,7 +169,7 @@
     function missing() {
       const other = root.dataset.other;
       root.dataset.other = "";
-      if (other) media.src = other; // the recording may lie beside a page that was moved
+      if (other) media.src = other; // the recording may be in the folder of a page that was moved
       else root.classList.add("unplayable");
     }
 
