@@ -142,7 +142,7 @@ def page(chosen: Sequence[Clip], path: Path) -> Path:
     def beside(own: pd.DataFrame) -> player.Media:
         one = by_name[str(own["clip"].iloc[0])]
         name = Path(one.medium.name).name
-        return media(one, quote(name), f"{name} is played when it is in the same folder as this page.")
+        return media(one, quote(name), f"{name} plays when it is in the folder of this page.")
 
     return html.clip_report(
         rows.reset_index(drop=True),
