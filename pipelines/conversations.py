@@ -283,7 +283,7 @@ def _of_films(
     names, rows = list(single.columns[single.columns.isin(EMOTIONS)]), []
     for modality in ("audio", "video", "fused"):
         own = table[table["modality"] == modality]
-        if "person" in own and modality == "video":  # of who speaks, where that is told
+        if "person" in own and modality == "video":  # of who speaks, where that is known
             fused = table[table["modality"] == "fused"].set_index("segment")["person"]
             own = own[(own["person"] == own["segment"].map(fused)).fillna(False)]
         own = own.reset_index(drop=True)

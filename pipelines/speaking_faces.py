@@ -113,7 +113,7 @@ def report(options: argparse.Namespace) -> str:
     paths = sorted(Path(options.films).rglob("01-*.mp4"))
     films = [Film.read(path, options.height) for path in paths]
     rng, rows = np.random.default_rng(options.seed), []
-    strangers = _strangers(options.voices, films, rng) if options.voices else []
+    other_voices = _other_voices(options.voices, films, rng) if options.voices else []
     for start_s, (one, other) in itertools.product(
         STARTS_S, itertools.permutations(range(len(films)), 2)
     ):
@@ -121,9 +121,9 @@ def report(options: argparse.Namespace) -> str:
         left, right = films[one], films[other].since(start_s)
         rest = [film for at, film in enumerate(films) if at not in (one, other)]
         voices = sounds(left, right, rest, rng)
-        if strangers:
-            some = rng.choice(len(strangers), 2, replace=False)
-            voices += [("of somebody else", None, strangers[at]) for at in some]
+        if other_voices:
+            some = rng.choice(len(other_voices), 2, replace=False)
+            voices += [("of somebody else", None, other_voices[at]) for at in some]
         for swap in (False, True) if start_s else (False,):
             pair = (right, left) if swap else (left, right)
             with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +147,7 @@ def _turned(voices: list[tuple], swap: bool) -> list[tuple]:
     return [(kind, side if side is None or not swap else 1 - side, s) for kind, side, s in voices]
 
 
-def _strangers(folder: str, films: list[Film], rng: np.random.Generator) -> list[np.ndarray]:
+def _other_voices(folder: str, films: list[Film], rng: np.random.Generator) -> list[np.ndarray]:
     """Return some clips of actors that are in none of the films."""
     clips = datasets.index(folder)
     clips = clips[~clips["actor"].isin([film.name[-2:] for film in films])]

@@ -390,7 +390,7 @@ def summary(inner: Mapping[str, Any], recording: Recording) -> dict[str, Any]:
         rates = inner["person_rates"].groupby(level=people.PERSON).mean()
         whole["person_rates"] = rates.set_axis(whole["persons"].index)
         told = int(inner["speaking"].notna().sum())
-        note += f"; {len(each)} faces, who speaks is told in {told} of {len(units)} segments"
+        note += f"; {len(each)} faces, the speaker is known in {told} of {len(units)} segments"
     whole["notes"] = pd.Series([note], index, dtype=object)
     return whole
 

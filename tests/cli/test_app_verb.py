@@ -40,3 +40,9 @@ def test_another_host_is_warned_of(capsys):
     # An address that no machine has (RFC 5737): it is refused after the warning.
     assert main(["app", "--host", "192.0.2.1", "--no-browser"]) == 2
     assert "warning" in capsys.readouterr().err
+
+
+def test_a_model_of_numbers_is_refused_before_anything_is_served(tmp_path, capsys):
+    (tmp_path / "regressor.json").write_text("{}")
+    assert main(["app", "--model", str(tmp_path), "--no-browser"]) == 2
+    assert str(tmp_path) in capsys.readouterr().err

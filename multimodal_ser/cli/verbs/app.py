@@ -6,6 +6,7 @@ import argparse
 
 from multimodal_ser.cli.arguments import add_verb
 from multimodal_ser.cli.printing import say
+from multimodal_ser.errors import SerError
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -37,7 +38,13 @@ def add(verbs: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it; return the exit status."""
     from multimodal_ser.app import server
+    from multimodal_ser.workflows import released
 
+    if released.is_regressor(options.model):
+        raise SerError(
+            f"{options.model} predicts numbers, which the app does not show; use 'multimodal-ser "
+            "predict', or another model"
+        )
     if not server.is_local(options.host):
         say(
             f"warning: anyone who reaches {options.host} can use this page, without encryption or "
